@@ -1,0 +1,40 @@
+PROMPT ?= a red rose
+SEED ?= 7
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check test-slow bench eval clean
+
+demo: .venv/demo  ## a picture from a prompt: make demo PROMPT="a red rose" SEED=7
+	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) --out out
+
+test: .venv/dev  ## the test suite
+	$(BIN)/pytest
+
+check: .venv/dev  ## what CI runs: format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: .venv/dev
+	$(BIN)/pytest -m slow
+
+bench: .venv/dev  ## against diffusers, interleaved, on this machine
+	$(BIN)/mezzotint bench
+
+eval: .venv/dev  ## how good the bundled model is
+	$(BIN)/mezzotint eval
+
+.venv/demo: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@ .venv/demo
+
+clean:
+	rm -rf .venv out dist
