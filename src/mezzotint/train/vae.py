@@ -1,0 +1,126 @@
+"""The KL autoencoder: scenes to 4 channels at an eighth of the size, a factor of 48."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from diffusers.models import AutoencoderKL
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mezzotint.data.compose import Composer
+from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.loop import train
+
+
+class VaeConfig(Config):
+    """`mezzotint train vae CONFIG`."""
+
+    data: Path
+    out: Path
+    seed: int = 0
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    latent_channels: int = 4
+    groups: int = 16
+    batch: int = Field(8, gt=0)
+    crop: int = Field(128, ge=32)
+    """Side of the random piece of each scene that is trained on."""
+    regularizer: Literal["kl"] = "kl"
+    kl_weight: float = 5e-4
+    freeze_encoder: bool = False
+    """Keep latents as they are and go on with the decoder alone."""
+    loop: LoopConfig
+
+
+class Reconstruct(nn.Module):
+    """There and back: (n, 3, h, w) and the posterior's noise to the picture again, with the posterior."""
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruction, mean and log variance."""
+        posterior = self.vae.encode(x).latent_dist
+        return (
+            self.vae.decode(posterior.mean + posterior.std * noise).sample,
+            posterior.mean,
+            posterior.logvar,
+        )
+
+
+class VaeTask:
+    """Reconstruct composed scenes: absolute error at every scale of a pyramid, so that color is learned before edges."""
+
+    def __init__(self, config: VaeConfig):
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.composer = Composer(config.data)
+        self.vae = AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * len(config.channels),
+            up_block_types=("UpDecoderBlock2D",) * len(config.channels),
+            block_out_channels=config.channels, layers_per_block=1, norm_num_groups=config.groups,
+            latent_channels=config.latent_channels, sample_size=128,
+        )  # fmt: skip
+        self.module: nn.Module = Reconstruct(self.vae)
+        if config.freeze_encoder:
+            self.vae.encoder.requires_grad_(False)
+            self.vae.quant_conv.requires_grad_(False)
+        rng = random.Random("vae sheet")
+        self.fixed = pixels([Composer(config.data, ("test",)).scene(rng).image for _ in range(64)])
+
+    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Pyramid of absolute errors, a squared error, and a small pull toward the unit Gaussian."""
+        config, rng = self.config, random.Random(f"vae {self.config.seed} {step}")
+        x = pixels([_crop(self.composer.scene(rng).image, config.crop, rng) for _ in range(config.batch)])
+        side = config.crop // 8
+        generator = torch.Generator().manual_seed(step)
+        noise = torch.randn(config.batch, config.latent_channels, side, side, generator=generator)
+        out, mean, logvar = module(x, noise)
+        error = out.float() - x
+        loss = error.abs().mean() + error.square().mean()
+        for factor in (2, 4, 8):
+            loss = loss + F.avg_pool2d(error, factor).abs().mean()
+        kl = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
+        return loss + config.kl_weight * kl, {"l1": error.abs().mean().item(), "kl": kl.item()}
+
+    def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        """Held-out scenes above their reconstructions."""
+        z = self._latents()
+        out = torch.cat([self.vae.decode(part).sample for part in torch.split(z, 8)]).clamp(-1, 1)
+        psnr = -10 * ((out - self.fixed) / 2).square().mean((1, 2, 3)).log10()
+        rows = [torch.cat(list(part), -1) for part in (self.fixed[:8], out[:8], self.fixed[8:16], out[8:16])]
+        sheet = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        numbers = {"psnr": psnr.mean().item(), "psnr_min": psnr.min().item(), "latent_std": z.std().item()}
+        return Image.fromarray(sheet), numbers
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """A diffusers folder, with the scaling that gives latents a standard deviation of 1."""
+        self.vae.register_to_config(scaling_factor=round(1 / self._latents().std().item(), 5))
+        self.vae.save_pretrained(folder)
+
+    @torch.no_grad()
+    def _latents(self) -> Tensor:
+        return torch.cat([self.vae.encode(x).latent_dist.mean for x in torch.split(self.fixed, 8)])
+
+
+def pixels(images: list[Image.Image]) -> Tensor:
+    """Pictures as (n, 3, h, w) in [-1, 1]."""
+    array = np.stack([np.asarray(image) for image in images])
+    return torch.from_numpy(array).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def _crop(image: Image.Image, side: int, rng: random.Random) -> Image.Image:
+    x, y = rng.randint(0, image.width - side), rng.randint(0, image.height - side)
+    return image.crop((x, y, x + side, y + side))
+
+
+def train_vae(config: VaeConfig) -> None:
+    """Train the autoencoder that a configuration describes."""
+    train(VaeTask(config), config.loop, config.out)

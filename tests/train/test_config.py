@@ -1,0 +1,56 @@
+"""Training configurations: every file in the repository is valid, and mistakes are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mezzotint.errors import ConfigError
+from mezzotint.train.clip import ClipConfig
+from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.diffusion import DiffusionConfig
+from mezzotint.train.vae import VaeConfig
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+KINDS: dict[str, type[Config]] = {
+    "vae": VaeConfig, "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_of_the_bundle_are_valid(path: Path) -> None:
+    assert KINDS[path.stem.split("-")[0]].read(path)
+
+
+def test_unknown_settings_name_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "vae.yaml"
+    path.write_text("data: d\nout: o\nbach: 4\nloop: {steps: 3, warmupp: 2}\n")
+    with pytest.raises(
+        ConfigError, match=r"'loop.warmupp'; did you mean 'warmup'\?.*'bach'; did you mean 'batch'\?"
+    ):
+        VaeConfig.read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("data: [", "cannot read"), ("- 1", "table"), ("out: o\nloop: {steps: 0}", "loop.steps")],
+)
+def test_a_bad_file_is_one_error(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "vae.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        VaeConfig.read(path)
+
+
+def test_the_rate_rises_holds_and_falls() -> None:
+    config = LoopConfig(steps=100, warmup=10, cooldown=20)
+    assert [round(config.rate(step), 3) for step in (0, 4, 9, 50, 80, 90, 99)] == [
+        0.1,
+        0.5,
+        1,
+        1,
+        1,
+        0.5,
+        0.05,
+    ]
