@@ -1,0 +1,139 @@
+"""`open_model`: find a model, choose what executes it and in which precision."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, get_args
+
+from mezzotint.errors import ModelError, nearest
+from mezzotint.models.bundle import Bundle
+from mezzotint.models.bundled import DEFAULT
+from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
+from mezzotint.models.model import Model
+from mezzotint.models.runtime import Dtype, Runtime
+from mezzotint.models.selftest import Verdict, compare
+from mezzotint.models.source import find
+from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.schedule import Schedule
+
+RuntimeName = Literal["auto", "torch", "openvino"]
+DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
+Make = Callable[[Dtype], Runtime]
+
+
+def open_model(
+    source: str | os.PathLike[str] = DEFAULT,
+    runtime: RuntimeName = "auto",
+    dtype: DtypeName = "auto",
+    threads: int | None = None,
+    cache: Path | None = None,
+) -> Model:
+    """Open a text-to-image model of the Stable Diffusion 1.x/2.x family.
+
+    `source`: a bundled name, a diffusers folder, an original `.safetensors` file, or a hub id. `runtime`
+    auto: torch where there is a CUDA device, else OpenVINO. `dtype` auto: bfloat16 where a self-test finds it
+    close and faster. `threads` None: the runtime's own choice. `cache`: default `$XDG_CACHE_HOME/mezzotint`
+    or `~/.cache/mezzotint`. ModelError where the model is missing, damaged, foreign, or does not fit the
+    runtime.
+    """
+    _known("runtime", runtime, get_args(RuntimeName))
+    _known("dtype", dtype, get_args(DtypeName))
+    if threads is not None and threads < 1:
+        raise ModelError(f"threads must be 1 or more, not {threads}")
+    cache = (cache or default_cache()).expanduser()
+    bundle = find(source, cache)
+    bundle.architectures()
+    schedule = Schedule.from_config(bundle.scheduler)
+    if _chosen(runtime) == "torch":
+        return _torch_model(bundle, dtype, threads, schedule, cache)
+    return _openvino_model(bundle, dtype, threads, schedule, cache)
+
+
+def _openvino_model(
+    bundle: Bundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
+) -> Model:
+    from mezzotint.models.runtime_openvino import OpenVinoRuntime, machine
+
+    abilities = machine()
+    if dtype == "float16" or (dtype == "bfloat16" and "BF16" not in abilities[1]):
+        raise ModelError(
+            f"OpenVINO does not run {dtype} on this processor ({abilities[0]}); ask for float32 or auto"
+        )
+
+    def make(wanted: Dtype) -> Runtime:
+        return OpenVinoRuntime(bundle, wanted, cache, threads)
+
+    if dtype != "auto":
+        return Model(bundle, make(dtype))
+    if "BF16" not in abilities[1]:
+        return Model(bundle, make("float32"))
+    return Model(bundle, _tested(make, bundle, schedule, cache, [*abilities, str(threads)]))
+
+
+def _torch_model(
+    bundle: Bundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
+) -> Model:
+    import torch
+
+    from mezzotint.models.runtime_torch import TorchRuntime
+
+    def make(wanted: Dtype) -> Runtime:
+        return TorchRuntime(bundle, wanted, threads)
+
+    if not torch.cuda.is_available():
+        return Model(bundle, make("float32" if dtype == "auto" else dtype))
+    name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
+    made = (
+        make(dtype) if dtype != "auto" else _tested(make, bundle, schedule, cache, [name, torch.__version__])
+    )
+    return Model(bundle, made, "cuda", memory)
+
+
+def _tested(make: Make, bundle: Bundle, schedule: Schedule, cache: Path, machine: list[str]) -> Runtime:
+    """The runtime in the precision that this model's self-test on this machine chose, now or earlier."""
+    note = cache / "selftests" / f"{key_of(bundle.digest, machine)}.json"
+    known = read_json_quietly(note)
+    if isinstance(known.get("accepted"), bool):
+        return make("bfloat16" if known["accepted"] else "float32")
+    full, half = make("float32"), make("bfloat16")
+    verdict = _verdict(full, half, bundle, schedule)
+    remember(
+        note, {**verdict.to_json(), "accepted": verdict.accepted, "model": bundle.name, "machine": machine}
+    )
+    return half if verdict.accepted else full
+
+
+def _verdict(full: Runtime, half: Runtime, bundle: Bundle, schedule: Schedule) -> Verdict:
+    unet, _, text = bundle.architectures()
+    words = ClipTokenizer(bundle.tokenizer, text.length, bundle.pad_token)
+    states, negative = (full.encode(words(prompt))[0] for prompt in ("a red house by the sea", ""))
+    return compare(full, half, schedule, (unet.latent_channels, *unet.sample_size), states, negative)
+
+
+def _chosen(runtime: RuntimeName) -> str:
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    if runtime == "openvino" and not has_openvino:
+        raise ModelError("the openvino runtime is not installed; pip install openvino, or runtime='torch'")
+    if runtime != "auto":
+        return runtime
+    return "torch" if not has_openvino or _has_cuda() else "openvino"
+
+
+def _has_cuda() -> bool:
+    """Whether torch sees a CUDA device; torch is slow to import and asked only where there is a driver."""
+    if not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or shutil.which("nvidia-smi")):
+        return False
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _known(what: str, value: str, names: tuple[str, ...]) -> None:
+    if value not in names:
+        raise ModelError(f"{what} is {value!r}; it can be {', '.join(names)}{nearest(value, names)}")

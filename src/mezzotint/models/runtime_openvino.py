@@ -1,0 +1,201 @@
+"""Runs the networks with OpenVINO on a CPU: two to four times faster than eager torch at the same precision.
+
+Each network is built once into the cache, then compiled for each shape it meets. A compiled shape is kept as
+a small blob that points at the shared weights: reading it back takes half the time of compiling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.models.bundle import Bundle, Part
+from mezzotint.models.cache import entry, key_of, write_atomic
+from mezzotint.models.graph_text import build_text
+from mezzotint.models.graph_unet import build_unet, time_features
+from mezzotint.models.graph_vae import belongs_to_encoder, build_decoder
+from mezzotint.models.runtime import Dtype, Floats
+from mezzotint.models.silent_openvino import load
+from mezzotint.models.weights import Weights
+
+Shape = tuple[int, ...]
+_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+_SEAL = 64  # bytes before a blob: the sha256 of the rest, in hex
+
+
+class OpenVinoRuntime:
+    """The networks of a bundle as compiled graphs; text encoder and decoder always run in float32."""
+
+    name = "openvino"
+
+    def __init__(self, bundle: Bundle, dtype: Dtype, cache: Path, threads: int | None = None) -> None:
+        unet, vae, text = bundle.architectures()
+        self.dtype: Dtype = dtype
+        self._unet_arch = unet
+        self._context = (text.length, text.width)
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="mezzotint-compile")
+
+        def network(part: Part, build: Callable[[Weights], Any], precision: Dtype) -> _Network:
+            return _Network(part, build, cache, _options(precision, threads), self._pool)
+
+        self._text = network(bundle.text_encoder, lambda w: build_text(text, w), "float32")
+        self._unet = network(bundle.unet, lambda w: build_unet(unet, w), dtype)
+        self._vae = network(bundle.vae, lambda w: build_decoder(vae, w), "float32")
+        self._text.prepare(((1, text.length),))  # always the first that is asked for
+
+    def encode(self, tokens: NDArray[np.int64]) -> Floats:
+        """(n, length) token ids -> (n, length, width)."""
+        return self._text(tokens)
+
+    def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
+        """(n, c, h, w), (n,), (n, length, width) -> (n, c, h, w)."""
+        return self._unet(x, time_features(self._unet_arch, timestep), text)
+
+    def decode(self, latents: Floats) -> Floats:
+        """(n, c, h, w) -> (n, H, W, 3)."""
+        return self._vae(latents)
+
+    def prepare(self, rows: int, height: int, width: int) -> None:
+        """Compile the denoiser for this shape, then the decoder for one picture, in the background."""
+        channels = self._unet_arch.latent_channels
+        self._unet.prepare(
+            ((rows, channels, height, width), (rows, self._unet_arch.channels[0]), (rows, *self._context))
+        )
+        self._vae.prepare(((1, channels, height, width),))
+
+
+class _Network:
+    """One graph, compiled for each set of input shapes it meets; safe to call from several threads."""
+
+    def __init__(
+        self,
+        part: Part,
+        build: Callable[[Weights], Any],
+        cache: Path,
+        options: dict[str, Any],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._core: Any = load().Core()
+        self._options = options
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._ready: dict[tuple[Shape, ...], Future[_Compiled]] = {}
+        self._graph: Any = None  # only where the cache cannot be written
+        self._folder: Path | None = None
+        try:
+            self._folder = entry(
+                cache, _key(part), lambda folder: self._save(_build(part, build), folder, part.name)
+            )
+        except OSError:
+            self._graph = _build(part, build)
+        self._file = part.name
+
+    def __call__(self, *inputs: NDArray[Any]) -> Floats:
+        compiled = self.prepare(tuple(array.shape for array in inputs)).result()
+        return compiled(inputs)
+
+    def prepare(self, shapes: tuple[Shape, ...]) -> Future[_Compiled]:
+        """Compile for these input shapes in the background, once."""
+        with self._lock:
+            if shapes not in self._ready:
+                self._ready[shapes] = self._pool.submit(self._compile, shapes)
+            return self._ready[shapes]
+
+    def _save(self, graph: Any, folder: Path, name: str) -> None:
+        try:
+            load().save_model(graph, folder / f"{name}.xml", compress_to_fp16=False)
+            self._core.read_model(folder / f"{name}.xml")  # a full disk is not always told by writing
+        except RuntimeError as error:
+            raise OSError(f"cannot keep the graph of {name}: {error}") from error
+
+    def _compile(self, shapes: tuple[Shape, ...]) -> _Compiled:
+        if self._folder is None:
+            return _Compiled(
+                self._core.compile_model(self._shaped(self._graph.clone(), shapes), "CPU", self._options)
+            )
+        # a blob holds decisions taken for one kind of processor, and the cache may be shared between machines
+        blob = self._folder / "blobs" / f"{key_of(shapes, self._options, machine())}.blob"
+        compiled = self._from_blob(blob)
+        if compiled is None:
+            graph = self._core.read_model(self._folder / f"{self._file}.xml")
+            compiled = self._core.compile_model(self._shaped(graph, shapes), "CPU", self._options)
+            _keep_blob(blob, compiled)
+        return _Compiled(compiled)
+
+    def _shaped(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
+        graph.reshape({node: list(shape) for node, shape in zip(graph.inputs, shapes, strict=True)})
+        return graph
+
+    def _from_blob(self, path: Path) -> Any:
+        """A compiled shape from the cache; None where it is absent or damaged, which is checked first."""
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            sealed = path.read_bytes()
+            body = sealed[_SEAL:]
+            if hashlib.sha256(body).hexdigest().encode() != sealed[:_SEAL]:
+                return None
+            options = {**self._options, "WEIGHTS_PATH": str(path.parent.parent / f"{self._file}.bin")}
+            return self._core.import_model(load().Tensor(np.frombuffer(body, np.uint8)), "CPU", options)
+        return None
+
+
+class _Compiled:
+    """A compiled shape with its own buffers; one call at a time."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._lock = threading.Lock()
+
+    def __call__(self, inputs: tuple[NDArray[Any], ...]) -> Floats:
+        with self._lock:
+            result = self._request.infer([np.ascontiguousarray(array) for array in inputs])
+            return np.array(result[0], np.float32)
+
+
+def _options(precision: Dtype, threads: int | None) -> dict[str, Any]:
+    """Every option that could change the arithmetic is set: the defaults differ between machines."""
+    options = {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
+        "CACHE_MODE": "OPTIMIZE_SIZE",  # exported blobs leave the weights out
+    }
+    return options if threads is None else {**options, "INFERENCE_NUM_THREADS": str(threads)}
+
+
+def _key(part: Part) -> str:
+    """A network's name in the cache: its content, this OpenVINO, and the code that builds graphs."""
+    code = [file.read_text() for file in sorted(Path(__file__).parent.glob("graph*.py"))]
+    return f"{part.name}-{key_of(part.digest, load().get_version(), code)}"
+
+
+def _build(part: Part, build: Callable[[Weights], Any]) -> Any:
+    weights = part.weights()
+    graph = build(weights)
+    weights.finish(
+        lambda name: name.endswith("position_ids") or (part.name == "vae" and belongs_to_encoder(name))
+    )
+    return graph
+
+
+@functools.cache
+def machine() -> list[str]:
+    """The processor's name and the types that it computes with, as OpenVINO tells them."""
+    core = load().Core()
+    return [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+
+
+def _keep_blob(path: Path, compiled: Any) -> None:
+    with contextlib.suppress(OSError, RuntimeError):
+        path.parent.mkdir(exist_ok=True)
+        exported = compiled.export_model()
+        body = exported if isinstance(exported, bytes) else exported.getvalue()
+        write_atomic(path, hashlib.sha256(body).hexdigest().encode() + body)

@@ -1,0 +1,101 @@
+"""From what the user names to a model on disk: a bundled name, a folder, a single file, or a hub id."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from mezzotint.errors import ModelError, nearest
+from mezzotint.models.bundle import PICKLED, Bundle, read_folder, refuse_pickle
+from mezzotint.models.bundled import BUNDLED
+from mezzotint.models.single_file import read_single_file
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+# What a model is made of, and nothing else: no pickles, no code, no second copies in other formats.
+_WANTED = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+    *(f"{part}/diffusion_pytorch_model*.safetensors*" for part in ("unet", "vae")),
+    "text_encoder/model*.safetensors*",
+]
+_UNWANTED = ["*.fp16*", "*non_ema*", "*.bin.index*"]
+
+
+def find(source: str | os.PathLike[str], cache: Path) -> Bundle:
+    """The model that `source` names. ModelError says what is wrong, and the nearest name where none is known.
+
+    A bundled name goes before a folder of that name: write `./emoji` for the folder.
+    """
+    text = str(source)
+    if text in BUNDLED:
+        return _bundled(text, cache)
+    path = Path(source).expanduser()
+    if path.suffix in PICKLED:
+        raise refuse_pickle(path)
+    if path.is_file():
+        return _file(path, cache)
+    if path.is_dir():
+        return read_folder(path.resolve(), path.resolve().name, cache)
+    if isinstance(source, str) and _HUB_ID.fullmatch(text) and path.suffix != ".safetensors":
+        return read_folder(_download(text), text, cache)
+    raise ModelError(
+        f"no model {text!r}: neither a bundled name ({', '.join(BUNDLED)}), nor a folder or .safetensors "
+        f"file, nor a hub id (owner/name){nearest(text, BUNDLED)}"
+    )
+
+
+def _bundled(name: str, cache: Path) -> Bundle:
+    model = BUNDLED[name]
+    if not model.installed:
+        raise ModelError(
+            f"the bundled model {name!r} is not in this copy of Mezzotint; install a released package"
+        )
+    return read_folder(model.path, name, cache)
+
+
+def _file(path: Path, cache: Path) -> Bundle:
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path} is not a model; a model is a diffusers folder or a .safetensors file")
+    return read_single_file(path, cache)
+
+
+def _download(repo: str) -> Path:
+    """The folder of a hub model: what is already there, else fetched."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelError(
+            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
+        ) from error
+    try:
+        local = Path(
+            snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=True)
+        )
+        if _complete(local):
+            return local
+    except (OSError, ValueError):
+        pass  # not fetched yet
+    try:
+        return Path(snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
+    except Exception as error:  # the hub's, httpx's and the system's errors share no root
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(
+            f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
+        ) from error
+
+
+def _complete(folder: Path) -> bool:
+    parts = ("unet", "vae", "text_encoder")
+    return (
+        (folder / "model_index.json").is_file()
+        and (folder / "scheduler" / "scheduler_config.json").is_file()
+        and (folder / "tokenizer").is_dir()
+        and all(
+            (folder / part / "config.json").is_file() and any((folder / part).glob("*.safetensors"))
+            for part in parts
+        )
+    )

@@ -1,0 +1,103 @@
+"""Reading safetensors without torch: the header checked in full, the values mapped and not copied.
+
+Format: 8 bytes with the length n of the header, n bytes of JSON (`name -> dtype, shape, data_offsets`), then
+the values.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.errors import ModelError
+
+# The largest header that the safetensors library itself accepts.
+MAX_HEADER = 100_000_000
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Where one tensor lies in a file."""
+
+    file: Path
+    dtype: str  # as safetensors names it: F32, F16, BF16...
+    shape: tuple[int, ...]
+    offset: int  # bytes from the start of the file
+
+    def read(self) -> NDArray[Any]:
+        """The values, mapped from the file: float32 or float16 (bfloat16 and float64 become float32)."""
+        if self.dtype not in _NUMPY:
+            raise ModelError(
+                f"{self.file}: a weight is stored as {self.dtype}; Mezzotint reads F32, F16, BF16, F64"
+            )
+        if math.prod(self.shape) == 0:
+            return np.zeros(self.shape, np.float32)
+        stored = np.memmap(
+            self.file, dtype=_NUMPY[self.dtype], mode="c", offset=self.offset, shape=self.shape
+        )
+        if self.dtype == "BF16":  # the upper half of a float32
+            return (stored.astype(np.uint32) << 16).view(np.float32)
+        return stored.astype(np.float32) if self.dtype == "F64" else np.require(stored, requirements="A")
+
+
+@dataclass(frozen=True)
+class TensorFile(Mapping[str, Tensor]):
+    """A safetensors file: its tensors by name, and its metadata."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tensors)
+
+    def __len__(self) -> int:
+        return len(self.tensors)
+
+    @classmethod
+    def open(cls, path: Path) -> TensorFile:
+        """Read and check the header. ModelError names the file, and the tensor where one is wrong."""
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                length = int.from_bytes(file.read(8), "little")
+                if not 2 <= length <= min(MAX_HEADER, size - 8):
+                    raise ModelError(f"{path} is not a safetensors file, or it was cut short; fetch it again")
+                header = json.loads(file.read(length))
+            metadata = dict(header.pop("__metadata__", None) or {})
+            tensors = {name: _tensor(path, name, told, 8 + length, size) for name, told in header.items()}
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+            raise ModelError(f"{path} has a damaged header; fetch it again") from error
+        return cls(path, tensors, metadata)
+
+
+def _tensor(path: Path, name: str, told: Mapping[str, Any], start: int, size: int) -> Tensor:
+    try:
+        dtype, shape = told["dtype"], tuple(told["shape"])
+        begin, end = told["data_offsets"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: the entry of {name} is damaged; fetch the file again") from error
+    numbers = (begin, end, *shape)
+    if dtype not in BYTES and isinstance(dtype, str) and all(isinstance(n, int) for n in numbers):
+        return Tensor(
+            path, dtype, shape, start + begin
+        )  # an exotic type: an error only if a network asks for it
+    if not all(isinstance(n, int) and n >= 0 for n in numbers):
+        raise ModelError(f"{path}: the entry of {name} is damaged; fetch the file again")
+    if end - begin != math.prod(shape) * BYTES[dtype] or start + end > size:
+        raise ModelError(f"{path} was cut short: the values of {name} are not all there; fetch it again")
+    return Tensor(path, dtype, shape, start + begin)
