@@ -1,0 +1,96 @@
+"""Who runs next. Policy only: no tensors here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+PATIENCE = 4  # ticks a lane waits before it goes first; small, so that one long run cannot block the others
+
+
+class Waiting(Protocol):
+    """What the policy looks at."""
+
+    @property
+    def lane(self) -> Any: ...  # hashable; only equals share a call
+    @property
+    def rows(self) -> int: ...  # of its next call
+
+
+class Limits(Protocol):
+    """What a call may cost."""
+
+    def budget(self, lane: Any, /) -> int: ...  # the most rows of a call
+    def padded(self, lane: Any, rows: int, /) -> int: ...  # the rows it computes for so many
+
+
+T = TypeVar("T", bound=Waiting)
+
+
+class Batcher(Generic[T]):
+    """Picks, for each network call, the oldest of one lane, as many as the row budget holds.
+
+    The oldest of all picks the lane, unless another lane has waited PATIENCE ticks. Within a lane it is the
+    front of the queue: at most its budget are ever in flight, and nobody is overtaken.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lanes: dict[Any, dict[T, int]] = {}  # dictionaries as queues: order, and removal anywhere
+        self._served: dict[Any, int] = {}  # the tick at which each lane last ran
+        self._tick = self._arrivals = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lanes.values()))
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for queue in self._lanes.values() for item in queue)
+
+    def __contains__(self, item: T) -> bool:
+        return item in self._lanes.get(item.lane, ())
+
+    def add(self, item: T) -> None:
+        """Queue the youngest."""
+        self._served.setdefault(item.lane, self._tick)
+        self._lanes.setdefault(item.lane, {})[item] = self._arrivals
+        self._arrivals += 1
+
+    def remove(self, item: T) -> bool:
+        """Forget an item; True when its lane is empty now."""
+        queue = self._lanes[item.lane]
+        del queue[item]
+        if not queue:
+            del self._lanes[item.lane], self._served[item.lane]
+        return not queue
+
+    def take(self) -> list[T]:
+        """The rows of the next network call, oldest first; they stay queued until removed."""
+        self._tick += 1
+        if not self._lanes:
+            return []
+        lane = self._lane()
+        self._served[lane] = self._tick
+        front = self._front(lane, self._limits.budget(lane))
+        return self._front(lane, self._worthwhile(lane, sum(item.rows for item in front)))
+
+    def _lane(self) -> Any:
+        longest = min(self._lanes, key=self._served.__getitem__)
+        if self._tick - self._served[longest] > PATIENCE:
+            return longest
+        return min(self._lanes, key=lambda lane: next(iter(self._lanes[lane].values())))
+
+    def _front(self, lane: Any, budget: int) -> list[T]:
+        front: list[T] = []
+        for item in self._lanes[lane]:
+            budget -= item.rows
+            if budget < 0 and front:
+                break
+            front.append(item)
+        return front
+
+    def _worthwhile(self, lane: Any, rows: int) -> int:
+        """Fewer rows where over a third of the call would be padding: two full calls are cheaper."""
+        padded = self._limits.padded(lane, rows)
+        if 3 * (padded - rows) <= padded:
+            return rows
+        return next((n for n in range(rows, 1, -1) if self._limits.padded(lane, n) == n), rows)

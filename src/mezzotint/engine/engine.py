@@ -1,0 +1,144 @@
+"""The engine: one thread that moves every picture in flight, one network call at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import count
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self, get_args
+
+from mezzotint.engine.network import Network, Shape
+from mezzotint.engine.press import Press
+from mezzotint.engine.rows import Mode
+from mezzotint.engine.stats import Stats
+from mezzotint.engine.trajectory import OnStep, Trajectory
+from mezzotint.errors import MezzotintError, RequestError, nearest
+from mezzotint.picture import Picture
+from mezzotint.plan import Plan, plan
+from mezzotint.request import Request
+
+
+class Engine:
+    """Makes pictures from requests. Any thread may submit; requests join and leave at every network call.
+
+    `fast`: in company a request differs from the same alone by rounding, at most 2/255; `exact`: in no bit.
+    `on_step` hears of every picture after every call, on the engine's thread. Close it, or use `with`.
+    """
+
+    def __init__(self, model: Network, mode: Mode = "fast", on_step: OnStep | None = None) -> None:
+        if mode not in get_args(Mode):
+            raise RequestError(f"mode must be 'fast' or 'exact', got {mode!r}{nearest(mode, get_args(Mode))}")
+        self._model, self._on_step = model, on_step
+        self._press = Press(model, mode)
+        self._plan = lru_cache(maxsize=64)(partial(plan, schedule=model.schedule))
+        self._ids = count()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what the thread does between ticks
+        self._door = threading.Lock()  # nothing new enters once the engine is closed
+        self._closed = self._closing = False
+        self._crash: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="mezzotint-engine", daemon=True)
+        self._thread.start()
+
+    # The door: any thread.
+
+    def submit(self, request: Request, *, trace: int = 0, on_step: OnStep | None = None) -> Future[Picture]:
+        """Queue a request. RequestError at once where it does not suit the model.
+
+        `trace`: keep x0 of every so many evaluations in `Picture.trace`. `on_step`: hears of this picture in
+        place of the engine's own. `Future.cancel` works until the end. When this picture goes wrong, only its
+        future fails, with ModelError naming the step.
+        """
+        return self.submit_all([request], trace=trace, on_step=on_step)[0]
+
+    def submit_all(
+        self, requests: Iterable[Request], *, trace: int = 0, on_step: OnStep | None = None
+    ) -> list[Future[Picture]]:
+        """Queue several at once, so that the first network call has them all. All are checked first."""
+        listener = on_step or self._on_step
+        new = [Trajectory(r, *self._compile(r), on_step=listener, trace=max(0, trace)) for r in requests]
+        with self._door:
+            if self._closed:
+                after = f" after {self._crash!r}" if self._crash else ""
+                raise MezzotintError(f"the engine is closed{after}; open another one") from self._crash
+            for t in new:
+                t.id = next(self._ids)
+            self._inbox.put(partial(self._press.add, new))
+        for t in new:
+            t.future.add_done_callback(partial(self._cancelled, t))
+        return [t.future for t in new]
+
+    def _cancelled(self, t: Trajectory, future: Future[Picture]) -> None:
+        if future.cancelled():
+            self._inbox.put(partial(self._press.cancel, t))
+
+    def close(self, drain: bool = True) -> None:
+        """Finish what was submitted, or cancel it where `drain` is false, and end the thread."""
+        with self._door:
+            self._closed = True
+            self._inbox.put(partial(self._end, drain))
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    @property
+    def stats(self) -> Stats:
+        """A copy of the counts and times so far."""
+        return replace(self._press.stats)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.close(drain=kind is None)
+
+    def _compile(self, request: Request) -> tuple[Plan, Shape]:
+        """The plan and the latents' shape. The pictures of a sweep over prompts and seeds share one plan."""
+        if not isinstance(request, Request):
+            raise RequestError(f"a Request is needed, got {type(request).__name__}")
+        bare = replace(request, prompt="", negative_prompt="", seed=0, width=None, height=None)
+        try:
+            return self._plan(bare), self._shape(request)
+        except MezzotintError:
+            raise
+        except Exception as error:
+            what = f"{request.sampler} cannot be planned with {request.steps} steps"
+            raise RequestError(f"{what}: {error}") from error
+
+    def _shape(self, request: Request) -> Shape:
+        width, height = self._model.default_size
+        factor = self._model.vae_factor
+        width, height = request.width or width, request.height or height
+        if width % factor or height % factor:
+            raise RequestError(f"{self._model.name} makes sides divisible by {factor}, not {width}x{height}")
+        return self._model.latent_channels, height // factor, width // factor
+
+    def _run(self) -> None:
+        try:
+            while self._receive():
+                self._press.tick()
+        except BaseException as error:  # a bug of ours, yet nobody may wait forever
+            self._break(error)
+            raise
+
+    def _receive(self) -> bool:
+        """Take in what has come; wait only when there is nothing to do. False: closed, and all is done."""
+        while not self._inbox.empty() or not (self._press or self._closing):
+            self._inbox.get()()
+        return bool(self._press)
+
+    def _end(self, drain: bool) -> None:
+        self._closing = True
+        if not drain:
+            self._press.cancel_all()
+
+    def _break(self, error: BaseException) -> None:
+        """Refuse what may still come, and fail what is here."""
+        with self._door:
+            self._closed, self._crash = True, error
+        while not self._inbox.empty():
+            self._inbox.get()()
+        self._press.abandon(MezzotintError(f"the engine broke down: {error!r}"))

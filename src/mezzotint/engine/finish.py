@@ -1,0 +1,59 @@
+"""From the last latents to a Picture."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
+
+import numpy as np
+from PIL import Image
+
+from mezzotint import __version__
+from mezzotint.engine.network import Latents, Network
+from mezzotint.engine.trajectory import Trajectory
+from mezzotint.errors import ModelError
+from mezzotint.picture import Picture, Provenance
+
+
+def origin(network: Network, mode: str) -> Provenance:
+    """What the provenance of all pictures of an engine has in common."""
+    versions = {"mezzotint": __version__}
+    with suppress(PackageNotFoundError):  # a runtime that is no package of its own
+        versions[network.runtime] = version(network.runtime)
+    return Provenance(
+        model=network.name,
+        model_digest=network.digest,
+        runtime=network.runtime,
+        dtype=network.dtype,
+        mode=mode,
+        device=network.device,
+        versions=versions,
+        evaluations=0,
+        seconds=0.0,
+        created="",
+    )
+
+
+def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance) -> Picture:
+    """Decode (1, C, h, w) latents. ModelError when they are not finite; what the decoder raises passes on."""
+    if not np.isfinite(latents).all():
+        raise ModelError("the last update gave NaN or infinity")
+    image = Image.fromarray(network.decode(latents))
+    provenance = replace(
+        origin,
+        evaluations=t.call,
+        seconds=round(perf_counter() - t.started, 6),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        warnings=_warnings(image.size, network),
+    )
+    return Picture(image, t.request, provenance, tuple(t.kept))
+
+
+def _warnings(size: tuple[int, int], network: Network) -> list[str]:
+    if size == network.default_size:
+        return []
+    (w, h), (width, height) = size, network.default_size
+    return [f"{w}x{h} is not the size the model was trained at, {width}x{height}"]

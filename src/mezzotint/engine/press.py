@@ -1,0 +1,136 @@
+"""The press: everything in flight, moved one network call at a time. One thread owns it."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from time import perf_counter
+
+from mezzotint.engine.batcher import Batcher
+from mezzotint.engine.finish import finish, origin
+from mezzotint.engine.lane import Lane
+from mezzotint.engine.network import Latents, Network, Shape
+from mezzotint.engine.rows import Mode, Rows
+from mezzotint.engine.stats import Stats
+from mezzotint.engine.trajectory import Trajectory
+from mezzotint.errors import MezzotintError, ModelError
+from mezzotint.picture import Picture
+
+
+class Press:
+    """Trajectories enter with `add`, leave as a result of their future, and move with `tick`.
+
+    A sick one dies alone: whatever a trajectory raises becomes the result of its own future.
+    """
+
+    def __init__(self, network: Network, mode: Mode) -> None:
+        self.stats = Stats()
+        self._network, self._rows = network, Rows(network, mode)
+        self._origin = origin(network, mode)
+        self._queue: Batcher[Trajectory] = Batcher(self._rows)
+        self._lanes: dict[Shape, Lane] = {}
+        self._since = perf_counter()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, trajectories: list[Trajectory]) -> None:
+        """Queue them, oldest first."""
+        for t in trajectories:
+            self._queue.add(t)
+
+    def cancel(self, t: Trajectory) -> None:
+        """Drop a trajectory, where it is still here."""
+        if t in self._queue:
+            t.future.cancel()
+            self._settle(t, None)
+
+    def cancel_all(self) -> None:
+        """Drop them all."""
+        for t in list(self._queue):
+            self.cancel(t)
+
+    def abandon(self, error: BaseException) -> None:
+        """Fail them all, trusting nothing but their futures."""
+        for t in self._queue:
+            if t.future.set_running_or_notify_cancel():
+                t.future.set_exception(error)
+
+    def tick(self) -> None:
+        """One network call, and all that follows from it."""
+        self._since = perf_counter()
+        batch = [t for t in self._queue.take() if t.place >= 0 or self._start(t)]
+        if batch:
+            batch.sort(key=attrgetter("place"))  # then hardly any row of text changes between two calls
+            self._advance(batch, self._rows.padded(batch[0].lane, sum(t.rows for t in batch)))
+        self._clock()
+
+    def _start(self, t: Trajectory) -> bool:
+        if t.lane not in self._lanes:
+            self._lanes[t.lane] = Lane(self._network, t.lane, self._rows.budget(t.lane), self.stats)
+        try:
+            self._lanes[t.lane].start(t)
+        except Exception as error:
+            self._fail(t, error)
+        return t.place >= 0
+
+    def _advance(self, batch: list[Trajectory], rows: int) -> None:
+        lane = self._lanes[batch[0].lane]
+        try:
+            prediction = lane.predict(batch, rows)
+        except Exception as error:
+            if len(batch) == 1:
+                return self._fail(batch[0], error)
+            for t in batch:  # whose fault is it? Each alone, among as many rows as before: not a bit changes
+                self._advance([t], rows)
+            return
+        lane.update(batch, prediction)
+        x0 = prediction.x0_guided.reshape(len(batch), *batch[0].lane)
+        x0.setflags(write=False)
+        for i, t in enumerate(batch):
+            if i in prediction.sick:
+                self._fail(t, ModelError(prediction.sick[i]))
+            else:
+                self._after(t, x0[i])
+
+    def _after(self, t: Trajectory, x0: Latents) -> None:
+        try:
+            t.advance(x0)
+            picture = self._develop(t) if t.finished else None
+        except Exception as error:
+            return self._fail(t, error)
+        if picture:
+            self._settle(t, picture)
+
+    def _develop(self, t: Trajectory) -> Picture:
+        latents = self._lanes[t.lane].latents(t)
+        with self.stats.timing("decoder"):
+            return finish(t, latents, self._network, self._origin)
+
+    def _fail(self, t: Trajectory, error: Exception) -> None:
+        ours = isinstance(error, MezzotintError)
+        kind, what = (type(error), str(error)) if ours else (ModelError, f"{type(error).__name__}: {error}")
+        failure = kind(f"{t.where}: {what}")
+        failure.__cause__ = error
+        self._settle(t, failure)
+
+    def _settle(self, t: Trajectory, outcome: Picture | Exception | None) -> None:
+        """Free its place, then resolve its future. A future that was cancelled meanwhile stays so."""
+        if t.place >= 0:
+            self._lanes[t.lane].leave(t)
+        if self._queue.remove(t):
+            self._lanes.pop(t.lane, None)
+        self._clock()
+        if not t.future.set_running_or_notify_cancel():
+            self.stats.cancelled += 1
+        elif isinstance(outcome, Picture):
+            self.stats.pictures += 1
+            t.future.set_result(outcome)
+        else:
+            self.stats.failed += 1
+            t.future.set_exception(outcome)
+
+    def _clock(self) -> None:
+        """Count the time up to now, so that the statistics are whole whenever a future is resolved."""
+        now = perf_counter()
+        self.stats.busy += now - self._since
+        self._since = now

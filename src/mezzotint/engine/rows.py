@@ -1,0 +1,31 @@
+"""How many rows a network call has, and to how many it is padded: the one difference between the modes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from mezzotint.engine.network import Network, Shape
+
+Mode = Literal["fast", "exact"]
+EXACT_ROWS = 8  # enough to profit from company, few enough that padding a lone picture to it stays bearable
+
+
+class Rows:
+    """`fast`: as many as the model finds worth sending, padded to its next bucket.
+
+    `exact`: always padded to one count, so that the arithmetic never varies.
+    """
+
+    def __init__(self, network: Network, mode: Mode) -> None:
+        self._network, self._exact = network, mode == "exact"
+        self.budget = lru_cache(maxsize=1024)(self._budget)
+
+    def _budget(self, shape: Shape) -> int:
+        """The most rows of a call at this latent shape, at least the two that guidance takes."""
+        most = max(2, self._network.max_rows_at(shape[1], shape[2]))
+        return min(EXACT_ROWS, most) if self._exact else most
+
+    def padded(self, shape: Shape, rows: int) -> int:
+        """The rows that a call with so many of them computes."""
+        return self.budget(shape) if self._exact else self._network.bucket(rows)

@@ -1,0 +1,82 @@
+"""One picture in flight: plain data that the engine moves. It never decides when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.engine.network import Latents, Shape
+from mezzotint.picture import Picture, Snapshot
+from mezzotint.plan import Plan
+from mezzotint.request import Request
+from mezzotint.rng import Generator
+
+
+class Progress(NamedTuple):
+    """News of one picture after one network call. `x0` is a read-only view that stays valid."""
+
+    id: int  # counts the submitted requests from 0
+    request: Request
+    done: int  # evaluations
+    total: int
+    x0: Latents  # (C, h, w) what the picture would be if it ended here
+
+
+OnStep = Callable[[Progress], None]  # runs on the engine's thread: be quick
+
+
+@dataclass(eq=False, slots=True)
+class Trajectory:
+    """A request on its way. `place` and what follows are set when it first runs."""
+
+    request: Request
+    plan: Plan
+    lane: Shape  # of its latents; only equals share a network call
+    id: int = -1
+    future: Future[Picture] = field(default_factory=Future)
+    on_step: OnStep | None = None
+    trace: int = 0  # keep x0 of every so many evaluations; 0 keeps none
+
+    call: int = 0  # evaluations done
+    place: int = -1  # its row of the pool
+    noise: Generator = field(init=False)
+    text: NDArray[np.float32] = field(init=False)  # (tokens, width)
+    negative: NDArray[np.float32] = field(init=False)
+    started: float = field(init=False)  # seconds, as perf_counter has them
+    kept: list[Snapshot] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the next network call: with guidance two, the second without the prompt."""
+        return 2 if self.plan.cfg[self.call] != 1 else 1
+
+    @property
+    def guided(self) -> bool:
+        """Whether any of its calls needs the row without the prompt."""
+        return bool((self.plan.cfg != 1).any())
+
+    @property
+    def finished(self) -> bool:
+        """No network call is left."""
+        return self.call == self.plan.evaluations
+
+    @property
+    def where(self) -> str:
+        """Where it is, for an error message: `step 3 of 25 (euler)`."""
+        step = int(self.plan.step[min(self.call, self.plan.evaluations - 1)]) + 1
+        when = "after " if self.finished else "before " if self.place < 0 else ""
+        return f"{when}step {step} of {self.request.steps} ({self.request.sampler})"
+
+    def advance(self, x0: Latents) -> None:
+        """Tell who listens, keep x0 (C, h, w) where a trace is asked for, and count the call."""
+        done = self.call + 1
+        if self.on_step:
+            self.on_step(Progress(self.id, self.request, done, self.plan.evaluations, x0))
+        if self.trace and (done % self.trace == 0 or done == self.plan.evaluations):
+            self.kept.append(Snapshot(done, x0.copy()))
+        self.call = done

@@ -1,0 +1,145 @@
+"""`mezzotint eval`: the cases drawn, scored, and set beside real pictures, whole and through the autoencoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mezzotint.api import generate
+from mezzotint.errors import DataError
+from mezzotint.evaluation.prompts import Case, cases
+from mezzotint.evaluation.score import right
+from mezzotint.models import open_model
+from mezzotint.models.image_text import ImageText
+from mezzotint.request import Request
+
+_WITH_CEILING = ("seen", "held-out")
+
+
+@dataclass(frozen=True)
+class Score:
+    """The share of one kind of case that is right, with its 95 % interval (Wilson)."""
+
+    kind: str
+    count: int
+    share: float
+    low: float
+    high: float
+    real: float | None = None  # real pictures of the same, judged the same way
+    decoded: float | None = None  # the same through the autoencoder
+
+
+def run(
+    model: str = "emoji",
+    judge: str = "judge",
+    count: int = 100,
+    seed: int = 0,
+    steps: int = 25,
+    guidance: str = "cfg(5)",
+    data: Path | None = None,
+    out: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Score]:
+    """Score a model; `data` is the folder of `mezzotint data emoji`, without which there is no ceiling.
+
+    `out` gets the pictures as a sheet and the verdicts as JSON lines.
+    """
+    judged_by = ImageText.open(judge)
+    facts = json.loads((judged_by.path / "objects.json").read_text())
+    objects = facts["objects"]
+    listed = cases(objects, [tuple(pair) for pair in facts["held_out"]], facts["styles"], count)
+    opened = open_model(model)
+    progress(f"drawing {len(listed)} pictures")
+    requests = [
+        Request(prompt=case.prompt, seed=seed + i, steps=steps, guidance=guidance)
+        for i, case in enumerate(listed)
+    ]
+    pictures = [picture.image for picture in generate(requests, opened)]
+    progress("scoring")
+    verdicts = [right(case, image, judged_by, objects) for case, image in zip(listed, pictures, strict=True)]
+    real: dict[str, float] = {}
+    decoded: dict[str, float] = {}
+    if data is not None:
+        progress("scoring real pictures")
+        real, decoded = _ceilings(listed, data, model, judged_by, objects)
+    if out is not None:
+        _write(out, listed, pictures, verdicts)
+    kinds = list(dict.fromkeys(case.kind for case in listed))
+    return [_score(kind, listed, verdicts, real.get(kind), decoded.get(kind)) for kind in kinds]
+
+
+def _score(
+    kind: str, listed: list[Case], verdicts: list[bool], real: float | None, decoded: float | None
+) -> Score:
+    mine = [verdict for case, verdict in zip(listed, verdicts, strict=True) if case.kind == kind]
+    low, high = wilson(sum(mine), len(mine))
+    return Score(kind, len(mine), sum(mine) / len(mine), low, high, real, decoded)
+
+
+def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    p, scale = hits / count, 1 + z * z / count
+    center, half = p + z * z / (2 * count), z * np.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return float((center - half) / scale), float((center + half) / scale)
+
+
+def _ceilings(
+    listed: list[Case], data: Path, model: str, judge: ImageText, objects: list[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Shares right of real pictures on white, and of the same through the autoencoder, by kind."""
+    from mezzotint.models.autoencoder import Autoencoder
+
+    path = data / "metadata.jsonl"
+    if not path.exists():
+        raise DataError(f"no pictures in {data}: make them with `mezzotint data emoji {data}`")
+    files: dict[tuple[str, str], str] = {}
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        if row["split"] != "style":
+            files.setdefault((row["object"], row["style"]), row["file_name"])
+            files.setdefault((row["object"], ""), row["file_name"])
+    autoencoder = Autoencoder.open(model)
+    shares: tuple[dict[str, float], dict[str, float]] = ({}, {})
+    for kind in _WITH_CEILING:
+        mine = [case for case in listed if case.kind == kind]
+        images = [_on_white(data / files[case.object, case.style]) for case in mine]
+        for share, shown in zip(shares, (images, autoencoder.reconstruct(images)), strict=True):
+            share[kind] = float(
+                np.mean([right(c, i, judge, objects) for c, i in zip(mine, shown, strict=True)])
+            )
+    return shares
+
+
+def _on_white(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        sprite = image.convert("RGBA")
+    ground = Image.new("RGB", sprite.size, "white")
+    small = sprite.resize((round(sprite.width * 0.86),) * 2, Image.Resampling.BILINEAR)
+    at = (sprite.width - small.width) // 2
+    ground.paste(small, (at, at), small)
+    return ground
+
+
+def _write(out: Path, listed: list[Case], pictures: list[Image.Image], verdicts: list[bool]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "verdicts.jsonl").open("w") as file:
+        for case, verdict in zip(listed, verdicts, strict=True):
+            file.write(json.dumps({"kind": case.kind, "prompt": case.prompt, "right": bool(verdict)}) + "\n")
+    for kind in dict.fromkeys(case.kind for case in listed):
+        mine = [image for case, image in zip(listed, pictures, strict=True) if case.kind == kind][:96]
+        sheet(mine, min(12, len(mine))).save(out / f"{kind.replace(' ', '-')}.png")
+
+
+def sheet(images: list[Image.Image], across: int, gap: int = 2) -> Image.Image:
+    """The pictures in rows of `across`, on white."""
+    width, height = images[0].size
+    down = -(-len(images) // across)
+    board = Image.new("RGB", (across * (width + gap) - gap, down * (height + gap) - gap), "white")
+    for index, image in enumerate(images):
+        board.paste(image, (index % across * (width + gap), index // across * (height + gap)))
+    return board

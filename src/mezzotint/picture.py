@@ -1,0 +1,194 @@
+"""A Picture: pixels, the Request that made them, their provenance; and the PNG file that has all three."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import struct
+import uuid
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple, Self, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mezzotint.errors import DataError, MezzotintError, OutputError, nearest
+from mezzotint.infotext import infotext
+from mezzotint.request import Request
+
+MAX_BYTES = 64 * 2**20  # of a file that `open` reads
+MAX_PIXELS = 4096 * 4096
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Snapshot(NamedTuple):
+    """What a picture would have been after so many evaluations."""
+
+    evaluations: int
+    x0: NDArray[np.float32]  # (C, h, w) latents
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a picture was made, beside what decides its pixels; it goes into the file with the Request."""
+
+    model: str
+    model_digest: str  # hexadecimal
+    runtime: str  # "openvino" or "torch"
+    dtype: str
+    mode: str  # "fast" or "exact"
+    device: str
+    versions: dict[str, str]  # of mezzotint and of the runtime
+    evaluations: int  # denoiser calls
+    seconds: float  # from the first noise to the pixels
+    created: str  # ISO 8601, UTC
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, data: object) -> Self:
+        """Checked against the types above; DataError names what is missing, unknown or of another type."""
+        if not isinstance(data, dict):
+            raise DataError("provenance must be a JSON object")
+        kinds = get_type_hints(cls)
+        for key in data:
+            if key not in kinds:
+                raise DataError(f"provenance has no {str(key)[:60]!r}{nearest(key, kinds)}")
+        for f in fields(cls):
+            if f.name not in data and f.default_factory is MISSING:
+                raise DataError(f"provenance has no {f.name}")
+            if f.name in data and not _is(data[f.name], kinds[f.name]):
+                raise DataError(f"provenance: {f.name} is not of type {f.type}")
+        return cls(**data)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A finished picture. `trace`, where asked for, has its earlier states; files do not keep them."""
+
+    image: Image.Image  # RGB
+    request: Request
+    provenance: Provenance
+    trace: tuple[Snapshot, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the pixels, hexadecimal: three bytes each, row by row."""
+        return hashlib.sha256(self.image.convert("RGB").tobytes()).hexdigest()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a PNG that carries request and provenance; when this returns it is whole and on the disk.
+
+        OutputError, one line, when it cannot be written; what was at `path` before is then still there.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise OutputError(f"pictures are written as PNG; give {path.name!r} the ending .png")
+        _write_durably(path, self._png())
+
+    def _png(self) -> bytes:
+        p = self.provenance
+        version = p.versions.get("mezzotint", "")
+        info = PngInfo()
+        info.add_text("parameters", infotext(self.request, self.image.size, p.model, p.model_digest, version))
+        info.add_text(
+            "mezzotint", json.dumps({"request": json.loads(self.request.to_json()), "provenance": asdict(p)})
+        )
+        buffer = io.BytesIO()
+        self.image.convert("RGB").save(buffer, format="PNG", pnginfo=info)
+        return buffer.getvalue()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a PNG that `save` wrote. Nothing in it is trusted; DataError says what is wrong."""
+        path = Path(path)
+        data = _read(path)
+        try:
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                image.verify()  # the checksums of all chunks; after this it must be opened anew
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                image.load()
+                text = image.text  # type: ignore[attr-defined]  # of PNG files only
+                pixels = image.convert("RGB")
+        except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+            raise DataError(f"{path} is not a whole PNG: {error}") from None
+        if "mezzotint" not in text:
+            raise DataError(f"{path} does not say how it was made; only pictures that Mezzotint saved do")
+        try:
+            request, provenance = _parsed(text["mezzotint"])
+        except MezzotintError as error:
+            raise DataError(f"{path} says how it was made, but not well: {error}") from None
+        return cls(pixels, request, provenance)
+
+
+def _parsed(text: str) -> tuple[Request, Provenance]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise DataError("it is not JSON") from None
+    if (
+        not isinstance(data, dict)
+        or set(data) != {"request", "provenance"}
+        or not isinstance(data["request"], dict)
+    ):
+        raise DataError("it must be a JSON object of request and provenance")
+    return Request.from_dict(data["request"]), Provenance.from_dict(data["provenance"])
+
+
+def _is(value: object, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(isinstance(word, str) for word in value)
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a PNG file of bearable size; width and height are read before anything is decoded."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB")
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 24:
+        raise DataError(f"{path} is not a PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    if not 0 < width * height <= MAX_PIXELS:
+        raise DataError(f"{path} has {width}x{height} pixels; at most {MAX_PIXELS} are read")
+    return data
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    """All of it or nothing: into a new file beside `path`, to the disk, then under its name."""
+    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name, too, survives a power cut; systems without open folders see to it themselves."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,126 @@
+"""A Request: everything that decides the pixels, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import numbers
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from mezzotint.errors import RequestError, nearest
+from mezzotint.guidance import Guidance, Term, parse
+from mezzotint.guidance.terms import finite, short
+from mezzotint.samplers import SAMPLERS
+from mezzotint.schedule import SPACINGS
+
+Compat = Literal["", "diffusers"]
+MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture to make. Every field is checked here: RequestError is one line that says what to do."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = 0  # 0..2**63-1
+    width: int | None = None  # pixels, divisible by 8; None: the model's own size
+    height: int | None = None
+    steps: int = 25  # 1..2000
+    sampler: str = "dpmpp-2m"
+    spacing: str | None = None  # None: the model's own, or the sampler's
+    eta: float = 0.0  # 0..1, the noise of ddim
+    guidance: str | Guidance | Term = "cfg(7.5)"  # kept as its canonical text; `terms` has it parsed
+    compat: Compat = ""  # "diffusers": with its slips, which the samplers describe
+
+    def __post_init__(self) -> None:
+        _text("prompt", self.prompt)
+        _text("negative_prompt", self.negative_prompt)
+        self._set("seed", _whole("seed", self.seed, 0, MAX_SEED))
+        self._set("steps", _whole("steps", self.steps, 1, MAX_STEPS))
+        for side in ("width", "height"):
+            if (value := getattr(self, side)) is not None:
+                self._set(side, _whole(side, value, 64, 2048, divisor=8))
+        _known("sampler", self.sampler, tuple(SAMPLERS))
+        if self.spacing is not None:
+            _known("spacing", self.spacing, SPACINGS)
+        _known("compat", self.compat, get_args(Compat))
+        self._set("eta", finite(self.eta, "eta"))
+        if not 0 <= self.eta <= 1:
+            raise RequestError(f"eta must be from 0 to 1, got {self.eta}")
+        if self.eta and self.sampler != "ddim":
+            raise RequestError(f"eta is for the ddim sampler; with {self.sampler} leave it out")
+        if not isinstance(self.guidance, (str, Guidance, Term)):
+            raise RequestError(f"guidance must be text such as 'cfg(7.5)', got {short(self.guidance)}")
+        self._set("guidance", str(self.terms))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def terms(self) -> Guidance:
+        """The guidance, parsed."""
+        return parse(str(self.guidance))
+
+    def to_json(self) -> str:
+        """Canonical JSON: every field, keys sorted, no spaces."""
+        return json.dumps(
+            asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """The Request of a JSON object; a field left out takes its default, an unknown one is an error."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise RequestError(f"a request must be JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise RequestError(f"a request must be a JSON object, got {type(data).__name__}")
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Request:
+        """As `from_json`, from a dictionary."""
+        known = [field.name for field in fields(cls)]
+        for key in data:
+            if key not in known:
+                raise RequestError(f"a request has no {short(key)}{nearest(key, known)}")
+        return cls(**data)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical JSON, hexadecimal: the name under which the picture is stored."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def repeat(self, n: int) -> list[Request]:
+        """n requests that differ in the seed only: seed, seed + 1, ..."""
+        n = _whole("repeat", n, 1, MAX_REPEAT)
+        return [replace(self, seed=self.seed + i) for i in range(n)]
+
+
+def _whole(name: str, value: object, low: int, high: int, divisor: int = 1) -> int:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number <= high and number % divisor == 0:
+            return number
+    fits = f" divisible by {divisor}" if divisor > 1 else ""
+    raise RequestError(f"{name} must be a whole number{fits} from {low} to {high}, got {short(value)}")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise RequestError(f"{name} must be text, got {short(value)}")
+    if len(value) > MAX_PROMPT:
+        raise RequestError(f"{name} may have {MAX_PROMPT} characters, got {len(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RequestError(f"{name} has half a surrogate pair, which is not text; remove it") from None
+
+
+def _known(name: str, value: object, known: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in known:
+        names = ", ".join(repr(k) for k in known)
+        raise RequestError(f"{name} {short(value)} is unknown; known: {names}{nearest(str(value), known)}")

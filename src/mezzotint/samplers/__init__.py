@@ -1,0 +1,75 @@
+"""The samplers. Each is a function that fills a table; adding one is a function and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from mezzotint.samplers.ddim import ancestral, ddim
+from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
+from mezzotint.samplers.euler import euler, heun
+from mezzotint.samplers.levels import Run, ddim_levels, ddpm_levels, dpm_levels, k_levels, pndm_levels
+from mezzotint.samplers.lms import lms
+from mezzotint.samplers.pndm import pndm
+from mezzotint.samplers.table import Levels, Table
+from mezzotint.samplers.unipc import unipc
+
+__all__ = ["CLIPPED", "COUNTERPARTS", "SAMPLERS", "Levels", "Run", "Sampler", "Table"]
+
+
+class Sampler(NamedTuple):
+    """Where a sampler puts its levels, and how it fills its table from them."""
+
+    levels: Callable[[Run], Levels]
+    fill: Callable[[Levels, Run], Table]
+
+
+def _euler_a_levels(run: Run) -> Levels:
+    return k_levels(run, heed=False)
+
+
+def _ddpm(levels: Levels, run: Run) -> Table:
+    return ancestral(levels, large=run.schedule.variance == "fixed_large")
+
+
+def _lms(levels: Levels, run: Run) -> Table:
+    skipped = k_levels(replace(run, begin=0)).sigma[: run.begin]
+    return lms(levels, earlier=skipped if run.diffusers else skipped[:0])
+
+
+def _pndm(levels: Levels, run: Run) -> Table:
+    if run.schedule.prediction == "flow":
+        return pndm(levels, "flow")
+    return pndm(levels, "v" if run.diffusers and run.schedule.prediction == "v_prediction" else "eps")
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "ddpm": Sampler(ddpm_levels, _ddpm),
+    "ddim": Sampler(ddim_levels, lambda levels, run: ddim(levels, run.eta)),
+    "euler": Sampler(k_levels, lambda levels, _: euler(levels)),
+    "euler-a": Sampler(_euler_a_levels, lambda levels, _: ancestral(levels)),
+    "heun": Sampler(k_levels, lambda levels, _: heun(levels)),
+    "lms": Sampler(k_levels, _lms),
+    "pndm": Sampler(pndm_levels, _pndm),
+    "dpmpp-2m": Sampler(dpm_levels, lambda levels, _: dpmpp_2m(levels)),
+    "dpmpp-2m-sde": Sampler(dpm_levels, lambda levels, _: dpmpp_2m_sde(levels)),
+    "unipc": Sampler(dpm_levels, lambda levels, _: unipc(levels)),
+}
+
+# Those that clip x0 where the model asks for it; as in diffusers, the others do not.
+CLIPPED = frozenset({"ddpm", "ddim", "heun"})
+
+# What makes the same pictures in diffusers: `Class.from_config(pipe.scheduler.config, **extra)`.
+COUNTERPARTS: dict[str, tuple[str, dict[str, object]]] = {
+    "ddpm": ("DDPMScheduler", {}),
+    "ddim": ("DDIMScheduler", {}),
+    "euler": ("EulerDiscreteScheduler", {}),
+    "euler-a": ("EulerAncestralDiscreteScheduler", {}),
+    "heun": ("HeunDiscreteScheduler", {}),
+    "lms": ("LMSDiscreteScheduler", {}),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
+    "dpmpp-2m": ("DPMSolverMultistepScheduler", {}),
+    "dpmpp-2m-sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+    "unipc": ("UniPCMultistepScheduler", {}),
+}

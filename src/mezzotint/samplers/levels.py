@@ -1,0 +1,147 @@
+"""Where each family of samplers puts its levels: the conventions in use, on which pictures depend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+
+from mezzotint.samplers.table import Levels
+from mezzotint.schedule import Floats, Schedule, Spacing, karras, spaced
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a sampler may know of a request."""
+
+    schedule: Schedule
+    steps: int
+    spacing: str | None = None
+    eta: float = 0.0
+    diffusers: bool = False  # with its slips
+    begin: int = 0  # steps skipped: a run that starts from a picture begins in the middle
+
+    def grid(self, default: Spacing, heed: bool = True) -> tuple[Spacing, bool]:
+        """How timesteps are spaced, and whether Karras sigmas then replace what lies between their ends.
+
+        `heed`: whether this family heeds a model that asks for Karras sigmas.
+        """
+        if self.spacing in (None, "karras"):
+            wish = heed and self.schedule.karras
+            return self.schedule.spacing or default, wish or self.spacing == "karras"
+        return cast(Spacing, self.spacing), False
+
+    def spaced(self, n: int, spacing: Spacing) -> Floats:
+        """(n,) training timesteps."""
+        return spaced(self.schedule.steps, n, spacing, self.schedule.steps_offset, old=self.diffusers)
+
+    def whole(self, n: int, spacing: Spacing) -> Floats:
+        """(n,) training timesteps in whole numbers, unless two would be the same."""
+        t = self.spaced(n, spacing)
+        return t.round() if len(set(t.round())) == n else t
+
+
+def k_levels(run: Run, heed: bool = True) -> Levels:
+    """k-diffusion's: ve coordinates, fractional timesteps, down to no noise."""
+    if run.schedule.prediction == "flow":
+        return flow_levels(run)
+    spacing, ramp = run.grid("linspace", heed)
+    t = run.spaced(run.steps, spacing)
+    s = run.schedule.s_at(t)
+    if ramp:
+        s = karras(s[0], s[-1], run.steps)
+        t = run.schedule.t_at(s)
+    t, s = t[run.begin :], s[run.begin :]
+    unit = np.hypot(s, 1)
+    init = unit[0] if spacing == "leading" else s[0]
+    return Levels.of(t, np.ones(len(s) + 1), np.append(s, 0.0), float(init), input_scale=1 / unit)
+
+
+def ddpm_levels(run: Run) -> Levels:
+    """DDPM's: vp coordinates, whole timesteps, down to no noise."""
+    return _whole_levels(run, to_one=True)
+
+
+def ddim_levels(run: Run) -> Levels:
+    """DDIM's: the same, down to where the model says, or to no noise."""
+    return _strided(_whole_levels(run, run.schedule.set_alpha_to_one is not False), run)
+
+
+def pndm_levels(run: Run) -> Levels:
+    """PNDM's: the same, down to where the model says, or to timestep 0."""
+    return _strided(_whole_levels(run, run.schedule.set_alpha_to_one is True), run)
+
+
+def _whole_levels(run: Run, to_one: bool) -> Levels:
+    if run.schedule.prediction == "flow":
+        return flow_levels(run)
+    spacing, ramp = run.grid("leading", heed=False)
+    t = run.whole(run.steps, spacing)
+    if ramp:
+        high, low = run.schedule.s_at(t[[0, -1]])
+        t = run.schedule.t_at(karras(high, low, run.steps))
+    t = t[run.begin :]
+    end = 1.0 if to_one else run.schedule.alphas_cumprod[0]
+    return _vp(t, np.append(run.schedule.alpha2_at(t), end))
+
+
+def _strided(levels: Levels, run: Run) -> Levels:
+    """A slip of diffusers: each step goes from t to t - T//n, whatever the next timestep is.
+
+    With `linspace`, and with `trailing` where n does not divide T, it then asks the network at another level
+    than the one it has reached.
+    """
+    if not run.diffusers or run.schedule.prediction == "flow" or run.spacing == "karras":
+        return levels
+    stride = run.schedule.steps // run.steps
+    end = levels.alpha_next[-1, 0] ** 2
+    after = np.where(levels.t < stride, end, run.schedule.alpha2_at(levels.t - stride))[:, None]
+    before = run.schedule.alpha2_at(levels.t + stride)[:, None]
+    return replace(
+        levels,
+        alpha_next=np.sqrt(after),
+        sigma_next=np.sqrt(1 - after),
+        alpha_prev=np.sqrt(before),
+        sigma_prev=np.sqrt(1 - before),
+    )
+
+
+def dpm_levels(run: Run) -> Levels:
+    """DPM-Solver's: vp coordinates, n+1 whole timesteps of which the last gives way to no noise."""
+    if run.schedule.prediction == "flow":
+        return flow_levels(run)
+    spacing, ramp = run.grid("linspace")
+    if ramp:
+        high, low = run.schedule.table[[-1, 0]]
+        s = karras(high, low, run.steps)
+        t = run.schedule.t_at(s).round()
+    else:
+        t = run.whole(run.steps if spacing == "trailing" else run.steps + 1, spacing)[: run.steps]
+        s = run.schedule.s_at(t)
+    return _vp(t[run.begin :], np.append(1 / (1 + s**2), 1.0)[run.begin :])
+
+
+def flow_levels(run: Run) -> Levels:
+    """Flow matching's: alpha = 1 - sigma, the network is told sigma*T (Esser et al. 2024, 2403.03206).
+
+    `linspace` ends at the shifted sigma of the first training timestep, shifted again (Stable Diffusion 3).
+    """
+    schedule, train = run.schedule, run.schedule.steps
+    spacing, ramp = run.grid("linspace")
+    if spacing == "linspace":
+        u = np.linspace(1, schedule.shifted(np.array(1 / train)), run.steps)
+    elif spacing == "trailing":
+        u = 1 - np.arange(run.steps) / run.steps
+    else:
+        u = (run.spaced(run.steps, spacing) + 1) / train
+    sigma = np.asarray(schedule.shifted(u))
+    if ramp:
+        sigma = karras(sigma[0], sigma[-1], run.steps)
+    sigma = np.append(sigma, 0.0)[run.begin :]
+    return Levels.of(sigma[:-1] * train, 1 - sigma, sigma, init=float(sigma[0]))
+
+
+def _vp(t: Floats, alpha2: Floats) -> Levels:
+    """From N timesteps and N+1 values of alpha^2; such runs start from noise of size 1, whatever alpha is."""
+    return Levels.of(t, np.sqrt(alpha2), np.sqrt(1 - alpha2), init=1.0)

@@ -1,0 +1,53 @@
+"""Pseudo linear multistep: PNDM as Stable Diffusion ships it, without its Runge-Kutta start."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from mezzotint.samplers.table import Levels, Table, basis, rows
+from mezzotint.schedule import Floats
+
+Slope = Literal["eps", "v", "flow"]
+ADAMS = np.array([[24, 0, 0, 0], [36, -12, 0, 0], [46, -32, 10, 0], [55, -59, 37, -9]])[:, :, None] / 24
+
+
+def pndm(levels: Levels, slope: Slope = "eps") -> Table:
+    """PLMS, Liu et al. 2022 (2202.09778), equations 9 and 12; the first step is taken twice, as Heun would.
+
+    `slope` is what is extrapolated: eps; in flow models d, where x = x0 + sigma*d; or v, a slip of diffusers
+    under v-prediction that costs the method its second order.
+    """
+    n = len(levels)
+    call = np.arange(n + 1 if n > 1 else 1)
+    level = np.where(call > 0, np.maximum(call - 1, 1), 0)  # 0, 1, 1, 2, 3, ...
+    x, e1, e2, e3, x0, _ = basis(4)
+    e = _slope(slope, x, x0, levels.alpha, levels.sigma)[level]
+    w, w1, w2, w3 = ADAMS[np.clip(call - 1, 0, 3)].swapaxes(0, 1)
+    mean = w * e + w1 * e1 + w2 * e2 + w3 * e3
+    keep, move = _transfer(slope, levels.alpha, levels.sigma, levels.alpha_next, levels.sigma_next)
+    update = rows(len(call), keep[level] * x + move[level] * mean, e, e1, e2)
+    update[0, 2] = anchor = x  # the first call leaves x in the third slot, the second starts from it again
+    if n > 1:
+        start, end = (levels.alpha_prev[1], levels.sigma_prev[1]), (levels.alpha[1], levels.sigma[1])
+        keep, move = _transfer(slope, *start, *end)
+        update[1] = np.stack([keep * e2 + move * (e[1] + e1) / 2, e1, 0 * anchor, 0 * anchor])
+    return Table(update, np.zeros(len(call)), level, step=np.maximum(call - 1, 0))
+
+
+def _slope(slope: Slope, x: Floats, x0: Floats, alpha: Floats, sigma: Floats) -> Floats:
+    if slope == "v":
+        return (alpha * x - x0) / sigma
+    return (x - (x0 if slope == "flow" else alpha * x0)) / sigma
+
+
+def _transfer(
+    slope: Slope, alpha: Floats, sigma: Floats, alpha1: Floats, sigma1: Floats
+) -> tuple[Floats, Floats]:
+    """x' = keep*x + move*e: equation 9, which is the step of DDIM."""
+    if slope == "flow":
+        return np.ones_like(sigma), sigma1 - sigma
+    keep = alpha1 / alpha
+    move = sigma1 - sigma * keep
+    return (keep + move * sigma, move * alpha) if slope == "v" else (keep, move)

@@ -1,0 +1,6 @@
+"""Lets tests in every folder import the toy network."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
