@@ -184,3 +184,11 @@ def test_noise_alone_says_nothing_of_x0() -> None:
 
 def test_every_sampler_has_a_counterpart() -> None:
     assert set(COUNTERPARTS) == set(SAMPLERS)
+
+
+def test_a_model_will_do_for_its_schedule() -> None:
+    class Model:
+        schedule = Schedule.from_config(SD)
+
+    one, other = (plan(Request(steps=5), place) for place in (Model(), Model.schedule))
+    assert np.array_equal(one.update, other.update)

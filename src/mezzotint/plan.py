@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,22 @@ class Plan:
         return int(np.where(self.cfg != 1, 2, 1).sum())
 
 
-def plan(request: Request, schedule: Schedule, begin: int = 0) -> Plan:
+class Scheduled(Protocol):
+    """What has a schedule: a model."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """What it was trained with."""
+
+
+def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
     """Compile a request for a model. RequestError where `begin`, the steps to skip, leaves none.
 
     A run that begins in the middle starts from a picture: slot 0 is then alpha[0]*picture + init*z.
     """
     if not 0 <= begin < request.steps:
         raise RequestError(f"begin must be from 0 to {request.steps - 1}, the last step, got {begin}")
+    schedule = model if isinstance(model, Schedule) else model.schedule
     sampler = SAMPLERS[request.sampler]
     run = Run(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers", begin)
     levels = sampler.levels(run)

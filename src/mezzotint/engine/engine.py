@@ -35,7 +35,7 @@ class Engine:
             raise RequestError(f"mode must be 'fast' or 'exact', got {mode!r}{nearest(mode, get_args(Mode))}")
         self._model, self._on_step = model, on_step
         self._press = Press(model, mode)
-        self._plan = lru_cache(maxsize=64)(partial(plan, schedule=model.schedule))
+        self._plan = lru_cache(maxsize=64)(partial(plan, model=model.schedule))
         self._ids = count()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what the thread does between ticks
         self._door = threading.Lock()  # nothing new enters once the engine is closed

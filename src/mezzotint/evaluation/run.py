@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from mezzotint.api import generate
-from mezzotint.errors import DataError
+from mezzotint.errors import DataError, ModelError
 from mezzotint.evaluation.prompts import Case, cases
 from mezzotint.evaluation.score import right
 from mezzotint.models import open_model
@@ -50,7 +51,7 @@ def run(
     `out` gets the pictures as a sheet and the verdicts as JSON lines.
     """
     judged_by = ImageText.open(judge)
-    facts = json.loads((judged_by.path / "objects.json").read_text())
+    facts = _facts(judged_by.path)
     objects = facts["objects"]
     listed = cases(objects, [tuple(pair) for pair in facts["held_out"]], facts["styles"], count)
     opened = open_model(model)
@@ -71,6 +72,15 @@ def run(
         _write(out, listed, pictures, verdicts)
     kinds = list(dict.fromkeys(case.kind for case in listed))
     return [_score(kind, listed, verdicts, real.get(kind), decoded.get(kind)) for kind in kinds]
+
+
+def _facts(judge: Path) -> dict[str, Any]:
+    """The objects, the held-out pairs and the styles' names that a judge was trained with."""
+    try:
+        found = json.loads((judge / "objects.json").read_text())
+        return {name: found[name] for name in ("objects", "held_out", "styles")}
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{judge} cannot judge: its objects.json is missing or damaged") from error
 
 
 def _score(

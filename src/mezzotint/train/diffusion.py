@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,9 @@ class DiffusionTask:
             requires_safety_checker=False,
         )  # fmt: skip
         pipeline.to(dtype=torch.float16).save_pretrained(folder)
+        # vocab.json and merges.txt: every reader of the format knows these, and Mezzotint reads only them.
+        shutil.rmtree(folder / "tokenizer")
+        shutil.copytree(self.config.text / "tokenizer", folder / "tokenizer")
 
 
 def train_diffusion(config: DiffusionConfig) -> None:
