@@ -40,12 +40,16 @@ def test_imports_go_down() -> None:
             continue
         assert room in floor, f"{room} is not in docs/architecture.md"
         for other in imports(path) - {room}:
-            assert floor[other] >= floor[room], f"{path.relative_to(PACKAGE)} imports {other}, which lies above it"
+            assert floor[other] >= floor[room], (
+                f"{path.relative_to(PACKAGE)} imports {other}, which lies above it"
+            )
 
 
 def test_importing_the_package_is_light() -> None:
     code = "import sys, mezzotint; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"torch", "numpy", "openvino", "diffusers", "transformers", "rich", "typer"} & set(loaded)
 
 

@@ -22,7 +22,7 @@ MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 class Request:
     """One picture to make. Every field is checked here: RequestError is one line that says what to do."""
 
-    prompt: str = ""
+    prompt: str = ""  # the first 10,000 characters are kept, of which encoders read 77 tokens
     negative_prompt: str = ""
     seed: int = 0  # 0..2**63-1
     width: int | None = None  # pixels, divisible by 8; None: the model's own size
@@ -35,8 +35,8 @@ class Request:
     compat: Compat = ""  # "diffusers": with its slips, which the samplers describe
 
     def __post_init__(self) -> None:
-        _text("prompt", self.prompt)
-        _text("negative_prompt", self.negative_prompt)
+        for name in ("prompt", "negative_prompt"):
+            self._set(name, _text(name, getattr(self, name)))
         self._set("seed", _whole("seed", self.seed, 0, MAX_SEED))
         self._set("steps", _whole("steps", self.steps, 1, MAX_STEPS))
         for side in ("width", "height"):
@@ -109,15 +109,15 @@ def _whole(name: str, value: object, low: int, high: int, divisor: int = 1) -> i
     raise RequestError(f"{name} must be a whole number{fits} from {low} to {high}, got {short(value)}")
 
 
-def _text(name: str, value: object) -> None:
+def _text(name: str, value: object) -> str:
+    """The text; one of any length is cut to far more than a text encoder reads, and that warns of what it drops."""
     if not isinstance(value, str):
         raise RequestError(f"{name} must be text, got {short(value)}")
-    if len(value) > MAX_PROMPT:
-        raise RequestError(f"{name} may have {MAX_PROMPT} characters, got {len(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise RequestError(f"{name} has half a surrogate pair, which is not text; remove it") from None
+    return value if len(value) <= MAX_PROMPT else " ".join(value.split())[:MAX_PROMPT]
 
 
 def _known(name: str, value: object, known: tuple[str, ...]) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mezzotint.data.compose import PALETTE
 from mezzotint.errors import ModelError
 from mezzotint.evaluation.prompts import FAMILIAR, FREE, NUMBERS, Case, cases
 from mezzotint.evaluation.run import sheet, wilson
 from mezzotint.evaluation.score import border_color, right
 from mezzotint.models.image_text import ImageText
-from PIL import Image
 
 OBJECTS = [*FAMILIAR, *(f"thing {i}" for i in range(50))]
 HELD = [(f"thing {i}", "noto") for i in range(10)]
@@ -81,8 +82,9 @@ def test_a_sheet_has_a_place_for_each() -> None:
 
 
 def test_a_pair_opens_and_ranks_by_similarity(tmp_path: Path) -> None:
-    from tiny import make_tokenizer
     from transformers import CLIPConfig, CLIPModel
+
+    from tiny import make_tokenizer
 
     tokenizer = make_tokenizer(tmp_path)
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

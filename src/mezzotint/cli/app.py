@@ -1,0 +1,83 @@
+"""The table of commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from mezzotint import __version__
+from mezzotint.cli.bench import bench
+from mezzotint.cli.data import data
+from mezzotint.cli.evaluate import evaluate
+from mezzotint.cli.generate import generate
+from mezzotint.cli.listing import models, samplers
+from mezzotint.cli.replay import replay
+from mezzotint.cli.train import train
+from mezzotint.cli.voice import fail
+from mezzotint.errors import MezzotintError
+
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+app = typer.Typer(
+    name="mezzotint",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# The table of commands: a file each, and a line here. Panels are in the order of their first command.
+app.command(rich_help_panel="Make pictures")(generate)
+app.command(rich_help_panel="Make pictures")(replay)
+app.command(rich_help_panel="See what there is")(models)
+app.command(rich_help_panel="See what there is")(samplers)
+app.command(rich_help_panel="Measure")(bench)
+app.command("eval", rich_help_panel="Measure")(evaluate)
+app.add_typer(data, rich_help_panel="Train your own")
+app.add_typer(train, rich_help_panel="Train your own")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"mezzotint {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Guided text-to-image diffusion: fast, reproducible to the seed, explained.
+
+    Start with: mezzotint generate "a red rose" --seed 7
+    """
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, by default the process's own; returns the exit code.
+
+    0 all is well; 1 some pictures failed, or a replay differs; 2 bad input, one line on stderr; 130 Ctrl-C.
+    """
+    try:
+        code = app(argv, prog_name="mezzotint", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return fail(error.format_message())
+    except MezzotintError as error:
+        return fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone; Python's own last flush must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if code == INTERRUPTED:
+        return fail("interrupted", INTERRUPTED)
+    return int(code or 0)

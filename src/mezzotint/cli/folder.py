@@ -1,0 +1,54 @@
+"""Where pictures go: the folder, checked before any work, and a name for each."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
+
+from mezzotint.errors import OutputError
+from mezzotint.picture import Picture
+
+
+def check_folder(folder: Path) -> None:
+    """OutputError where files could not be made in `folder`, existing or not. Nothing is left behind."""
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except NotADirectoryError:
+        raise OutputError(f"cannot write into {folder}: {existing} is a file") from None
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def make_folder(folder: Path) -> None:
+    """The folder, with those above it. OutputError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def file_name(picture: Picture) -> str:
+    """`7-a-red-rose-3f2a9c81d0.png`: seed, prompt, and a digest of request, model and pixels.
+
+    So the same picture always has the same name, and no other picture ever takes its place.
+    """
+    request = picture.request
+    parts = (request.digest, picture.provenance.model_digest, picture.digest)
+    digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:10]
+    return "-".join(filter(None, (str(request.seed), _slug(request.prompt), digest))) + ".png"
+
+
+def _slug(prompt: str) -> str:
+    """At most 40 characters of a prompt that any file system takes: whole words of a-z and 0-9."""
+    plain = unicodedata.normalize("NFKD", prompt[:200]).encode("ascii", "ignore").decode().lower()
+    slug = ""
+    for word in re.findall(r"[a-z0-9]+", plain):
+        if len(slug) + len(word) >= 40:
+            return slug or word[:40]
+        slug += f"-{word}" if slug else word
+    return slug

@@ -1,0 +1,109 @@
+"""`mezzotint generate`: pictures from prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from mezzotint.models import Model
+    from mezzotint.request import Request
+
+Mode = Literal["fast", "exact"]
+Runtime = Literal["auto", "openvino", "torch"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+_what = partial(typer.Option, rich_help_panel="What is drawn")
+_how = partial(typer.Option, rich_help_panel="How it is drawn")
+_runs = partial(typer.Option, rich_help_panel="What draws it")
+_out = partial(typer.Option, rich_help_panel="What comes out")
+
+
+def generate(
+    prompts: Annotated[
+        list[str] | None, typer.Argument(metavar="PROMPT", help="What to draw, each in quotes.")
+    ] = None,
+    prompts_file: Annotated[
+        Path | None, _what(metavar="FILE", help="A prompt a line; in a .jsonl file, a request's fields.")
+    ] = None,
+    negative: Annotated[str, _what(metavar="TEXT", help="What to stay away from.")] = "",
+    seed: Annotated[int, _what(metavar="N", help="Of the first picture of each prompt.")] = 0,
+    n: Annotated[
+        int, _what("-n", metavar="N", min=1, max=10_000, help="Pictures of each prompt: seed, seed+1, ...")
+    ] = 1,
+    size: Annotated[str | None, _what(metavar="WxH", help="In pixels; by default the model's own.")] = None,
+    steps: Annotated[int, _how(metavar="N", help="From 1 to 2000.")] = 25,
+    sampler: Annotated[str, _how(metavar="NAME", help="`mezzotint samplers` lists them.")] = "dpmpp-2m",
+    spacing: Annotated[
+        str | None, _how(metavar="NAME", help="leading, trailing, linspace or karras; else the model's.")
+    ] = None,
+    eta: Annotated[float, _how(metavar="X", help="Noise of the ddim sampler, from 0 to 1.")] = 0.0,
+    guidance: Annotated[
+        str, _how(metavar="TERMS", help="Such as cfg(4, start=0.1, stop=0.8), or none.")
+    ] = "cfg(7.5)",
+    compat: Annotated[
+        Literal["", "diffusers"], _how(metavar="diffusers", help="Its pictures, with its slips.")
+    ] = "",
+    model: Annotated[
+        str, _runs(metavar="MODEL", help="A bundled name, a folder, a .safetensors file or a hub id.")
+    ] = "emoji",
+    mode: Annotated[Mode, _runs(help="exact: not a bit depends on the company.")] = "fast",
+    runtime: Annotated[Runtime, _runs(help="auto: torch on a GPU, else openvino.")] = "auto",
+    dtype: Annotated[Dtype, _runs(help="auto: the fastest that passes a test.")] = "auto",
+    out: Annotated[Path, _out(metavar="FOLDER", help="Where the pictures go.")] = Path("out"),
+    as_json: Annotated[bool, _out("--json", help="Print an object a picture, not its path.")] = False,
+    trace: Annotated[bool, _out("--trace", help="Add a strip: how each came out of noise.")] = False,
+) -> int:
+    """Make pictures from prompts. Each is on disk, and its path printed, as soon as it is finished.
+
+    mezzotint generate "a red rose" "a cat on the moon" -n 4 --seed 7
+    """
+    from mezzotint.cli import asked
+
+    width, height = asked.size(size)
+    options = {
+        "negative_prompt": negative,
+        "seed": seed,
+        "width": width,
+        "height": height,
+        "steps": steps,
+        "sampler": sampler,
+        "spacing": spacing,
+        "eta": eta,
+        "guidance": guidance,
+        "compat": compat,
+    }
+    requests = asked.requests(prompts or [], prompts_file, options, n)
+
+    from mezzotint.cli.folder import check_folder
+
+    check_folder(out)
+
+    from mezzotint.cli.display import display
+    from mezzotint.cli.voice import heard_warnings
+    from mezzotint.models import open_model
+
+    with display() as shown, heard_warnings(shown.remark):
+        shown.opening(model)
+        opened = open_model(model, runtime, dtype)
+        _prepare(opened, requests, mode)
+        from mezzotint.cli.run import Run
+
+        return 1 if Run(opened, out, shown, as_json, trace)(requests, mode) else 0
+
+
+def _prepare(model: Model, requests: Sequence[Request], mode: Mode) -> None:
+    """Have the networks compiled for the first call, in the background, while there is more to import."""
+    from mezzotint.engine.rows import Rows
+
+    first = requests[0]
+    width, height = first.width or model.default_size[0], first.height or model.default_size[1]
+    shape = (model.latent_channels, height // model.vae_factor, width // model.vae_factor)
+    alike = [r for r in requests[:64] if (r.width, r.height) == (first.width, first.height)]
+    rows = sum(2 if r.terms.scales(r.steps)[0] != 1 else 1 for r in alike)
+    calls = Rows(model, mode)
+    model.prepare(calls.padded(shape, min(rows, calls.budget(shape))), width, height)

@@ -1,0 +1,124 @@
+"""`mezzotint models` and `mezzotint samplers`: what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print an object a line.")]
+
+
+class Trait(NamedTuple):
+    """What a table cannot compute of a sampler. `order`: of convergence, as the tests find it."""
+
+    order: int
+    noise: str  # "none", "every step", "--eta"
+    line: str
+
+
+TRAITS = {
+    "ddpm": Trait(1, "every step", "the process the model was trained on; wants hundreds of steps"),
+    "ddim": Trait(1, "--eta", "straight steps; --eta 1 is ddpm, with any number of steps"),
+    "euler": Trait(1, "none", "the plain baseline, in sigma"),
+    "euler-a": Trait(1, "every step", "Euler with fresh noise; lively, never settles"),
+    "heun": Trait(2, "none", "corrects every step with a second call"),
+    "lms": Trait(2, "none", "remembers four derivatives"),
+    "pndm": Trait(2, "none", "PLMS, the first default of Stable Diffusion"),
+    "dpmpp-2m": Trait(2, "none", "the default: good from 12 steps, hard to beat at 25"),
+    "dpmpp-2m-sde": Trait(1, "every step", "the same with fresh noise; rich texture, more steps"),
+    "unipc": Trait(2, "none", "corrects for free; strong at 8 to 12 steps"),
+}
+
+
+def samplers(as_json: AsJson = False) -> None:
+    """List the samplers: order, noise, cost, and what to call them in diffusers."""
+    rows = _samplers()
+    if as_json:
+        return _print_json(rows)
+    headings = {"name": "Sampler", "order": "Order", "noise": "Fresh noise", "evaluations": "Calls"}
+    _print_table(headings, rows, below="diffusers")
+    print("Order: of convergence. Calls: of the network for 25 steps. In gray: what diffusers calls it.")
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the bundled models. A diffusers folder, a .safetensors file or a hub id open the same way."""
+    rows = _models()
+    if as_json:
+        return _print_json(rows)
+    headings = {"name": "Model", "size": "Pixels", "megabytes": "MB", "installed": "Installed"}
+    _print_table(headings, rows, below="license")
+
+
+def _samplers() -> list[dict[str, Any]]:
+    from mezzotint.plan import plan
+    from mezzotint.request import Request
+    from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+    from mezzotint.schedule import Schedule
+
+    schedule = Schedule.from_config({"beta_schedule": "scaled_linear", "prediction_type": "epsilon"})
+    rows = []
+    for name in SAMPLERS:
+        kind, extra = COUNTERPARTS[name]
+        trait = TRAITS[name]
+        settings = ", ".join(f"{key}={value!r}" for key, value in extra.items())
+        rows.append(
+            {
+                "name": name,
+                "order": trait.order,
+                "noise": trait.noise,
+                "evaluations": plan(Request(sampler=name, steps=25), schedule).evaluations,
+                "diffusers": f"{kind}({settings})" if settings else kind,
+                "description": trait.line,
+            }
+        )
+    return rows
+
+
+def _models() -> list[dict[str, Any]]:
+    from mezzotint.models.bundled import BUNDLED
+
+    return [
+        {
+            "name": model.name,
+            "size": "{}x{}".format(*model.size),
+            "megabytes": round(model.bytes / 1e6, 1),
+            "installed": model.installed,
+            "license": model.licence,
+            "description": model.description,
+        }
+        for model in BUNDLED.values()
+    ]
+
+
+def _print_json(rows: Sequence[dict[str, Any]]) -> None:
+    for row in rows:
+        print(json.dumps(row))
+
+
+def _print_table(headings: dict[str, str], rows: Sequence[dict[str, Any]], below: str) -> None:
+    """A column a heading, and one with the description and, under it, the field named `below`."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for key, heading in headings.items():
+        first, number = key == "name", type(rows[0][key]) in (int, float)
+        table.add_column(
+            heading, style="cyan" if first else "", justify="right" if number else "left", no_wrap=True
+        )
+    table.add_column("", overflow="fold")
+    for row in rows:
+        about = Text(row["description"]).append(f"\n{row[below]}", style="dim")
+        table.add_row(*(_cell(row[key]) for key in headings), about)
+    Console().print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

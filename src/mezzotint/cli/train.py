@@ -1,0 +1,62 @@
+"""`mezzotint train`: the networks of a model, each from a configuration file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mezzotint.errors import ConfigError
+
+train = typer.Typer(name="train", help="Train a network; run again to go on where it stopped.")
+
+File = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Such as those in configs/.")]
+Minutes = Annotated[
+    float | None, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: at the last step.")
+]
+
+
+@train.command()
+def vae(config: File, minutes: Minutes = None) -> None:
+    """The autoencoder: pictures to latents and back."""
+    with needs_extra("train"):
+        from mezzotint.train.vae import VaeConfig, train_vae
+    train_vae(_read(VaeConfig, config, minutes))
+
+
+@train.command()
+def clip(config: File, minutes: Minutes = None) -> None:
+    """An image-text pair, or the text encoder alone where the file has no `vision`."""
+    with needs_extra("train"):
+        from mezzotint.train.clip import ClipConfig, train_clip
+    train_clip(_read(ClipConfig, config, minutes))
+
+
+@train.command()
+def diffusion(config: File, minutes: Minutes = None) -> None:
+    """The denoiser of a text-to-image model."""
+    with needs_extra("train"):
+        from mezzotint.train.diffusion import DiffusionConfig, train_diffusion
+    train_diffusion(_read(DiffusionConfig, config, minutes))
+
+
+def _read(kind: Any, file: Path, minutes: float | None) -> Any:
+    """The configuration of this kind, with `minutes` in place of its own."""
+    config = kind.read(file)
+    if minutes is None:
+        return config
+    return config.model_copy(update={"loop": config.loop.model_copy(update={"minutes": minutes})})
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """ConfigError with what to install where a library that this imports is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("mezzotint"):
+            raise  # our own mistake
+        raise ConfigError(f"this needs {error.name}; pip install 'mezzotint[{extra}]'") from None

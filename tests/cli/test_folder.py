@@ -1,0 +1,88 @@
+"""Where pictures go: checked before any work, named so that none replaces another."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from mezzotint import OutputError, Picture, Request
+from mezzotint.cli.folder import check_folder, file_name
+from mezzotint.picture import Provenance
+
+if TYPE_CHECKING:
+    from conftest import Cli, Model
+
+MADE = Provenance("toy", "ab" * 32, "numpy", "float32", "fast", "cpu", {}, 3, 0.1, "")
+PICTURE = Picture(Image.new("RGB", (8, 8)), Request("a red rose", seed=7), MADE)
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "file/below/deep"])
+def test_a_file_in_the_way(cli: Cli, toy: Model, name: str) -> None:
+    Path("file").write_text("mine")
+    said = cli("generate", "a cat", "--out", name)
+    assert said.code == 2
+    assert f"cannot write into {name}: " in said.err
+    assert "is a file" in said.err
+    assert toy.asked == []
+    assert Path("file").read_text() == "mine"
+
+
+def test_a_folder_that_may_not_be_written(cli: Cli, toy: Model) -> None:
+    """Not even root may write into /proc."""
+    folder = "/proc/pictures"
+    if os.geteuid() != 0:
+        Path("locked").mkdir(mode=0o555)
+        folder = "locked/pictures"
+    said = cli("generate", "a cat", "--out", folder)
+    assert said.code == 2
+    assert f"cannot write into {folder}: " in said.err
+    assert toy.asked == []
+
+
+def test_checking_leaves_nothing(tmp_path: Path) -> None:
+    check_folder(tmp_path)
+    check_folder(tmp_path / "new" / "newer")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_vanishes_into_a_file(tmp_path: Path) -> None:
+    from mezzotint.cli.folder import make_folder
+
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="cannot write into"):
+        make_folder(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "slug"),
+    [
+        ("a red rose", "7-a-red-rose-"),
+        ("", "7-"),
+        ("../../etc/passwd", "7-etc-passwd-"),
+        ("Café — ÜBER\n\x00/..", "7-cafe-uber-"),
+        ("日本", "7-"),
+        ("x" * 300, "7-" + "x" * 40 + "-"),
+        ("word " * 100, "7-" + "-".join(["word"] * 8) + "-"),
+    ],
+)
+def test_names_say_seed_and_prompt(prompt: str, slug: str) -> None:
+    name = file_name(replace(PICTURE, request=Request(prompt, seed=7)))
+    assert name.startswith(slug)
+    assert len(name) == len(slug) + 10 + len(".png")
+
+
+def test_another_picture_has_another_name() -> None:
+    others = [
+        replace(PICTURE, request=Request("a red rose", seed=7, steps=26)),
+        replace(PICTURE, provenance=replace(MADE, model_digest="cd" * 32)),
+        replace(PICTURE, image=Image.new("RGB", (8, 8), "red")),
+    ]
+    assert len({file_name(p) for p in [PICTURE, *others]}) == 4
+    assert file_name(replace(PICTURE, provenance=replace(MADE, seconds=9.0, created="now"))) == file_name(
+        PICTURE
+    )

@@ -1,0 +1,48 @@
+"""What there is, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mezzotint.cli.listing import TRAITS
+from mezzotint.models import BUNDLED
+from mezzotint.samplers import SAMPLERS
+
+if TYPE_CHECKING:
+    from conftest import Cli
+
+
+def test_samplers(cli: Cli) -> None:
+    rows = {row["name"]: row for row in map(json.loads, cli("samplers", "--json").lines)}
+    assert list(rows) == list(SAMPLERS) == list(TRAITS)
+    assert {name: row["evaluations"] for name, row in rows.items() if row["evaluations"] != 25} == {
+        "heun": 49,
+        "pndm": 26,
+    }
+    assert (
+        rows["dpmpp-2m-sde"]["diffusers"] == "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++')"
+    )
+    table = cli("samplers").out
+    for row in rows.values():
+        for word in (row["name"], row["diffusers"], str(row["evaluations"])):
+            assert word in table
+
+
+def test_fresh_noise_is_told_truly() -> None:
+    from mezzotint import Request
+    from mezzotint.plan import plan
+    from mezzotint.schedule import Schedule
+
+    schedule = Schedule.from_config({"beta_schedule": "scaled_linear"})
+    noisy = {name for name in SAMPLERS if plan(Request(sampler=name), schedule).noise_std.any()}
+    assert noisy == {name for name, trait in TRAITS.items() if trait.noise == "every step"}
+
+
+def test_models(cli: Cli) -> None:
+    rows = [json.loads(line) for line in cli("models", "--json").lines]
+    assert [row["name"] for row in rows] == list(BUNDLED)
+    assert rows[0]["size"] == "128x128"
+    said = cli("models")
+    assert (said.code, said.err) == (0, "")
+    assert "emoji" in said.out
