@@ -44,7 +44,7 @@ class Encoders:
         """(n, 4, h/8, w/8), scaled to a standard deviation of 1."""
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             mean: Tensor = self.vae.encode(pixels([scene.image for scene in scenes])).latent_dist.mean
-        return mean.float() * self.vae.config.scaling_factor
+        return mean.float() * float(self.vae.config.scaling_factor)
 
     def states(self, captions: list[str]) -> Tensor:
         """(n, 77, width): every position, as stock pipelines attend to the padding too."""
