@@ -1,0 +1,35 @@
+"""One quick bench of a tiny model, every part of it, for all tests of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import tiny
+from mezzotint.bench import Settings, run
+
+
+class Ran(NamedTuple):
+    result: dict[str, Any]
+    said: list[str]
+    settings: Settings
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """v-prediction, as the bundled model."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny.make_pipeline(folder, v_prediction=True, act="gelu")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ran(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    said: list[str] = []
+    settings = Settings(model=str(folder), quick=True, threads=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield Ran(run(settings, said.append), said, settings)
