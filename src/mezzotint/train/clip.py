@@ -27,7 +27,7 @@ from transformers import (
     VisionTextDualEncoderModel,
 )
 
-from mezzotint.data.compose import Composer, Scene
+from mezzotint.data.compose import Composer, Scene, article_of
 from mezzotint.data.emoji import STYLES
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.loop import train
@@ -80,6 +80,8 @@ class ClipConfig(Config):
     vision: VitTower | ConvTower | None = None
     dim: int = 128
     batch: int = Field(128, gt=1)
+    absent: int = 256
+    """Names of other objects that every picture of a batch is told from."""
     distill: float = 1.0
     """Weight of agreement with the BERT, for pairs."""
     loop: LoopConfig
@@ -216,21 +218,39 @@ class PairTask(_Base):
         return F.avg_pool2d(x, x.shape[-1] // self.size)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The symmetric contrastive loss, and the similarities between texts as the teacher sees them."""
+        """The symmetric contrastive loss, and the similarities between texts as the teacher sees them.
+
+        Backgrounds tell the pictures of a batch apart too easily: most captions name the objects alone, and
+        every picture is also told from the names of objects that are in none.
+        """
         rng = random.Random(f"pair {self.config.seed} {step}")
-        scenes = [self.composer.scene(rng) for _ in range(self.config.batch)]
-        captions = [scene.caption for scene in scenes]
-        text, image, scale = module(self.tokens(captions), self.images(scenes))
+        draw = self.composer.single, self.composer.scene
+        scenes = [draw[rng.random() < 0.4](rng) for _ in range(self.config.batch)]
+        captions = [self._named(scene, rng) for scene in scenes]
+        shown = {name for scene in scenes for name in scene.objects}
+        absent = [name for name in rng.sample(self.composer.objects, self.config.absent) if name not in shown]
+        text, image, scale = module(self.tokens([*captions, *absent]), self.images(scenes))
         logits, own = scale * image.float() @ text.float().T, torch.arange(len(scenes))
-        contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+        contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T[: len(scenes)], own)) / 2
         accuracy = (logits.argmax(-1) == own).float().mean().item()
         numbers = {"contrast": contrast.item(), "accuracy": accuracy, "scale": float(scale)}
         if not self.config.distill:
             return contrast, numbers
-        target = self.teacher.embed(captions)
+        target, text = self.teacher.embed(captions), text[: len(scenes)].float()
         wanted = (target @ target.T / 0.1).softmax(-1)
-        agree = F.cross_entropy(text.float() @ text.float().T / 0.1, wanted)
+        agree = F.cross_entropy(text @ text.T / 0.1, wanted)
         return contrast + self.config.distill * 0.2 * agree, numbers | {"agree": agree.item()}
+
+    def _named(self, scene: Scene, rng: random.Random) -> str:
+        """The caption, or mostly the objects' names alone."""
+        if not scene.objects or rng.random() < 0.35:
+            return scene.caption
+        return " and ".join(article_of(self._called(name, rng)) for name in scene.objects)
+
+    def _called(self, name: str, rng: random.Random) -> str:
+        return (
+            name if rng.random() < 0.7 else self.composer.name(rng.choice(self.composer.by_object[name]), rng)
+        )
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Zero-shot accuracy among all objects on held-out pictures, with examples of what was taken for what."""
