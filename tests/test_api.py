@@ -43,6 +43,21 @@ def test_a_request_that_cannot_be_costs_no_call() -> None:
     assert toy.calls == []
 
 
+@pytest.mark.parametrize(
+    ("asked", "model", "error", "message"),
+    [
+        (["a"], 42, ModelError, "model must be a bundled name, a folder or an open model, got int"),
+        (42, None, RequestError, "requests must be a Request, a prompt or several, got int"),
+        ([42], Toy(), RequestError, "a Request is needed, got int"),
+    ],
+)
+def test_what_is_of_another_type_is_named(
+    asked: Any, model: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        generate(asked, model)
+
+
 @pytest.mark.parametrize(("model", "opened"), [(None, ()), ("emoji", ("emoji",))])
 def test_models_are_opened_by_name(monkeypatch: pytest.MonkeyPatch, model: str | None, opened: Any) -> None:
     names: list[Any] = []

@@ -11,7 +11,7 @@ import resource
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,11 @@ def test_a_file_gives_back_what_was_saved(
         saved.digest,
     )
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_from_before_threads_were_recorded() -> None:
+    old = {key: value for key, value in asdict(PROVENANCE).items() if key != "threads"}
+    assert Provenance.from_dict(old) == PROVENANCE
 
 
 def test_the_digest_is_of_the_pixels() -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mezzotint.errors import RequestError
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+from mezzotint.samplers import COUNTERPARTS, SAMPLERS, Levels, Run, Table
 from mezzotint.schedule import Schedule
 
 Array = NDArray[np.float64]
@@ -31,6 +31,7 @@ MODELS = {
     "epsilon": SD,
     "v_prediction": SD | {"prediction_type": "v_prediction"},
     "sample": SD | {"prediction_type": "sample"},
+    "v_prediction from noise alone": SD | {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
     "flow": {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
 }
 SCHEDULES = {name: Schedule.from_config(config) for name, config in MODELS.items()}
@@ -79,7 +80,7 @@ def test_a_known_picture_is_walked_to_exactly(request: Request, prediction: str,
     assert all(np.isfinite(getattr(p, f.name)).all() for f in dataclasses.fields(p) if f.name != "clip")
     x0, eps = np.array([0.7, -2.0]), np.array([1.5, 0.2])
     start = (p.alpha[0] * x0 + p.sigma[0] * eps) / p.init
-    seen = walk(p, prediction, lambda x, s: x0, start, np.zeros((p.evaluations, 2)))
+    seen = walk(p, SCHEDULES[prediction].prediction, lambda x, s: x0, start, np.zeros((p.evaluations, 2)))
     if not p.noise_std.any():
         on_path = p.alpha[:, None] * x0 + p.sigma[:, None] * eps
         assert seen[:-1] == pytest.approx(on_path, rel=1e-6, abs=1e-6)
@@ -180,6 +181,31 @@ def test_noise_alone_says_nothing_of_x0() -> None:
     p = plan(Request(sampler="ddim", steps=4), schedule)
     assert p.alpha[0] == 0
     assert (p.x_coef[0], p.out_coef[0]) == pytest.approx((4096, -4096))
+
+
+@pytest.mark.parametrize("compat", ["", "diffusers"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("steps", [1, 2, 20, 1000, 2000])
+def test_pndm_from_noise_alone(steps: int, prediction: str, compat: Any) -> None:
+    """It leaves the noise as gently as ddim does: no row is blown up by 1/alpha where x0 is looked at again."""
+    schedule = Schedule.from_config(
+        SD | {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing", "prediction_type": prediction}
+    )
+    p = plan(Request(sampler="pndm", steps=steps, compat=compat), schedule)
+    belief = walk(
+        p, prediction, lambda x, s: np.tanh(x + s), np.array([1.0, -2.0]), np.zeros((p.evaluations, 2))
+    )
+    assert np.abs(belief).max() < 4
+
+
+def test_a_plan_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(levels: Levels, run: Run) -> Table:
+        table = SAMPLERS["euler"].fill(levels, run)
+        return dataclasses.replace(table, update=table.update * np.nan)
+
+    monkeypatch.setitem(SAMPLERS, "heun", SAMPLERS["heun"]._replace(fill=broken))
+    with pytest.raises(RequestError, match="heun in 5 steps has no finite plan"):
+        plan(Request(sampler="heun", steps=5), SCHEDULES["epsilon"])
 
 
 def test_every_sampler_has_a_counterpart() -> None:

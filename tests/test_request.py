@@ -91,6 +91,8 @@ def test_the_digest_is_pinned() -> None:
         ("guidance", "cfg(1e999)", "cfg: scale must be a finite number"),
         ("guidance", 7.5, "guidance must be text such as 'cfg(7.5)', got 7.5"),
         ("guidance", None, "got None"),
+        ("guidance", "cfg(5, stop=1e-9)", "'cfg(5, stop=1e-09)' acts on no step of 25"),
+        ("guidance", "cfg(5, start=0.97)", "acts on no step of 25; move start and stop apart, or write none"),
         ("prompt", 3, "prompt must be text, got 3"),
         ("negative_prompt", "\ud800", "half a surrogate pair"),
     ],
@@ -151,8 +153,12 @@ def test_repeat() -> None:
     for n in (0, -1, 10**9, True, 2.0):
         with pytest.raises(RequestError, match="repeat must be a whole number"):
             request.repeat(n)  # type: ignore[arg-type]
-    with pytest.raises(RequestError, match="seed must be"):
+    with pytest.raises(
+        RequestError,
+        match=f"seed must be at most {2**63 - 2} where 2 pictures count up from it, got {2**63 - 1}",
+    ):
         Request(seed=2**63 - 1).repeat(2)
+    assert Request(seed=2**63 - 2).repeat(2)[1].seed == 2**63 - 1
 
 
 def test_frozen() -> None:

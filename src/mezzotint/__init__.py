@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     )
     from mezzotint.models import open_model
     from mezzotint.picture import Picture
-    from mezzotint.plan import Plan
+    from mezzotint.planning import Plan, plan
     from mezzotint.request import Request
 
 __version__ = "0.1.0"
 
 # Where each public name lives. Importing the package imports none of them: a command's help needs no numpy.
-# (The function `plan` stays in its module: a package's attribute cannot be both.)
 _HOMES = {
     "ConfigError": "mezzotint.errors",
     "DataError": "mezzotint.errors",
@@ -38,11 +37,12 @@ _HOMES = {
     "ModelError": "mezzotint.errors",
     "OutputError": "mezzotint.errors",
     "Picture": "mezzotint.picture",
-    "Plan": "mezzotint.plan",
+    "Plan": "mezzotint.planning",
     "Request": "mezzotint.request",
     "RequestError": "mezzotint.errors",
     "generate": "mezzotint.api",
     "open_model": "mezzotint.models",
+    "plan": "mezzotint.planning",
 }
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "__version__",
     "generate",
     "open_model",
+    "plan",
 ]
 
 

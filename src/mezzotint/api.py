@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 
 from mezzotint.engine import Engine, Mode, Network
+from mezzotint.errors import ModelError, RequestError
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 
@@ -21,7 +22,10 @@ def generate(
 
     The first error is raised and the other pictures are given up; an Engine gives each its own outcome.
     """
-    asked = [requests] if isinstance(requests, (Request, str)) else list(requests)
+    asked = [requests] if isinstance(requests, (Request, str)) else requests
+    if not isinstance(asked, Iterable):
+        raise RequestError(f"requests must be a Request, a prompt or several, got {type(asked).__name__}")
+    asked = list(asked)
     with Engine(_opened(model), mode) as engine:
         futures = engine.submit_all(Request(prompt=r) if isinstance(r, str) else r for r in asked)
         return [future.result() for future in futures]
@@ -29,6 +33,9 @@ def generate(
 
 def _opened(model: Network | str | os.PathLike[str] | None) -> Network:
     if model is not None and not isinstance(model, (str, os.PathLike)):
+        if not hasattr(model, "denoise"):
+            kind = type(model).__name__
+            raise ModelError(f"model must be a bundled name, a folder or an open model, got {kind}")
         return model
     from mezzotint.models import open_model
 

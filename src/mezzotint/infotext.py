@@ -30,7 +30,11 @@ SCHEDULE_NAMES = {
 
 
 def infotext(request: Request, size: tuple[int, int], model: str, digest: str, version: str) -> str:
-    """Prompt, negative prompt if there is one, and a line of settings. `size`: width, height in pixels."""
+    """Prompt, negative prompt if there is one, and a line of settings. `size`: width, height in pixels.
+
+    A prompt line that begins with `Negative prompt:` is misread by every reader of this format, the original
+    included.
+    """
     scales = [term.scale for term in request.terms.terms if isinstance(term, Cfg)]
     settings = {
         "Steps": request.steps,

@@ -9,7 +9,7 @@ import math
 import os
 import struct
 import uuid
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_origin, get_type_hints
 
@@ -49,6 +49,7 @@ class Provenance:
     seconds: float  # from the first noise to the pixels
     created: str  # ISO 8601, UTC
     warnings: list[str] = field(default_factory=list)
+    threads: int = 0  # that the runtime computed with; 0: not recorded
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
@@ -60,7 +61,7 @@ class Provenance:
             if key not in kinds:
                 raise DataError(f"provenance has no {str(key)[:60]!r}{nearest(key, kinds)}")
         for f in fields(cls):
-            if f.name not in data and f.default_factory is MISSING:
+            if f.name not in data and f.default is f.default_factory:  # neither is given
                 raise DataError(f"provenance has no {f.name}")
             if f.name in data and not _is(data[f.name], kinds[f.name]):
                 raise DataError(f"provenance: {f.name} is not of type {f.type}")

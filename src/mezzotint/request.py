@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance import Guidance, Term, parse
+from mezzotint.guidance import Cfg, Guidance, Term, parse
 from mezzotint.guidance.terms import finite, short
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
@@ -24,7 +24,7 @@ class Request:
 
     prompt: str = ""  # the first 10,000 characters are kept, of which encoders read 77 tokens
     negative_prompt: str = ""
-    seed: int = 0  # 0..2**63-1
+    seed: int = 0  # 0..2**63-1; as in torch, seeds 2**32 apart have the same noise
     width: int | None = None  # pixels, divisible by 8; None: the model's own size
     height: int | None = None
     steps: int = 25  # 1..2000
@@ -54,6 +54,11 @@ class Request:
         if not isinstance(self.guidance, (str, Guidance, Term)):
             raise RequestError(f"guidance must be text such as 'cfg(7.5)', got {short(self.guidance)}")
         self._set("guidance", str(self.terms))
+        # a single step has no parts, so there `start=0.5` may well mean none of it
+        cfgs = [term for term in self.terms.terms if isinstance(term, Cfg)]
+        if self.steps > 1 and cfgs and not any(cfg.acts(self.steps).any() for cfg in cfgs):
+            what = f"guidance {short(self.guidance)} acts on no step of {self.steps}"
+            raise RequestError(f"{what}; move start and stop apart, or write none")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -97,6 +102,10 @@ class Request:
     def repeat(self, n: int) -> list[Request]:
         """n requests that differ in the seed only: seed, seed + 1, ..."""
         n = _whole("repeat", n, 1, MAX_REPEAT)
+        if self.seed > (last := MAX_SEED - n + 1):
+            raise RequestError(
+                f"seed must be at most {last} where {n} pictures count up from it, got {self.seed}"
+            )
         return [replace(self, seed=self.seed + i) for i in range(n)]
 
 

@@ -27,6 +27,8 @@ BAD = [
     ("--size 100x128", "width must be a whole number divisible by 8 from 64 to 2048, got 100"),
     ("--size 128x1000000", "height must be a whole number divisible by 8 from 64 to 2048, got 1000000"),
     ("--size 1000000", "size must be WIDTHxHEIGHT in pixels, such as 128x128, got '1000000'"),
+    ("--size １２８x128", "size must be WIDTHxHEIGHT"),
+    ("--seed 9223372036854775807 -n 2", "at most 9223372036854775806 where 2 pictures count up"),
     ("--eta 0.5", "eta is for the ddim sampler"),
     ("--eta nan --sampler ddim", "eta must be a finite number"),
     ("--seed -1", "seed must be a whole number from 0"),

@@ -58,6 +58,32 @@ def test_a_folder_that_vanishes_into_a_file(tmp_path: Path) -> None:
         make_folder(tmp_path / "out")
 
 
+def test_a_file_behind_a_folder_that_is_not_there(cli: Cli, toy: Model) -> None:
+    Path("afile").write_text("mine")
+    said = cli("generate", "a cat", "--out", "a/../afile")
+    assert said.code == 2
+    assert "afile is a file" in said.err
+    assert toy.asked == []
+    assert os.listdir() == ["afile"]
+
+
+@pytest.mark.parametrize("target", ["loop", "/proc/pictures", "x" * 300])
+def test_a_link_that_leads_to_no_folder(cli: Cli, toy: Model, target: str) -> None:
+    Path("loop").symlink_to(target)
+    said = cli("generate", "a cat", "--out", "loop")
+    assert said.code == 2
+    assert "cannot write into loop: " in said.err
+    assert toy.asked == []
+
+
+@pytest.mark.parametrize("out", ["link", "a/../new"])
+def test_a_folder_is_made_where_the_path_leads(cli: Cli, toy: Model, out: str) -> None:
+    Path("link").symlink_to("new")
+    [path] = cli("generate", "a cat", "--steps", 2, "--out", out).lines
+    assert Path(path).is_file()
+    assert os.listdir("new") == [Path(path).name]
+
+
 @pytest.mark.parametrize(
     ("prompt", "slug"),
     [

@@ -31,7 +31,7 @@ def test_samplers(cli: Cli) -> None:
 
 def test_fresh_noise_is_told_truly() -> None:
     from mezzotint import Request
-    from mezzotint.plan import plan
+    from mezzotint.planning import plan
     from mezzotint.schedule import Schedule
 
     schedule = Schedule.from_config({"beta_schedule": "scaled_linear"})

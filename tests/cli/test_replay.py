@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from mezzotint import Picture
+from mezzotint.cli.replay import _differences
 from mezzotint.models import BUNDLED
 from mezzotint.models.bundled import BundledModel
 
@@ -74,6 +75,13 @@ def test_what_differs_is_said(cli: Cli, toy: Model, made: Path) -> None:
         "torch 1 [2J, now none",
     ]
     assert toy.asked == [("somewhere", "openvino", "float32")]
+
+
+def test_another_number_of_threads_is_said(cli: Cli, toy: Model, made: Path) -> None:
+    said = cli("replay", changed(made, 0, threads=8), *ON)
+    assert said.lines[1:] == ["threads 8, now not recorded"]
+    now = replace(Picture.open(made).provenance, threads=2)
+    assert list(_differences(replace(now, threads=8), now)) == ["threads 8, now 2"]
 
 
 def test_another_size(cli: Cli, toy: Model, made: Path) -> None:

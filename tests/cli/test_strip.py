@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mezzotint import Picture, Request
-from mezzotint.cli.strip import TILES, Tile, chosen, draw, labels
-from mezzotint.plan import plan
+from mezzotint.cli.strip import TILES, Strips, Tile, chosen, draw, labels
+from mezzotint.planning import plan
 from mezzotint.rng import Generator
 from mezzotint.schedule import Schedule
 
@@ -56,6 +56,16 @@ def test_each_picture_has_its_own(cli: Cli, toy: Model) -> None:
         tiles = tiles_of(strip)
         assert len(tiles) == 4
         assert np.array_equal(tiles[-1], enlarged(np.asarray(picture.image)))
+
+
+def test_a_failed_picture_leaves_nothing_behind(
+    cli: Cli, toy: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Strips] = []
+    monkeypatch.setattr("mezzotint.cli.run.Strips", lambda model: opened.append(Strips(model)) or opened[-1])
+    toy.poison = lambda timestep: float("nan") if timestep < 500 else 0.0
+    assert cli("generate", "a cat", "a sick dog", "--steps", 4, "--trace").code == 1
+    assert opened[0]._seen == {}
 
 
 def test_tracing_changes_no_picture(cli: Cli, toy: Model) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,6 +170,36 @@ def test_an_exception_in_the_with_block_does_not_wait_for_pictures() -> None:
     assert futures[0].cancelled()
 
 
+def test_a_program_that_ends_gives_up_what_is_under_way() -> None:
+    program = """if True:
+        import atexit
+        atexit.register(lambda: print(future.cancelled(), engine._thread.is_alive()))  # the last to be called
+        from mezzotint.engine import Engine
+        from mezzotint.request import Request
+        from toy import Toy
+        engine = Engine(Toy())
+        future = engine.submit(Request(steps=2000))
+    """
+    tests = Path(__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tests, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True False\n", "")
+
+
+def test_a_thousand_requests_share_a_plan_and_are_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+    check = Request.__post_init__
+    monkeypatch.setattr(Request, "__post_init__", lambda self: checked.append(self) or check(self))
+    requests = REQUEST.repeat(1000)
+    checked.clear()
+    with Engine(Toy()) as engine:
+        futures = engine.submit_all(requests)
+        for future in futures:
+            future.cancel()
+    assert len(checked) == 1
+
+
 def test_the_engine_may_be_closed_from_its_own_thread() -> None:
     engine = Engine(Toy())
     future = engine.submit(REQUEST, on_step=lambda news: engine.close())
@@ -231,6 +264,7 @@ def test_pictures_say_where_they_come_from() -> None:
     with Engine(Toy(), "exact") as engine:
         plain, wide = (engine.submit(replace(REQUEST, width=w)).result() for w in (None, 96))
     p = plain.provenance
+    assert p.threads == 0  # the toy's are no number
     assert (p.model, p.mode, p.runtime, p.evaluations, p.warnings) == ("toy", "exact", "numpy", 6, [])
     assert set(p.versions) == {"mezzotint", "numpy"}
     assert 0 < p.seconds < 10

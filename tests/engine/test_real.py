@@ -76,3 +76,23 @@ def test_the_pictures_are_those_of_diffusers(
     difference = np.asarray(picture.image, float) - expected * 255
     assert np.abs(difference).max() <= 2
     assert expected.std() > 0.01
+
+
+@pytest.mark.filterwarnings("ignore::mezzotint.models.TruncatedPromptWarning")
+def test_every_picture_of_a_cut_prompt_says_so(models: dict[str, Network]) -> None:
+    long = replace(REQUEST, negative_prompt="cat " * 75 + "moon", steps=1)
+    with Engine(models["openvino"]) as engine:
+        first, again = (engine.submit(long).result().provenance.warnings for _ in range(2))
+        plain = engine.submit(REQUEST).result().provenance.warnings
+        prompt = engine.submit(replace(REQUEST, prompt="moon " * 76, steps=1)).result().provenance.warnings
+    rest = "is longer than 75 tokens; all from the word 'moon' on has no effect"
+    assert (first, again) == ([f"the negative prompt {rest}"],) * 2
+    assert (plain, prompt) == ([], [f"the prompt {rest}"])
+
+
+def test_pictures_say_how_many_threads_computed(
+    models: dict[str, Network], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models["openvino"]._runtime, "threads", 3, raising=False)  # type: ignore[attr-defined]
+    with Engine(models["openvino"]) as engine:
+        assert engine.submit(replace(REQUEST, steps=1)).result().provenance.threads == 3

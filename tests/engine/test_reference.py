@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mezzotint.api import generate
 from mezzotint.engine import Engine
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
 from mezzotint.rng import Generator
 from mezzotint.samplers import SAMPLERS

@@ -13,9 +13,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mezzotint.engine import Engine, Mode, Progress
+from mezzotint.engine.pool import Pool
 from mezzotint.errors import MezzotintError, ModelError, RequestError
 from mezzotint.picture import Picture
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from toy import Toy, schedule
@@ -112,6 +113,33 @@ def test_a_text_or_a_decoder_that_raises_costs_its_own_picture(monkeypatch: pyte
     assert bits == expected
 
 
+def test_a_size_for_which_there_is_no_memory_costs_its_own_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small(Pool):
+        def __init__(self, capacity: int, size: int) -> None:
+            if size > 4 * 8 * 8:
+                raise MemoryError
+            super().__init__(capacity, size)
+
+    monkeypatch.setattr("mezzotint.engine.lane.Pool", Small)
+    with Engine(Toy()) as engine:
+        large, small = engine.submit_all([replace(PATIENT, width=128), PATIENT])
+        assert str(large.exception()) == "before step 1 of 8 (euler): MemoryError"
+        small.result()
+
+
+def test_a_foreign_error_becomes_one_line() -> None:
+    def before(*_: object) -> None:
+        raise RuntimeError("Exception from src/core.cpp:1:\n\n  Check failed\n" + "at frame\n" * 99)
+
+    with Engine(Toy(before=before)) as engine:
+        text = str(engine.submit(PATIENT).exception())
+    assert text.startswith(
+        "step 1 of 8 (euler): RuntimeError: Exception from src/core.cpp:1: Check failed at frame"
+    )
+    assert "\n" not in text
+    assert len(text) < 400
+
+
 def test_a_network_that_always_raises_fails_everyone_and_the_engine_lives_on() -> None:
     broken = [True]
 
@@ -170,3 +198,20 @@ def test_a_bug_in_the_engine_itself_leaves_nobody_waiting(monkeypatch: pytest.Mo
     engine.close()
     with pytest.raises(MezzotintError, match=r"closed after .*Bug"):
         engine.submit(NEIGHBORS[1])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_upon_a_bug_leaves_nobody_waiting() -> None:
+    class Bug(BaseException):
+        pass
+
+    def before(*_: object) -> None:
+        engine._inbox.put(lambda: 1 / 0)
+        opened.append(engine.submit(NEIGHBORS[1]))
+        raise Bug
+
+    opened: list[Future[Picture]] = []
+    engine = Engine(Toy(before=before))
+    assert isinstance(engine.submit(PATIENT).exception(timeout=10), MezzotintError)
+    assert isinstance(opened[0].exception(timeout=10), MezzotintError)
+    engine.close()

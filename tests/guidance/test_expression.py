@@ -114,6 +114,11 @@ def test_sums() -> None:
         Cfg(1) + Cfg(2)
 
 
+def test_the_steps_on_which_it_acts() -> None:
+    assert Cfg(2, start=0.5).acts(4).tolist() == [False, False, True, True]
+    assert not Cfg(2, stop=1e-9).acts(2000).any()
+
+
 def test_scales_of_the_steps() -> None:
     assert Guidance().scales(3).tolist() == [1, 1, 1]
     assert Guidance((Cfg(7.5),)).scales(3).tolist() == [7.5, 7.5, 7.5]

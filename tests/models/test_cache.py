@@ -158,3 +158,58 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
         kept.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def _ask_wider(model: Model) -> Floats:
+    """A shape that no other test has compiled."""
+    x = np.random.default_rng(1).standard_normal((1, 4, 8, 12)).astype(np.float32)
+    return model.denoise(x, np.array([10], np.float32), model.encode_text("a cat")[None])
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_emptied_while_a_model_is_open(
+    smallest: Any, cache: Path, full: Any, tmp_path: Path, writable: bool
+) -> None:
+    model = _open(smallest.folder, cache)
+    assert _same(_ask(model), full[1])
+    shutil.rmtree(cache)
+    if not writable:
+        cache.write_text("not a folder")
+    assert np.array_equal(_ask_wider(model), _ask_wider(_open(smallest.folder, tmp_path / "other")))
+    assert cache.is_file() or list(cache.rglob("unet.xml"))
+
+
+def test_other_times_are_learned(smallest: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that was copied without its times is read once, not at each start."""
+    for path in cache.glob("networks/*/*.*"):
+        os.utime(path, (1, 1))
+    _open(smallest.folder, cache)
+    monkeypatch.setattr(kept, "file_digest", lambda path: pytest.fail(f"{path} was read again"))
+    _open(smallest.folder, cache)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions are POSIX's")
+def test_others_may_read_what_the_umask_lets_them(full: tuple[Path, list[Floats]]) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (full[0] / "networks").rglob("*"):
+        wanted = (0o777 if path.is_dir() else 0o666) & ~umask
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, smallest: Any, full: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "~nosuchuser/x")
+    model = open_model(smallest.folder, runtime="openvino", dtype="float32")
+    assert _same(_ask(model), full[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux alone tells the usable cores")
+def test_a_thread_for_each_usable_core(smallest: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled for one number of threads is not taken for another."""
+    blobs = len(list(cache.rglob("*.blob")))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    model = _open(smallest.folder, cache)
+    asked = open_model(smallest.folder, "openvino", "float32", threads=99, cache=cache)
+    assert model.threads == asked.threads == 3
+    _ask(model)
+    assert len(list(cache.rglob("*.blob"))) == 2 * blobs

@@ -91,9 +91,13 @@ def test_a_long_prompt_warns(opened: Opened) -> None:
         opened("second", "openvino").encode_text("cat " * 75 + "moon")
 
 
-def test_a_decoder_that_overflows_is_said(opened: Opened) -> None:
-    with pytest.raises(ModelError, match="the decoder gave NaN"):
-        opened("second", "openvino").decode(np.full((1, 4, 8, 8), np.nan, np.float32))
+def test_a_decoder_that_overflows_is_said(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    sick, model = np.full((1, 4, 8, 8), np.nan, np.float32), opened("second", "openvino")
+    with pytest.raises(ModelError, match=r"the decoder gave NaN or infinity$"):
+        model.decode(sick)
+    monkeypatch.setattr(model, "dtype", "bfloat16")
+    with pytest.raises(ModelError, match="after bfloat16; try dtype='float32'"):
+        model.decode(sick)
 
 
 def test_rows_worth_sending(opened: Opened) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mezzotint.plan import Plan
+from mezzotint.planning import Plan
 
 Array = NDArray[np.float64]
 Network = Callable[[Array, float], Array]

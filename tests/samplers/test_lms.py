@@ -37,7 +37,7 @@ def test_weights_are_those_of_diffusers() -> None:
         scheduler = diffusers.LMSDiscreteScheduler.from_config(SD)
         scheduler.set_timesteps(12)
     sigma = scheduler.sigmas.double().numpy()
-    w = weights(sigma[:-1], sigma[1:, None])[:, :, 0]
+    w = weights(sigma[:-1], sigma[1:, None], leaps=False)[:, :, 0]
     for i in range(12):
         order = min(i + 1, 4)
         theirs = [scheduler.get_lms_coefficient(order, i, j) for j in range(order)]
@@ -55,3 +55,14 @@ def test_a_start_in_the_middle() -> None:
     there = np.arange(4)[:, None] <= np.arange(40)  # slopes seen by then
     assert (right * there).sum(0) / step == pytest.approx(np.ones(40))
     assert ((slip * there).sum(0) / step)[:4] == pytest.approx([2.04, 0.26, 1.19, 1], abs=0.01)
+
+
+@pytest.mark.parametrize("n", [50, 200, 2000])
+def test_a_leap_is_not_extrapolated_over(n: int) -> None:
+    """The last step of long Karras runs: Euler's, not a cubic of weights that cancel to its length."""
+    sigma = np.append(karras(14.6, 0.03, n), 0.0)
+    w, cubic = (weights(sigma[:-1], sigma[1:, None], leaps)[:, :, 0] for leaps in (True, False))
+    assert np.all(np.abs(w).sum(0) < 10 * -np.diff(sigma))
+    assert w[:, -1] == pytest.approx([-0.03, 0, 0, 0])
+    assert np.abs(cubic[:, -1]).sum() > 10 * 0.03
+    assert np.array_equal(w[:, :-1], cubic[:, :-1])

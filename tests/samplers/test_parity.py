@@ -16,7 +16,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
 from mezzotint.samplers import COUNTERPARTS, SAMPLERS
 from mezzotint.schedule import Schedule
@@ -144,11 +144,13 @@ def test_compat_changes_known_slips_only() -> None:
         )
         velocity = sampler == "pndm" and prediction == "v_prediction"
         one = steps == 1 and spacing == "linspace" and sampler in (*K_FAMILY, "ddim", "ddpm", "pndm")
-        return apart or velocity or one
+        one = one or (steps == 1 and spacing == "karras" and sampler in K_FAMILY)
+        leap = sampler == "lms" and spacing == "karras" and steps > 35
+        return apart or velocity or one or leap
 
     for sampler in SAMPLERS:
-        for spacing in ("leading", "trailing", "linspace"):
-            for steps in (1, 2, 7, 20):
+        for spacing in ("leading", "trailing", "linspace", "karras"):
+            for steps in (1, 2, 7, 20, 50, 200):
                 for prediction in ("epsilon", "v_prediction"):
                     schedule = Schedule.from_config(SD | {"prediction_type": prediction})
                     request = Request(sampler=sampler, spacing=spacing, steps=steps)

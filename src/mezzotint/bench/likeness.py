@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mezzotint.plan import plan
+from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 

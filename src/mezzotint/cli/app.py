@@ -61,6 +61,12 @@ def root(
         print(context.get_help())
 
 
+def _abandon_stdout() -> None:
+    """Python's own last flush must not complain too."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own; returns the exit code.
 
@@ -68,16 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         code = app(argv, prog_name="mezzotint", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the shell closed it
+            sys.stdout.flush()
     except typer.TyperException as error:
         return fail(error.format_message())
     except MezzotintError as error:
         return fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone; Python's own last flush must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone
+        _abandon_stdout()
         return 1
+    except OSError as error:
+        if error.filename is not None:  # not of a stream: a bug of ours, which needs its traceback
+            raise
+        _abandon_stdout()
+        return fail(f"cannot write the output: {error.strerror or error}")
     if code == INTERRUPTED:
         return fail("interrupted", INTERRUPTED)
     return int(code or 0)

@@ -39,7 +39,7 @@ def size(text: str | None) -> tuple[int | None, int | None]:
     """(width, height) in pixels from `128x128`; Request checks the numbers."""
     if text is None:
         return None, None
-    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text)
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text, re.ASCII)
     if not found:
         raise RequestError(f"size must be WIDTHxHEIGHT in pixels, such as 128x128, got {text[:40]!r}")
     return int(found[1]), int(found[2])

@@ -123,7 +123,7 @@ def display() -> Display:
 
 def evaluations(requests: Sequence[Request], schedule: Schedule) -> int:
     """The denoiser calls of a whole run; each kind of plan is computed once."""
-    from mezzotint.plan import plan
+    from mezzotint.planning import plan
 
     kinds: Counter[Any] = Counter(replace(r, prompt="", negative_prompt="", seed=0) for r in requests)
     return sum(plan(kind, schedule).evaluations * count for kind, count in kinds.items())

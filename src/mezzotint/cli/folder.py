@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tempfile
 import unicodedata
@@ -15,7 +16,8 @@ from mezzotint.picture import Picture
 def check_folder(folder: Path) -> None:
     """OutputError where files could not be made in `folder`, existing or not. Nothing is left behind."""
     try:
-        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        real = _real(folder)
+        existing = next(path for path in (real, *real.parents) if _exists(path))
         with tempfile.TemporaryFile(dir=existing):
             pass
     except NotADirectoryError:
@@ -27,9 +29,24 @@ def check_folder(folder: Path) -> None:
 def make_folder(folder: Path) -> None:
     """The folder, with those above it. OutputError where that cannot be."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        _real(folder).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # what it passes through, as `new` in `new/../out`
     except OSError as error:
         raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def _real(folder: Path) -> Path:
+    """Where it is or would be: links followed, also those that lead nowhere yet."""
+    return Path(os.path.realpath(folder))
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; OSError where nothing could be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def file_name(picture: Picture) -> str:

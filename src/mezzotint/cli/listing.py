@@ -53,7 +53,7 @@ def models(as_json: AsJson = False) -> None:
 
 
 def _samplers() -> list[dict[str, Any]]:
-    from mezzotint.plan import plan
+    from mezzotint.planning import plan
     from mezzotint.request import Request
     from mezzotint.samplers import COUNTERPARTS, SAMPLERS
     from mezzotint.schedule import Schedule

@@ -121,6 +121,8 @@ def _differences(then: Provenance, now: Provenance) -> Iterator[str]:
         before, after = getattr(then, name), getattr(now, name)
         if before != after:
             yield f"{name} {before}, now {after}"
+    if then.threads != now.threads:
+        yield f"threads {then.threads or 'not recorded'}, now {now.threads or 'not recorded'}"
     for name in sorted({*then.versions, *now.versions}):
         before, after = then.versions.get(name, "none"), now.versions.get(name, "none")
         if before != after:

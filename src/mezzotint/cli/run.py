@@ -42,6 +42,8 @@ class Run:
         try:
             picture = future.result()
         except MezzotintError as error:
+            if self._strips:
+                self._strips.forget(number)
             self._display.remark(f"error: {request.prompt[:60]!r}, seed {request.seed}: {error}")
             return False
         else:

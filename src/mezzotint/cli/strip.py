@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mezzotint.engine import Network, Progress
 from mezzotint.picture import Picture
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.rng import Generator
 
 TILES = 12  # at most, the noise among them
@@ -48,6 +48,10 @@ class Strips:
             seen.append((0, self._model.decode(noise.reshape(1, *progress.x0.shape))))
         if progress.done in chosen(progress.total):
             seen.append((progress.done, self._model.decode(progress.x0[None])))
+
+    def forget(self, number: int) -> None:
+        """The picture with this number has failed."""
+        self._seen.pop(number, None)
 
     def strip(self, number: int, picture: Picture) -> Picture:
         """The strip of the picture with this number, as a picture that knows its request."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
+from operator import attrgetter
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self, get_args
+from typing import Any, Self, get_args
+from weakref import WeakSet
 
 from mezzotint.engine.network import Network, Shape
 from mezzotint.engine.press import Press
@@ -19,14 +23,18 @@ from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import OnStep, Trajectory
 from mezzotint.errors import MezzotintError, RequestError, nearest
 from mezzotint.picture import Picture
-from mezzotint.plan import Plan, plan
+from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
+
+_PLANNED = ("sampler", "steps", "spacing", "eta", "guidance", "compat")  # what of a request decides its plan
+_what_is_planned = attrgetter(*_PLANNED)
 
 
 class Engine:
     """Makes pictures from requests. Any thread may submit; requests join and leave at every network call.
 
-    `fast`: in company a request differs from the same alone by rounding, at most 2/255; `exact`: in no bit.
+    `fast`: in company a request differs from the same alone by rounding, at most 2/255 in float32; `exact`:
+    in no bit, on the same machine with the same precision and number of threads.
     `on_step` hears of every picture after every call, on the engine's thread. Close it, or use `with`.
     """
 
@@ -35,7 +43,7 @@ class Engine:
             raise RequestError(f"mode must be 'fast' or 'exact', got {mode!r}{nearest(mode, get_args(Mode))}")
         self._model, self._on_step = model, on_step
         self._press = Press(model, mode)
-        self._plan = lru_cache(maxsize=64)(partial(plan, model=model.schedule))
+        self._plan = lru_cache(maxsize=64)(self._plan_of)
         self._ids = count()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what the thread does between ticks
         self._door = threading.Lock()  # nothing new enters once the engine is closed
@@ -43,6 +51,7 @@ class Engine:
         self._crash: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="mezzotint-engine", daemon=True)
         self._thread.start()
+        _live.add(self)
 
     # The door: any thread.
 
@@ -99,14 +108,16 @@ class Engine:
         """The plan and the latents' shape. The pictures of a sweep over prompts and seeds share one plan."""
         if not isinstance(request, Request):
             raise RequestError(f"a Request is needed, got {type(request).__name__}")
-        bare = replace(request, prompt="", negative_prompt="", seed=0, width=None, height=None)
         try:
-            return self._plan(bare), self._shape(request)
+            return self._plan(*_what_is_planned(request)), self._shape(request)
         except MezzotintError:
             raise
         except Exception as error:
             what = f"{request.sampler} cannot be planned with {request.steps} steps"
             raise RequestError(f"{what}: {error}") from error
+
+    def _plan_of(self, *values: Any) -> Plan:
+        return plan(Request(**dict(zip(_PLANNED, values, strict=True))), self._model.schedule)
 
     def _shape(self, request: Request) -> Shape:
         width, height = self._model.default_size
@@ -140,5 +151,16 @@ class Engine:
         with self._door:
             self._closed, self._crash = True, error
         while not self._inbox.empty():
-            self._inbox.get()()
+            with suppress(Exception):  # the press may be in any state; its futures matter
+                self._inbox.get()()
         self._press.abandon(MezzotintError(f"the engine broke down: {error!r}"))
+
+
+_live: WeakSet[Engine] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """The interpreter would abort, were it to end while one of our threads is inside a network."""
+    for engine in list(_live):
+        engine.close(drain=False)

@@ -30,11 +30,18 @@ def origin(network: Network, mode: str) -> Provenance:
         dtype=network.dtype,
         mode=mode,
         device=network.device,
+        threads=_threads(network),
         versions=versions,
         evaluations=0,
         seconds=0.0,
         created="",
     )
+
+
+def _threads(network: Network) -> int:
+    """Of the runtime, where it tells them."""
+    threads = getattr(network, "threads", 0)
+    return threads if isinstance(threads, int) else 0
 
 
 def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance) -> Picture:
@@ -47,7 +54,7 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         evaluations=t.call,
         seconds=round(perf_counter() - t.started, 6),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        warnings=_warnings(image.size, network),
+        warnings=[*t.warnings, *_warnings(image.size, network)],
     )
     return Picture(image, t.request, provenance, tuple(t.kept))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mezzotint.engine.network import Latents, Network, Shape
+from mezzotint.engine.network import Latents, Network, Shape, Telling
 from mezzotint.engine.pool import Places, Pool
 from mezzotint.engine.predict import Prediction, Predictor
 from mezzotint.engine.stats import Stats
@@ -27,10 +29,20 @@ class Lane:
         """Encode its texts, draw its first noise. When the text encoder raises, it gets no place."""
         t.started = perf_counter()
         with self._stats.timing("text"):
-            t.text = self._network.encode_text(t.request.prompt)
-            t.negative = self._network.encode_text(t.request.negative_prompt) if t.guided else t.text
+            t.text = self._encode(t, t.request.prompt, "prompt")
+            t.negative = self._encode(t, t.request.negative_prompt, "negative prompt") if t.guided else t.text
         t.noise = Generator(t.request.seed)
         t.place = self._pool.take(t.plan.slots, t.plan.init, t.noise)
+
+    def _encode(self, t: Trajectory, text: str, role: str) -> NDArray[np.float32]:
+        """(tokens, width). Where the model does not read all of it, whoever listens and the picture are told."""
+        if not isinstance(self._network, Telling):
+            return self._network.encode_text(text)
+        states, told = self._network.encode(text, role)
+        if told:
+            t.warnings.append(str(told))
+            warnings.warn(told, stacklevel=2)
+        return states
 
     def leave(self, t: Trajectory) -> None:
         """Give up its place, and what only a picture in flight needs: futures may be kept for long."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +54,11 @@ class Network(Protocol):
 
     def decode(self, latents: Latents) -> NDArray[np.uint8]:
         """(H, W, 3) pixels from (1, C, h, w) latents."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """What a network may have beside: it tells where it does not read a whole text, and warns of nothing."""
+
+    def encode(self, text: str, role: str) -> tuple[NDArray[np.float32], Warning | None]:
+        """As `encode_text`; the warning names the text by its role, such as "negative prompt"."""

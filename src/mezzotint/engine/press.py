@@ -65,9 +65,9 @@ class Press:
         self._clock()
 
     def _start(self, t: Trajectory) -> bool:
-        if t.lane not in self._lanes:
-            self._lanes[t.lane] = Lane(self._network, t.lane, self._rows.budget(t.lane), self.stats)
         try:
+            if t.lane not in self._lanes:
+                self._lanes[t.lane] = Lane(self._network, t.lane, self._rows.budget(t.lane), self.stats)
             self._lanes[t.lane].start(t)
         except Exception as error:
             self._fail(t, error)
@@ -108,7 +108,7 @@ class Press:
 
     def _fail(self, t: Trajectory, error: Exception) -> None:
         ours = isinstance(error, MezzotintError)
-        kind, what = (type(error), str(error)) if ours else (ModelError, f"{type(error).__name__}: {error}")
+        kind, what = (type(error), str(error)) if ours else (ModelError, _one_line(error))
         failure = kind(f"{t.where}: {what}")
         failure.__cause__ = error
         self._settle(t, failure)
@@ -134,3 +134,9 @@ class Press:
         now = perf_counter()
         self.stats.busy += now - self._since
         self._since = now
+
+
+def _one_line(error: Exception) -> str:
+    """A foreign error; those of runtimes may be pages long."""
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mezzotint.engine.network import Latents, Shape
 from mezzotint.picture import Picture, Snapshot
-from mezzotint.plan import Plan
+from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.rng import Generator
 
@@ -49,6 +49,7 @@ class Trajectory:
     negative: NDArray[np.float32] = field(init=False)
     started: float = field(init=False)  # seconds, as perf_counter has them
     kept: list[Snapshot] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)  # for its provenance
 
     @property
     def rows(self) -> int:

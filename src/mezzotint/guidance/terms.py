@@ -51,6 +51,11 @@ class Cfg(Term):
             got = f"start={_literal(self.start)}, stop={_literal(self.stop)}"
             raise RequestError(f"cfg: 0 <= start < stop <= 1, both fractions of the steps; got {got}")
 
+    def acts(self, steps: int) -> NDArray[np.bool_]:
+        """(steps,) on which of the steps it acts."""
+        i = np.arange(steps) + 1e-9 * steps  # so that step 3 of 30 is at 0.1
+        return (self.start * steps <= i) & (i < self.stop * steps)
+
 
 @dataclass(frozen=True)
 class Guidance:
@@ -72,10 +77,9 @@ class Guidance:
     def scales(self, steps: int) -> NDArray[np.float64]:
         """(steps,) the classifier-free scale of each step; 1 where no `cfg` acts."""
         scales = np.ones(steps)
-        i = np.arange(steps) + 1e-9 * steps  # so that step 3 of 30 is at 0.1
         for term in self.terms:
             if isinstance(term, Cfg):
-                scales[(term.start * steps <= i) & (i < term.stop * steps)] = term.scale
+                scales[term.acts(steps)] = term.scale
         return scales
 
 

@@ -101,9 +101,9 @@ class UNetArch:
             up_attends=_blocks(up, _UP, n, where),
             context=_int(c, "cross_attention_dim", 1280, where),
             groups=_int(c, "norm_num_groups", 32, where),
-            eps=float(c.get("norm_eps", 1e-5)),
+            eps=_real(c, "norm_eps", 1e-5, where, 0, 1),
             flip_sin_to_cos=bool(c.get("flip_sin_to_cos", True)),
-            freq_shift=float(c.get("freq_shift", 0)),
+            freq_shift=_real(c, "freq_shift", 0, where, 0, max(0, channels[0] // 2 - 1)),
             sample_size=_size(c, 64, where),
         )
 
@@ -140,7 +140,7 @@ class VaeArch:
             channels=channels,
             layers=_int(c, "layers_per_block", 1, where, _MANY),
             groups=_int(c, "norm_num_groups", 32, where),
-            scaling_factor=float(c.get("scaling_factor", 0.18215)),
+            scaling_factor=_real(c, "scaling_factor", 0.18215, where, 1e-6, 1e6),
             post_quant_conv=bool(c.get("use_post_quant_conv", True)),
             force_upcast=bool(c.get("force_upcast", True)),
         )
@@ -171,7 +171,7 @@ class TextArch:
             heads=_int(c, "num_attention_heads", 8, where),
             length=_int(c, "max_position_embeddings", 77, where),
             act=str(c.get("hidden_act", "quick_gelu")),
-            eps=float(c.get("layer_norm_eps", 1e-5)),
+            eps=_real(c, "layer_norm_eps", 1e-5, where, 0, 1),
         )
 
 
@@ -192,6 +192,13 @@ def _whole(value: Any, key: str, where: str, most: int = _WIDE) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ModelError(f"{where}: {key} is {value!r}; it should be a whole number from 1 to {most}")
     return value
+
+
+def _real(config: Config, key: str, default: float, where: str, low: float, high: float) -> float:
+    value = config.get(key, default)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise ModelError(f"{where}: {key} is {value!r}; it should be a number from {low:g} to {high:g}")
+    return float(value)
 
 
 def _ints(c: Config, key: str, default: tuple[int, ...], where: str, most: int = _WIDE) -> tuple[int, ...]:
@@ -218,7 +225,7 @@ def _blocks(found: Any, known: Mapping[str, bool], levels: int, where: str) -> t
     if (
         not isinstance(found, list | tuple)
         or len(found) != levels
-        or any(name not in known for name in found)
+        or not all(isinstance(name, str) and name in known for name in found)
     ):
         raise ModelError(f"{where}: block types {found!r}; Mezzotint knows {', '.join(known)}, one a level")
     return tuple(known[name] for name in found)

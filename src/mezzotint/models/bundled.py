@@ -43,8 +43,8 @@ BUNDLED = {
     for model in (
         BundledModel(
             name=DEFAULT,
-            description="objects and small scenes in seven emoji styles; the prompt sets count, color, place",
-            licence="MIT (made from pictures under MIT, Apache-2.0 and CC-BY-4.0)",
+            description="objects and small scenes in six emoji styles; the prompt sets count, color, place",
+            licence="Apache-2.0 (trained on pictures under MIT, Apache-2.0 and CC-BY-4.0)",
             size=(128, 128),
         ),
     )

@@ -12,8 +12,8 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ _MANIFEST = "manifest.json"
 
 
 def default_cache() -> Path:
-    """`$XDG_CACHE_HOME/mezzotint`, or `~/.cache/mezzotint`."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "mezzotint"
+    """`$XDG_CACHE_HOME/mezzotint`, or `~/.cache/mezzotint`; nowhere for a user without a home."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:
+        base = Path(os.devnull)  # in which nothing can be written
+    return base / "mezzotint"
 
 
 def key_of(*parts: object) -> str:
@@ -41,16 +44,15 @@ def file_digest(path: Path) -> str:
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a small file, whole or not at all. OSError where the folder cannot be written."""
-    handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    part = _part_in(path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def remembered_digest(path: Path, cache: Path) -> str:
@@ -93,7 +95,8 @@ def entry(cache: Path, key: str, build: Callable[[Path], None]) -> Path:
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     _sweep(place.parent)
-    work = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
+    work = _part_in(place.parent)
+    work.mkdir()
     try:
         build(work)
         _sign(work)
@@ -101,6 +104,11 @@ def entry(cache: Path, key: str, build: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return place
+
+
+def _part_in(folder: Path) -> Path:
+    """A name for what is not whole yet. What `tempfile` makes is for one user; a cache may be shared."""
+    return folder / f".part-{uuid.uuid4().hex}"
 
 
 def _sweep(folder: Path) -> None:
@@ -117,7 +125,8 @@ def _move_in(work: Path, place: Path) -> None:
     except OSError:  # something is there: another process was first, or what is there is damaged
         if _whole(place):
             return
-        aside = Path(tempfile.mkdtemp(prefix=".part-", dir=place.parent))
+        aside = _part_in(place.parent)
+        aside.mkdir()
         with contextlib.suppress(FileNotFoundError):
             place.rename(aside / "damaged")
         shutil.rmtree(aside, ignore_errors=True)
@@ -140,16 +149,19 @@ def _whole(folder: Path) -> bool:
     """
     manifest = read_json_quietly(folder / _MANIFEST)
     try:
-        return bool(manifest) and all(_same(folder / name, wrote) for name, wrote in manifest.items())
+        now = {name: {**wrote, "stamp": _stamp(folder / name)[:2]} for name, wrote in manifest.items()}
+        whole = bool(manifest) and all(_same(folder / name, manifest[name], now[name]) for name in now)
     except (OSError, KeyError, TypeError):
         return False
+    if whole and now != manifest:
+        remember(folder / _MANIFEST, now)  # the content is not read again for the same time
+    return whole
 
 
-def _same(path: Path, wrote: dict[str, Any]) -> bool:
-    size, mtime = _stamp(path)[:2]
-    if size != wrote["stamp"][0]:
+def _same(path: Path, wrote: dict[str, Any], now: dict[str, Any]) -> bool:
+    if wrote["stamp"][0] != now["stamp"][0]:
         return False
-    return bool(mtime == wrote["stamp"][1] or file_digest(path) == wrote["sha256"])
+    return bool(wrote["stamp"] == now["stamp"] or file_digest(path) == wrote["sha256"])
 
 
 def _stamp(path: Path) -> list[int]:

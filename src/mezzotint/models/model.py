@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.bundle import Bundle
 from mezzotint.models.runtime import BUCKETS, Floats, Runtime, bucket, padded
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.tokenizer import ClipTokenizer, TruncatedPromptWarning
 from mezzotint.schedule import Schedule
 
 # Latents in one call beyond which a row gets no cheaper: 32 rows of 16x16 on a CPU, 32 of 64x64 on a GPU.
@@ -30,9 +31,9 @@ class Model:
     ) -> None:
         self._unet, self._vae, self._text = bundle.architectures()
         self._runtime = runtime
-        self._tokenizer = ClipTokenizer(bundle.tokenizer, self._text.length, bundle.pad_token)
+        self._tokenizer = ClipTokenizer.of(bundle)
         self._device_bytes = device_bytes
-        self._states: OrderedDict[str, Floats] = OrderedDict()
+        self._states: OrderedDict[str, tuple[Floats, str]] = OrderedDict()
         self.name = bundle.name
         self.path: Path = bundle.path
         self.digest = bundle.digest
@@ -50,6 +51,11 @@ class Model:
         """(width, height) in pixels of the pictures it was trained on."""
         height, width = self._unet.sample_size
         return width * self.vae_factor, height * self.vae_factor
+
+    @property
+    def threads(self) -> int:
+        """That the runtime computes with; 0 where it does not tell. Bits depend on it."""
+        return self._runtime.threads
 
     @property
     def max_rows(self) -> int:
@@ -78,20 +84,28 @@ class Model:
 
         Warns with TruncatedPromptWarning where the text is longer than the model reads.
         """
+        states, told = self.encode(text)
+        if told:
+            warnings.warn(told, stacklevel=2)
+        return states
+
+    def encode(self, text: str, role: str = "prompt") -> tuple[Floats, TruncatedPromptWarning | None]:
+        """As `encode_text`, but the warning is returned; it calls the text by its role."""
+        states, told = self._encoded(text)
+        return states, TruncatedPromptWarning(told.replace("prompt", role, 1)) if told else None
+
+    def _encoded(self, text: str) -> tuple[Floats, str]:
+        """The states, and what there is to tell; both are kept, the oldest are dropped."""
         if text in self._states:
             self._states.move_to_end(text)
             return self._states[text]
-        tokens = self._tokenizer(text)
-        if tokens.max() >= self._text.vocab:
-            raise ModelError(
-                f"{self.path}: the tokenizer has more words than the text encoder's {self._text.vocab}"
-            )
+        tokens, told = self._tokenizer.encode(text)
         states: Floats = self._runtime.encode(tokens)[0]
         states.flags.writeable = False
-        self._states[text] = states
+        self._states[text] = states, told
         if len(self._states) > _TEXTS_KEPT:
             self._states.popitem(last=False)
-        return states
+        return states, told
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None) -> Floats:
         """The network's output, (n, c, h, w), for x (n, c, h, w), timestep (n,), text (n, length, width).
@@ -115,9 +129,8 @@ class Model:
         """(n, H, W, 3) in 0..1 from (n, c, h, w) latents; one picture a call, for the sake of its bits."""
         pictures = np.concatenate([self._runtime.decode(latents[i : i + 1]) for i in range(len(latents))])
         if not np.isfinite(pictures).all():
-            raise ModelError(
-                f"{self.name}: the decoder gave NaN or infinity, in {self.dtype}; try dtype='float32'"
-            )
+            advice = "" if self.dtype == "float32" else f" after {self.dtype}; try dtype='float32'"
+            raise ModelError(f"{self.name}: the decoder gave NaN or infinity{advice}")
         return np.clip(pictures / 2 + 0.5, 0, 1)
 
 

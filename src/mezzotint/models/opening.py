@@ -16,7 +16,7 @@ from mezzotint.models.cache import default_cache, key_of, read_json_quietly, rem
 from mezzotint.models.model import Model
 from mezzotint.models.runtime import Dtype, Runtime
 from mezzotint.models.selftest import Verdict, compare
-from mezzotint.models.source import find
+from mezzotint.models.source import expanded, find
 from mezzotint.models.tokenizer import ClipTokenizer
 from mezzotint.schedule import Schedule
 
@@ -36,15 +36,15 @@ def open_model(
 
     `source`: a bundled name, a diffusers folder, an original `.safetensors` file, or a hub id. `runtime`
     auto: torch where there is a CUDA device, else OpenVINO. `dtype` auto: bfloat16 where a self-test finds it
-    close and faster. `threads` None: the runtime's own choice. `cache`: default `$XDG_CACHE_HOME/mezzotint`
-    or `~/.cache/mezzotint`. ModelError where the model is missing, damaged, foreign, or does not fit the
-    runtime.
+    close and faster. `threads` None: every usable core with OpenVINO, torch's own choice with torch. `cache`:
+    default `$XDG_CACHE_HOME/mezzotint` or `~/.cache/mezzotint`. ModelError where the model is missing,
+    damaged, foreign, or does not fit the runtime.
     """
     _known("runtime", runtime, get_args(RuntimeName))
     _known("dtype", dtype, get_args(DtypeName))
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be 1 or more, not {threads}")
-    cache = (cache or default_cache()).expanduser()
+    cache = default_cache() if cache is None else expanded(cache)
     bundle = find(source, cache)
     bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
@@ -56,7 +56,7 @@ def open_model(
 def _openvino_model(
     bundle: Bundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
 ) -> Model:
-    from mezzotint.models.runtime_openvino import OpenVinoRuntime, machine
+    from mezzotint.models.runtime_openvino import OpenVinoRuntime, machine, usable_threads
 
     abilities = machine()
     if dtype == "float16" or (dtype == "bfloat16" and "BF16" not in abilities[1]):
@@ -71,7 +71,7 @@ def _openvino_model(
         return Model(bundle, make(dtype))
     if "BF16" not in abilities[1]:
         return Model(bundle, make("float32"))
-    return Model(bundle, _tested(make, bundle, schedule, cache, [*abilities, str(threads)]))
+    return Model(bundle, _tested(make, bundle, schedule, cache, [*abilities, str(usable_threads(threads))]))
 
 
 def _torch_model(
@@ -108,8 +108,8 @@ def _tested(make: Make, bundle: Bundle, schedule: Schedule, cache: Path, machine
 
 
 def _verdict(full: Runtime, half: Runtime, bundle: Bundle, schedule: Schedule) -> Verdict:
-    unet, _, text = bundle.architectures()
-    words = ClipTokenizer(bundle.tokenizer, text.length, bundle.pad_token)
+    unet, _, _ = bundle.architectures()
+    words = ClipTokenizer.of(bundle)
     states, negative = (full.encode(words(prompt))[0] for prompt in ("a red house by the sea", ""))
     return compare(full, half, schedule, (unet.latent_channels, *unet.sample_size), states, negative)
 

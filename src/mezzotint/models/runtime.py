@@ -19,6 +19,7 @@ class Runtime(Protocol):
 
     name: str  # torch | openvino
     dtype: Dtype  # of the denoiser; the text encoder runs in float32
+    threads: int  # on the CPU; another number may give other bits
 
     def encode(self, tokens: NDArray[np.int64]) -> Floats:
         """(n, length) token ids -> (n, length, width) final hidden states of the text encoder."""

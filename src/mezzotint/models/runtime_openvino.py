@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,12 +41,13 @@ class OpenVinoRuntime:
     def __init__(self, bundle: Bundle, dtype: Dtype, cache: Path, threads: int | None = None) -> None:
         unet, vae, text = bundle.architectures()
         self.dtype: Dtype = dtype
+        self.threads: int = usable_threads(threads)
         self._unet_arch = unet
         self._context = (text.length, text.width)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mezzotint-compile")
 
         def network(part: Part, build: Callable[[Weights], Any], precision: Dtype) -> _Network:
-            return _Network(part, build, cache, _options(precision, threads), self._pool)
+            return _Network(part, build, cache, _options(precision, self.threads), self._pool)
 
         self._text = network(bundle.text_encoder, lambda w: build_text(text, w), "float32")
         self._unet = network(bundle.unet, lambda w: build_unet(unet, w), dtype)
@@ -85,19 +87,16 @@ class _Network:
         pool: ThreadPoolExecutor,
     ) -> None:
         self._core: Any = load().Core()
+        self._part = part
+        self._build = build
+        self._cache = cache
         self._options = options
         self._pool = pool
         self._lock = threading.Lock()
         self._ready: dict[tuple[Shape, ...], Future[_Compiled]] = {}
         self._graph: Any = None  # only where the cache cannot be written
-        self._folder: Path | None = None
-        try:
-            self._folder = entry(
-                cache, _key(part), lambda folder: self._save(_build(part, build), folder, part.name)
-            )
-        except OSError:
-            self._graph = _build(part, build)
-        self._file = part.name
+        self._folder = Path()
+        self._find()
 
     def __call__(self, *inputs: NDArray[Any]) -> Floats:
         compiled = self.prepare(tuple(array.shape for array in inputs)).result()
@@ -110,30 +109,47 @@ class _Network:
                 self._ready[shapes] = self._pool.submit(self._compile, shapes)
             return self._ready[shapes]
 
-    def _save(self, graph: Any, folder: Path, name: str) -> None:
+    def _find(self) -> None:
+        """Have the graph in the cache, or in memory where the cache cannot be written."""
         try:
-            load().save_model(graph, folder / f"{name}.xml", compress_to_fp16=False)
-            self._core.read_model(folder / f"{name}.xml")  # a full disk is not always told by writing
+            self._folder = entry(self._cache, _key(self._part), self._save)
+        except OSError:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._graph = _build(self._part, self._build)
+
+    def _save(self, folder: Path) -> None:
+        graph, file = _build(self._part, self._build), folder / f"{self._part.name}.xml"
+        try:
+            load().save_model(graph, file, compress_to_fp16=False)
+            self._core.read_model(file)  # a full disk is not always told by writing
         except RuntimeError as error:
-            raise OSError(f"cannot keep the graph of {name}: {error}") from error
+            raise OSError(f"cannot keep the graph of {self._part.name}: {error}") from error
+
+    def _read(self) -> Any:
+        """A copy of the graph. Whoever empties the cache while the model is open has it filled again."""
+        for recover in (self._find, self._keep):
+            if self._graph is None:
+                with contextlib.suppress(OSError, RuntimeError):
+                    return self._core.read_model(self._folder / f"{self._part.name}.xml")
+                recover()
+        return self._graph.clone()
 
     def _compile(self, shapes: tuple[Shape, ...]) -> _Compiled:
-        if self._folder is None:
-            return _Compiled(
-                self._core.compile_model(self._shaped(self._graph.clone(), shapes), "CPU", self._options)
-            )
+        if self._graph is not None:
+            return _Compiled(self._compiled(self._read(), shapes))
         # a blob holds decisions taken for one kind of processor, and the cache may be shared between machines
         blob = self._folder / "blobs" / f"{key_of(shapes, self._options, machine())}.blob"
         compiled = self._from_blob(blob)
         if compiled is None:
-            graph = self._core.read_model(self._folder / f"{self._file}.xml")
-            compiled = self._core.compile_model(self._shaped(graph, shapes), "CPU", self._options)
+            compiled = self._compiled(self._read(), shapes)
             _keep_blob(blob, compiled)
         return _Compiled(compiled)
 
-    def _shaped(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
+    def _compiled(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
         graph.reshape({node: list(shape) for node, shape in zip(graph.inputs, shapes, strict=True)})
-        return graph
+        return self._core.compile_model(graph, "CPU", self._options)
 
     def _from_blob(self, path: Path) -> Any:
         """A compiled shape from the cache; None where it is absent or damaged, which is checked first."""
@@ -142,7 +158,7 @@ class _Network:
             body = sealed[_SEAL:]
             if hashlib.sha256(body).hexdigest().encode() != sealed[:_SEAL]:
                 return None
-            options = {**self._options, "WEIGHTS_PATH": str(path.parent.parent / f"{self._file}.bin")}
+            options = {**self._options, "WEIGHTS_PATH": str(path.parent.parent / f"{self._part.name}.bin")}
             return self._core.import_model(load().Tensor(np.frombuffer(body, np.uint8)), "CPU", options)
         return None
 
@@ -160,15 +176,24 @@ class _Compiled:
             return np.array(result[0], np.float32)
 
 
-def _options(precision: Dtype, threads: int | None) -> dict[str, Any]:
-    """Every option that could change the arithmetic is set: the defaults differ between machines."""
-    options = {
+def usable_threads(wanted: int | None = None) -> int:
+    """As many as wanted, at most one for each core this process may run on: OpenVINO starts no more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(wanted or cores, cores)
+
+
+def _options(precision: Dtype, threads: int) -> dict[str, Any]:
+    """Every option that could change the arithmetic, none left to a default that differs between machines.
+
+    The number of threads is among them: it decides how sums are split.
+    """
+    return {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
         "PERFORMANCE_HINT": "LATENCY",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         "CACHE_MODE": "OPTIMIZE_SIZE",  # exported blobs leave the weights out
+        "INFERENCE_NUM_THREADS": str(threads),
     }
-    return options if threads is None else {**options, "INFERENCE_NUM_THREADS": str(threads)}
 
 
 def _key(part: Part) -> str:
@@ -180,9 +205,9 @@ def _key(part: Part) -> str:
 def _build(part: Part, build: Callable[[Weights], Any]) -> Any:
     weights = part.weights()
     graph = build(weights)
-    weights.finish(
-        lambda name: name.endswith("position_ids") or (part.name == "vae" and belongs_to_encoder(name))
-    )
+    if part.name == "vae":
+        weights.check(belongs_to_encoder)
+    weights.finish(lambda name: name.endswith("position_ids"))
     return graph
 
 

@@ -25,6 +25,7 @@ class TorchRuntime:
         if dtype == "float32":
             torch.backends.cudnn.allow_tf32 = False  # else convolutions on a GPU keep 10 bits of 23
         self.dtype: Dtype = dtype
+        self.threads: int = torch.get_num_threads()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._half: torch.dtype = getattr(torch, dtype)
         upcast = self.device.type == "cpu" or (vae.force_upcast and dtype == "float16")

@@ -30,22 +30,30 @@ def find(source: str | os.PathLike[str], cache: Path) -> Bundle:
 
     A bundled name goes before a folder of that name: write `./emoji` for the folder.
     """
-    text = str(source)
+    if not isinstance(source, str | os.PathLike):
+        raise ModelError(f"a model is named by a text or a path, not by {source!r}")
+    text = os.fsdecode(source)
     if text in BUNDLED:
         return _bundled(text, cache)
-    path = Path(source).expanduser()
-    if path.suffix in PICKLED:
-        raise refuse_pickle(path)
+    path = expanded(Path(text))
     if path.is_file():
         return _file(path, cache)
-    if path.is_dir():
+    if text and path.is_dir():  # Path("") is the current folder
         return read_folder(path.resolve(), path.resolve().name, cache)
-    if isinstance(source, str) and _HUB_ID.fullmatch(text) and path.suffix != ".safetensors":
+    if isinstance(source, str) and _HUB_ID.fullmatch(text) and path.suffix not in (".safetensors", *PICKLED):
         return read_folder(_download(text), text, cache)
     raise ModelError(
         f"no model {text!r}: neither a bundled name ({', '.join(BUNDLED)}), nor a folder or .safetensors "
         f"file, nor a hub id (owner/name){nearest(text, BUNDLED)}"
     )
+
+
+def expanded(path: Path) -> Path:
+    """The path with a leading `~` or `~user` replaced; ModelError where that user is not known here."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"cannot find the home folder in {str(path)!r}; write the path in full") from error
 
 
 def _bundled(name: str, cache: Path) -> Bundle:
@@ -58,6 +66,8 @@ def _bundled(name: str, cache: Path) -> Bundle:
 
 
 def _file(path: Path, cache: Path) -> Bundle:
+    if path.suffix in PICKLED:
+        raise refuse_pickle(path)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a model; a model is a diffusers folder or a .safetensors file")
     return read_single_file(path, cache)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
-from mezzotint.models.bundle import read_json
+from mezzotint.models.bundle import Bundle, read_json
 
 # Characters that both Python and the tokenizer's regex take for white space.
 _WORD = re.compile(r"[^ \t\n\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
@@ -42,19 +42,38 @@ class ClipTokenizer:
         self._bpe = _bpe(folder, vocab, merges, settings.get("unk_token", _END))
         self._bpe.add_special_tokens(_added(settings, [*names.values(), pad]))
         self._start, self._end, self._pad = (self._id(name, folder) for name in (*names.values(), pad))
+        self.words = 1 + max(*vocab.values(), *self._bpe.get_added_tokens_decoder())  # ids are below it
         self._longest_word = 4096 + 4 * length * max(len(token) for token in vocab)
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> ClipTokenizer:
+        """A model's. ModelError where it gives ids that the model's text encoder lacks."""
+        text = bundle.architectures()[2]
+        made = cls(bundle.tokenizer, text.length, bundle.pad_token)
+        if made.words > text.vocab:
+            raise ModelError(
+                f"{bundle.tokenizer} has {made.words} words, more words than the text encoder's {text.vocab}; "
+                "copy the tokenizer that belongs to the model"
+            )
+        return made
 
     def __call__(self, text: str) -> NDArray[np.int64]:
         """(1, length) token ids: start, text, end, padding. TruncatedPromptWarning where text is cut."""
+        ids, told = self.encode(text)
+        if told:
+            warnings.warn(TruncatedPromptWarning(told), stacklevel=2)
+        return ids
+
+    def encode(self, text: str) -> tuple[NDArray[np.int64], str]:
+        """(1, length) token ids, and what there is to tell where text is cut."""
         text = self._shortened(text)
         encoded = self._bpe.encode(text, add_special_tokens=False)
-        room = self.length - 2
+        room, told = self.length - 2, ""
         if len(encoded.ids) > room:
             word = _word_at(text, encoded.offsets[room][0])
-            message = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
-            warnings.warn(TruncatedPromptWarning(message), stacklevel=3)
+            told = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
         ids = [self._start, *encoded.ids[:room], self._end]
-        return np.array([ids + [self._pad] * (self.length - len(ids))], np.int64)
+        return np.array([ids + [self._pad] * (self.length - len(ids))], np.int64), told
 
     def _id(self, token: str, folder: Path) -> int:
         found: int | None = self._bpe.token_to_id(token)

@@ -43,6 +43,11 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._stored
 
+    def check(self, wanted: Callable[[str], bool]) -> None:
+        """Take what no graph needs, for the checks alone: a model with damage in it is a damaged model."""
+        for name in filter(wanted, self._stored):
+            self.take(name, self.shape(name))
+
     def finish(self, unused: Callable[[str], bool] = lambda name: False) -> None:
         """ModelError where a stored weight was never asked for, unless `unused(name)` allows it."""
         left = sorted(name for name in self._stored if name not in self._taken and not unused(name))

@@ -35,7 +35,7 @@ def _ddpm(levels: Levels, run: Run) -> Table:
 
 def _lms(levels: Levels, run: Run) -> Table:
     skipped = k_levels(replace(run, begin=0)).sigma[: run.begin]
-    return lms(levels, earlier=skipped if run.diffusers else skipped[:0])
+    return lms(levels, skipped, leaps=False) if run.diffusers else lms(levels, skipped[:0])
 
 
 def _pndm(levels: Levels, run: Run) -> Table:

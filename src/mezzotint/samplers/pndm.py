@@ -17,7 +17,8 @@ def pndm(levels: Levels, slope: Slope = "eps") -> Table:
     """PLMS, Liu et al. 2022 (2202.09778), equations 9 and 12; the first step is taken twice, as Heun would.
 
     `slope` is what is extrapolated: eps; in flow models d, where x = x0 + sigma*d; or v, a slip of diffusers
-    under v-prediction that costs the method its second order.
+    under v-prediction that costs the method its second order. Where the run starts from noise alone, eps there
+    says nothing of x0, so the second call leaves the first step as it is.
     """
     n = len(levels)
     call = np.arange(n + 1 if n > 1 else 1)
@@ -33,6 +34,9 @@ def pndm(levels: Levels, slope: Slope = "eps") -> Table:
         start, end = (levels.alpha_prev[1], levels.sigma_prev[1]), (levels.alpha[1], levels.sigma[1])
         keep, move = _transfer(slope, *start, *end)
         update[1] = np.stack([keep * e2 + move * (e[1] + e1) / 2, e1, 0 * anchor, 0 * anchor])
+    if slope == "eps" and levels.alpha[0, 0] == 0:
+        update[0, 0] = levels.alpha_next[0] * x0 + levels.sigma_next[0] * e[0]
+        update[1:2, 0] = x
     return Table(update, np.zeros(len(call)), level, step=np.maximum(call - 1, 0))
 
 
@@ -48,6 +52,7 @@ def _transfer(
     """x' = keep*x + move*e: equation 9, which is the step of DDIM."""
     if slope == "flow":
         return np.ones_like(sigma), sigma1 - sigma
-    keep = alpha1 / alpha
-    move = sigma1 - sigma * keep
-    return (keep + move * sigma, move * alpha) if slope == "v" else (keep, move)
+    if slope == "v":
+        return alpha1 * alpha + sigma1 * sigma, sigma1 * alpha - alpha1 * sigma
+    keep = alpha1 / np.where(alpha == 0, 2.0**-12, alpha)
+    return keep, sigma1 - sigma * keep

@@ -1,4 +1,4 @@
-"""Latent diffusion: a UNet with cross-attention learns to predict v, weighted by min-SNR (2303.09556)."""
+"""Latent diffusion: a UNet with cross-attention learns to predict v (2202.00512)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mezzotint.data.compose import Composer
-from mezzotint.plan import plan
+from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.train.config import Config, LoopConfig
@@ -54,7 +54,8 @@ class DiffusionConfig(Config):
     batch: int = Field(64, gt=0)
     drop: float = Field(0.1, ge=0, le=1)
     """Share of captions left out, for classifier-free guidance."""
-    gamma: float = Field(5.0, gt=0)
+    gamma: float = Field(0.0, ge=0)
+    """Of min-SNR weights; 0: all times weigh the same in v, and the layout of pictures is learned sooner."""
     loop: LoopConfig
 
 
@@ -83,10 +84,10 @@ class DiffusionTask:
         self.held = held.batch(np.arange(240))
         self.nothing = self.encoders.states([""])
         self.schedule = Schedule.from_config(SCHEDULER)
-        self.bars = torch.from_numpy(self.schedule.alphas_cumprod).float()
+        self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """min(SNR, gamma) / (SNR + 1) times the squared error of v."""
+        """The squared error of v, weighted by time."""
         rng = np.random.default_rng((self.config.seed, step))
         generator = torch.Generator().manual_seed(step)
         x0, text = self.store.batch(rng.integers(0, self.store.size, self.config.batch))
@@ -94,9 +95,14 @@ class DiffusionTask:
         text = torch.where(dropped[:, None, None], self.nothing, text)
         t = torch.from_numpy(rng.integers(0, len(self.bars), len(x0)))
         error, bar = self._error(module, x0, text, t, torch.randn(x0.shape, generator=generator))
+        return (self._weight(bar) * error).mean(), {"v_error": error.mean().item()}
+
+    def _weight(self, bar: Tensor) -> Tensor:
+        """min(SNR, gamma) / (SNR + 1), for the squared error of v (2303.09556)."""
+        if not self.config.gamma:
+            return torch.ones_like(bar)
         snr = bar / (1 - bar)
-        weight = snr.clamp(max=self.config.gamma) / (snr + 1)
-        return (weight * error).mean(), {"v_error": error.mean().item()}
+        return snr.clamp(max=self.config.gamma) / (snr + 1)
 
     def _error(
         self, module: nn.Module, x0: Tensor, text: Tensor, t: Tensor, eps: Tensor
@@ -130,7 +136,7 @@ class DiffusionTask:
             ).sample.float()
             free, told = out.chunk(2)
             x0 = table.x_coef[s] * slots[0] + table.out_coef[s] * (free + scale * (told - free))
-            update = torch.from_numpy(table.update[s]).float()
+            update = torch.tensor(table.update[s], dtype=torch.float32)
             slots = torch.einsum("kj,j...->k...", update, torch.cat([slots, x0[None], x0[None]]))
         return slots[0]
 

@@ -22,6 +22,7 @@ class Teacher:
         folder = minilm(cache)
         self.bert = BertModel.from_pretrained(folder).eval().requires_grad_(False)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.vocab: dict[str, int] = self.tokenizer.get_vocab()
         self.tokenizer.enable_padding()
         self.tokenizer.enable_truncation(64)
 
@@ -36,17 +37,19 @@ class Teacher:
 
     def words(self) -> list[str]:
         """Whole words of the vocabulary, the most frequent first."""
-        vocab = self.tokenizer.get_vocab()
-        return [word for word in sorted(vocab, key=vocab.__getitem__) if word.isascii() and word.isalpha()]
+        return [
+            word
+            for word in sorted(self.vocab, key=self.vocab.__getitem__)
+            if word.isascii() and word.isalpha()
+        ]
 
     @torch.no_grad()
     def piece(self, text: str, whole: bool) -> Tensor:
         """The input embedding (384) of a piece of a word: the mean over the BERT pieces that spell it."""
         table: Tensor = self.bert.embeddings.word_embeddings.weight
-        vocab = self.tokenizer.get_vocab()
-        if not whole and f"##{text}" in vocab:
-            return table[vocab[f"##{text}"]]
-        ids = self.tokenizer.encode(text, add_special_tokens=False).ids or [vocab["[UNK]"]]
+        if not whole and f"##{text}" in self.vocab:
+            return table[self.vocab[f"##{text}"]]
+        ids = self.tokenizer.encode(text, add_special_tokens=False).ids or [self.vocab["[UNK]"]]
         return table[[i for i in ids if i] or ids].mean(0)
 
 

@@ -68,7 +68,8 @@ class Scheduled(Protocol):
 
 
 def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
-    """Compile a request for a model. RequestError where `begin`, the steps to skip, leaves none.
+    """Compile a request for a model. RequestError where `begin`, the steps to skip, leaves none, and where
+    the sampler has no finite numbers for the model's schedule.
 
     A run that begins in the middle starts from a picture: slot 0 is then alpha[0]*picture + init*z.
     """
@@ -81,7 +82,7 @@ def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
     table = sampler.fill(levels, run)
     alpha, sigma, scale = (c[table.level, 0] for c in (levels.alpha, levels.sigma, levels.input_scale))
     x_coef, out_coef = _x0_from_output(schedule, alpha, sigma, scale)
-    return Plan(
+    compiled = Plan(
         timestep=levels.t[table.level],
         alpha=alpha,
         sigma=sigma,
@@ -95,6 +96,10 @@ def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
         init=float(sigma[0]) if begin else levels.init,
         clip=schedule.clip_sample if request.sampler in CLIPPED else None,
     )
+    if not all(np.isfinite(column).all() for column in vars(compiled).values() if column is not None):
+        which = f"{request.sampler} in {request.steps} steps"
+        raise RequestError(f"{which} has no finite plan on this model's schedule; take another sampler")
+    return compiled
 
 
 def _x0_from_output(schedule: Schedule, alpha: Floats, sigma: Floats, scale: Floats) -> tuple[Floats, Floats]:

@@ -1,0 +1,60 @@
+"""`mezzotint train clip`: the towers of an image-text pair, and what they are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from mezzotint.train.config import Config, LoopConfig
+
+
+class TextTower(Config):
+    """A CLIP text transformer."""
+
+    width: int = 384
+    layers: int = 3
+    heads: int = 6
+    intermediate: int = 1024
+
+
+class VitTower(Config):
+    """A vision transformer, as CLIP's."""
+
+    kind: Literal["vit"] = "vit"
+    size: int = 64
+    patch: int = 8
+    width: int = 192
+    layers: int = 4
+    heads: int = 3
+
+
+class ConvTower(Config):
+    """A ConvNeXt V2."""
+
+    kind: Literal["convnext"] = "convnext"
+    size: int = 64
+    widths: tuple[int, ...] = (40, 80, 160, 320)
+    depths: tuple[int, ...] = (1, 1, 3, 1)
+
+
+class ClipConfig(Config):
+    """`mezzotint train clip CONFIG`: with no `vision`, the text tower alone is distilled."""
+
+    data: Path
+    out: Path
+    cache: Path = Path("runs/cache")
+    seed: int = 0
+    vocabulary: int = Field(8192, ge=1024)
+    tokenizer: Path | None = None
+    """A folder with a tokenizer to share; else one is built."""
+    text: TextTower = TextTower()
+    vision: VitTower | ConvTower | None = None
+    dim: int = 128
+    batch: int = Field(128, gt=1)
+    absent: int = 256
+    """Names of other objects that every picture of a batch is told from."""
+    distill: float = 1.0
+    """Weight of agreement with the BERT, for pairs."""
+    loop: LoopConfig
