@@ -16,6 +16,8 @@ PROMPTS = (
 )  # fmt: skip
 
 if __name__ == "__main__":
-    requests = [mezzotint.Request(prompt=p, seed=i, steps=25, guidance="cfg(5)") for i, p in enumerate(PROMPTS)]
+    requests = [
+        mezzotint.Request(prompt=p, seed=i, steps=25, guidance="cfg(5)") for i, p in enumerate(PROMPTS)
+    ]
     pictures = [picture.image for picture in mezzotint.generate(requests)]
     sheet(pictures, across=8).save(Path(__file__).parent / "sheet.png")
