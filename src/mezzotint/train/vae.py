@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -31,7 +30,6 @@ class VaeConfig(Config):
     batch: int = Field(8, gt=0)
     crop: int = Field(128, ge=32)
     """Side of the random piece of each scene that is trained on."""
-    regularizer: Literal["kl"] = "kl"
     kl_weight: float = 5e-4
     freeze_encoder: bool = False
     """Keep latents as they are and go on with the decoder alone."""
