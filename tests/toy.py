@@ -47,7 +47,7 @@ class Toy:
     vae_factor: int = 8
     default_size: tuple[int, int] = (64, 64)
     calls: list[tuple[int, int]] = field(default_factory=list)  # rows asked for, rows padded to
-    threads: set[int] = field(default_factory=set)
+    callers: set[int] = field(default_factory=set)
 
     def max_rows_at(self, height: int, width: int) -> int:
         return self.max_rows
@@ -63,7 +63,7 @@ class Toy:
     def denoise(self, x: Array, timestep: Array, text: Array, rows: int) -> Array:
         assert len(x) == len(timestep) == len(text) <= rows <= self.max_rows
         self.calls.append((len(x), rows))
-        self.threads.add(threading.get_ident())
+        self.callers.add(threading.get_ident())
         self.before(x, timestep, text)
         t = (timestep / np.float32(1000))[:, None, None, None]
         y = np.roll(x, 1, -1) - np.float32(0.6) * np.roll(x, 1, -2) + np.float32(0.4) * np.roll(x, 1, -3) * t

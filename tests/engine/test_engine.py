@@ -91,8 +91,8 @@ def test_many_threads_may_submit_and_one_computes() -> None:
         for thread in threads:
             thread.join()
     assert len(set(digests.values())) == 8
-    assert len(toy.threads) == 1
-    assert threading.get_ident() not in toy.threads
+    assert len(toy.callers) == 1
+    assert threading.get_ident() not in toy.callers
 
 
 def test_a_cancelled_picture_frees_its_rows_at_the_next_call() -> None:
@@ -264,7 +264,7 @@ def test_pictures_say_where_they_come_from() -> None:
     with Engine(Toy(), "exact") as engine:
         plain, wide = (engine.submit(replace(REQUEST, width=w)).result() for w in (None, 96))
     p = plain.provenance
-    assert p.threads == 0  # the toy's are no number
+    assert p.threads == 0  # the toy does not tell
     assert (p.model, p.mode, p.runtime, p.evaluations, p.warnings) == ("toy", "exact", "numpy", 6, [])
     assert set(p.versions) == {"mezzotint", "numpy"}
     assert 0 < p.seconds < 10

@@ -30,18 +30,12 @@ def origin(network: Network, mode: str) -> Provenance:
         dtype=network.dtype,
         mode=mode,
         device=network.device,
-        threads=_threads(network),
+        threads=getattr(network, "threads", 0),
         versions=versions,
         evaluations=0,
         seconds=0.0,
         created="",
     )
-
-
-def _threads(network: Network) -> int:
-    """Of the runtime, where it tells them."""
-    threads = getattr(network, "threads", 0)
-    return threads if isinstance(threads, int) else 0
 
 
 def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance) -> Picture:
