@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from mezzotint.samplers import COUNTERPARTS, SAMPLERS, Levels, Run, Table
 from mezzotint.schedule import Schedule
 
 Array = NDArray[np.float64]
+PICTURE = "0" * 64
 SD: dict[str, Any] = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -76,7 +78,7 @@ def test_a_known_picture_is_walked_to_exactly(request: Request, prediction: str,
     """If the network knows x0, all samplers end at x0, and those without noise stay on alpha*x0 + sigma*eps:
     at any length, with any spacing, from any beginning, for any prediction."""
     begin = data.draw(st.sampled_from([0, request.steps // 3, request.steps - 1]))
-    p = plan(request, SCHEDULES[prediction], begin)
+    p = plan(replace(request, init=PICTURE, begin=begin), SCHEDULES[prediction])
     assert all(np.isfinite(getattr(p, f.name)).all() for f in dataclasses.fields(p) if f.name != "clip")
     x0, eps = np.array([0.7, -2.0]), np.array([1.5, 0.2])
     start = (p.alpha[0] * x0 + p.sigma[0] * eps) / p.init
@@ -156,15 +158,18 @@ def test_x0_raw_is_the_direction_of_ddim_only() -> None:
 def test_a_run_begun_in_the_middle_is_the_rest_of_the_whole_one() -> None:
     for sampler in ("ddpm", "ddim", "euler", "euler-a", "heun"):  # those without memory between steps
         request = Request(sampler=sampler, steps=9)
-        whole, rest = plan(request, SCHEDULES["epsilon"]), plan(request, SCHEDULES["epsilon"], begin=4)
+        whole, rest = (
+            plan(request, SCHEDULES["epsilon"]),
+            plan(replace(request, init=PICTURE, begin=4), SCHEDULES["epsilon"]),
+        )
         assert np.array_equal(rest.update, whole.update[whole.step >= 4])
         assert np.array_equal(rest.step, whole.step[whole.step >= 4])
         assert rest.init == rest.sigma[0]
     guided = Request(steps=9, guidance="cfg(3, stop=0.5)")
-    assert plan(guided, SCHEDULES["epsilon"], begin=4).cfg.tolist() == [3, 1, 1, 1, 1]
+    assert plan(replace(guided, init=PICTURE, begin=4), SCHEDULES["epsilon"]).cfg.tolist() == [3, 1, 1, 1, 1]
     for begin in (-1, 9):
-        with pytest.raises(RequestError, match="begin must be from 0 to 8"):
-            plan(Request(steps=9), SCHEDULES["epsilon"], begin)
+        with pytest.raises(RequestError, match="begin must be a whole number from 0 to 8"):
+            Request(steps=9, init=PICTURE, begin=begin)
 
 
 def test_a_plan_is_data() -> None:

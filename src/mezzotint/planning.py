@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import RequestError
+from mezzotint.guidance import Guidance, Steer
 from mezzotint.request import Request
 from mezzotint.samplers import CLIPPED, SAMPLERS, Run
 from mezzotint.schedule import Floats, Schedule
@@ -34,6 +35,10 @@ class Plan:
     update: Floats  # (S, K, K+2)
     noise_std: Floats  # (S,)
     cfg: Floats  # (S,) guidance scale; where it is 1 the row without the prompt is not computed
+    adaptive: Floats  # (S,) the cosine of the two predictions above which guidance ends for good; 0: never
+    mix: Floats  # (S, M) weight of each further prompt
+    steer: Floats  # (S, T) force of each gradient term, see `_forces`; 0 where it does not act
+    reads: NDArray[np.intp]  # (S,) rows of the network call
     step: NDArray[np.intp]  # (S,) the asked step that this call belongs to
     init: float  # slot 0 starts as init*z, the other slots as 0
     clip: float | None  # x0_guided is clipped to [-clip, clip]
@@ -56,7 +61,7 @@ class Plan:
     @property
     def rows(self) -> int:
         """Rows that pass through the network in all: two in a call with guidance, one in a call without."""
-        return int(np.where(self.cfg != 1, 2, 1).sum())
+        return int(self.reads.sum())
 
 
 class Scheduled(Protocol):
@@ -67,14 +72,12 @@ class Scheduled(Protocol):
         """What it was trained with."""
 
 
-def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
-    """Compile a request for a model. RequestError where `begin`, the steps to skip, leaves none, and where
-    the sampler has no finite numbers for the model's schedule.
+def plan(request: Request, model: Scheduled | Schedule) -> Plan:
+    """Compile a request for a model. RequestError where the sampler has no finite numbers for its schedule.
 
     A run that begins in the middle starts from a picture: slot 0 is then alpha[0]*picture + init*z.
     """
-    if not 0 <= begin < request.steps:
-        raise RequestError(f"begin must be from 0 to {request.steps - 1}, the last step, got {begin}")
+    begin = request.begin
     schedule = model if isinstance(model, Schedule) else model.schedule
     sampler = SAMPLERS[request.sampler]
     run = Run(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers", begin)
@@ -82,6 +85,8 @@ def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
     table = sampler.fill(levels, run)
     alpha, sigma, scale = (c[table.level, 0] for c in (levels.alpha, levels.sigma, levels.input_scale))
     x_coef, out_coef = _x0_from_output(schedule, alpha, sigma, scale)
+    step = table.step + begin
+    cfg, mix = _scales(request)[step], _mixes(request)[step]
     compiled = Plan(
         timestep=levels.t[table.level],
         alpha=alpha,
@@ -91,15 +96,25 @@ def plan(request: Request, model: Scheduled | Schedule, begin: int = 0) -> Plan:
         out_coef=out_coef,
         update=table.update,
         noise_std=table.noise_std,
-        cfg=_scales(request)[table.step + begin],
-        step=table.step + begin,
+        cfg=cfg,
+        adaptive=request.terms.adaptive(request.steps)[step],
+        mix=mix,
+        steer=_forces(request, schedule, alpha, sigma, step),
+        reads=1 + (1 - cfg - mix.sum(1) != 0) + (mix != 0).sum(1),
+        step=step,
         init=float(sigma[0]) if begin else levels.init,
         clip=schedule.clip_sample if request.sampler in CLIPPED else None,
     )
     if not all(np.isfinite(column).all() for column in vars(compiled).values() if column is not None):
         which = f"{request.sampler} in {request.steps} steps"
         raise RequestError(f"{which} has no finite plan on this model's schedule; take another sampler")
+    _check_noise(request, compiled)
     return compiled
+
+
+def unprompted(request: Request) -> Request:
+    """The request as a model without text reads it: classifier-free guidance has nothing to guide."""
+    return replace(request, guidance=Guidance(request.terms.steers))
 
 
 def _x0_from_output(schedule: Schedule, alpha: Floats, sigma: Floats, scale: Floats) -> tuple[Floats, Floats]:
@@ -120,3 +135,61 @@ def _scales(request: Request) -> Floats:
     """(steps,) guidance scales. Stock pipelines switch guidance off at 1 and below; the formula does not."""
     scales = request.terms.scales(request.steps)
     return np.where(scales <= 1, 1.0, scales) if request.compat == "diffusers" else scales
+
+
+def _mixes(request: Request) -> Floats:
+    """(steps, M) weights of the further prompts."""
+    weights = np.zeros((request.steps, len(request.terms.mixes)))
+    for column, term in enumerate(request.terms.mixes):
+        weights[term.acts(request.steps), column] = term.weight
+    return weights
+
+
+def _forces(
+    request: Request, schedule: Schedule, alpha: Floats, sigma: Floats, step: NDArray[np.intp]
+) -> Floats:
+    """(S, T) the force f of each gradient term. With g = -grad of its loss with respect to slot 0, or to x0:
+
+    update "x": slot 0 += f*g, eps held; "eps": x0 += f*g; "x0": x0 += f*g, x0_raw stays; "noise": a rate. Terms that
+    are given an effect have it here in place of a force. Recipes are written for variance preserving x; where
+    slot 0 is c*x, its gradient is 1/c of theirs and its movement c times.
+    """
+    terms = request.terms.steers
+    forces = np.zeros((len(step), len(terms)))
+    c = np.sqrt(alpha**2 + sigma**2)
+    for column, term in enumerate(terms):
+        scale, effect = term.strength
+        force = (
+            np.full(len(step), effect)
+            if scale is None
+            else scale * _factor(term, schedule, alpha / c, sigma / c, step)
+        )
+        if scale is not None and term.update == "x":
+            force = force * c**2
+        if scale is not None and term.update == "eps":
+            force = force * sigma**2 / np.where(alpha == 0, 2.0**-12, alpha)
+        forces[:, column] = np.where(term.acts(request.steps)[step], force, 0.0)
+    return forces
+
+
+def _factor(term: Steer, schedule: Schedule, alpha: Floats, sigma: Floats, step: NDArray[np.intp]) -> Floats:
+    """(S,) what the recipe multiplies its scale with, for variance preserving alpha and sigma."""
+    match term.factor:
+        case "alpha" if "counter" in getattr(term, "slips", ""):  # indexed by the loop's counter, not by t
+            factor = np.sqrt(schedule.alphas_cumprod[np.minimum(step, schedule.steps - 1)])
+        case "alpha":
+            factor = alpha
+        case "sigma2":
+            factor = sigma**2
+        case "1":
+            factor = np.ones_like(alpha)
+    return factor / term.reference_batch
+
+
+def _check_noise(request: Request, compiled: Plan) -> None:
+    turns = any(term.update == "noise" for term in request.terms.steers)
+    if turns and not (compiled.noise_std > 0).any():
+        raise RequestError(
+            f'update="noise" turns the noise that the sampler adds, and {request.sampler} adds none; '
+            "take ddpm, euler-a, dpmpp-2m-sde, or ddim with eta"
+        )

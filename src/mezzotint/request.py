@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import numbers
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
+from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError, nearest
 from mezzotint.guidance import Cfg, Guidance, Term, parse
 from mezzotint.guidance.terms import finite, short
+from mezzotint.prompt import parse as parse_prompt
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
 
 Compat = Literal["", "diffusers"]
+_LATER = ("encoder", "init", "mask", "begin")
 MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 
 
@@ -33,10 +37,15 @@ class Request:
     eta: float = 0.0  # 0..1, the noise of ddim
     guidance: str | Guidance | Term = "cfg(7.5)"  # kept as its canonical text; `terms` has it parsed
     compat: Compat = ""  # "diffusers": with its slips, which the samplers describe
+    encoder: str = ""  # of the texts; "": the model's own, else such as "bert" or "0.5*clip + 0.5*bert"
+    init: str = ""  # the picture to start from, by its digest in the picture library; "": noise
+    mask: str = ""  # white is drawn anew, black stays as in `init`; by its digest
+    begin: int = 0  # steps to skip: with `init`, the run starts at this step
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
             self._set(name, _text(name, getattr(self, name)))
+            parse_prompt(getattr(self, name))
         self._set("seed", _whole("seed", self.seed, 0, MAX_SEED))
         self._set("steps", _whole("steps", self.steps, 1, MAX_STEPS))
         for side in ("width", "height"):
@@ -46,6 +55,8 @@ class Request:
         if self.spacing is not None:
             _known("spacing", self.spacing, SPACINGS)
         _known("compat", self.compat, get_args(Compat))
+        self._set("encoder", str(parse_encoder(self.encoder)))
+        self._check_start()
         self._set("eta", finite(self.eta, "eta"))
         if not 0 <= self.eta <= 1:
             raise RequestError(f"eta must be from 0 to 1, got {self.eta}")
@@ -54,11 +65,28 @@ class Request:
         if not isinstance(self.guidance, (str, Guidance, Term)):
             raise RequestError(f"guidance must be text such as 'cfg(7.5)', got {short(self.guidance)}")
         self._set("guidance", str(self.terms))
-        # a single step has no parts, so there `start=0.5` may well mean none of it
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        """A term that never acts is a mistake; but a single step has no parts, so there `start=0.5` may mean none of it."""
         cfgs = [term for term in self.terms.terms if isinstance(term, Cfg)]
-        if self.steps > 1 and cfgs and not any(cfg.acts(self.steps).any() for cfg in cfgs):
-            what = f"guidance {short(self.guidance)} acts on no step of {self.steps}"
-            raise RequestError(f"{what}; move start and stop apart, or write none")
+        groups = [cfgs] + [[term] for term in self.terms.terms if not isinstance(term, Cfg)]
+        for group in groups if self.steps > 1 else []:
+            if group and not any(term.acts(self.steps)[self.begin :].any() for term in group):
+                what = f"guidance {short(str(self.guidance))} acts on no step of {self.steps}"
+                raise RequestError(f"{what}; move start and stop apart, or write none")
+
+    def _check_start(self) -> None:
+        """Where the run starts: from noise, or from a picture at some step."""
+        for name in ("init", "mask"):
+            self._set(name, _text(name, getattr(self, name)).strip())
+            if (digest := getattr(self, name)) and not re.fullmatch("[0-9a-f]{64}", digest):
+                advice = "keep the picture with mezzotint.library.keep(path)"
+                raise RequestError(f"{name} must be a picture's digest, got {short(digest)}; {advice}")
+        self._set("begin", _whole("begin", self.begin, 0, self.steps - 1))
+        if not self.init and (self.begin or self.mask):
+            what = "mask" if self.mask else "begin"
+            raise RequestError(f"{what} is for a run that starts from a picture; give init too")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -69,10 +97,10 @@ class Request:
         return parse(str(self.guidance))
 
     def to_json(self) -> str:
-        """Canonical JSON: every field, keys sorted, no spaces."""
-        return json.dumps(
-            asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
+        """Canonical JSON: keys sorted, no spaces. Fields that came later are written where they are not the default,
+        so that older requests keep their digest."""
+        written = {key: value for key, value in asdict(self).items() if value or key not in _LATER}
+        return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Request:

@@ -250,9 +250,10 @@ def test_begun_in_the_middle(sampler: str, distance: Any, monkeypatch: pytest.Mo
     """As image-to-image begins: history starts anew, except for the slip of LMS."""
     index = 20 if sampler == "heun" else 10  # heun calls twice a step
     reference = theirs(monkeypatch, scheduler_of(sampler, SD), 50, index)
-    ours = plan(Request(sampler=sampler, steps=50, compat="diffusers"), Schedule.from_config(SD), begin=10)
+    run: dict[str, Any] = {"sampler": sampler, "steps": 50, "init": "0" * 64, "begin": 10}
+    ours = plan(Request(**run, compat="diffusers"), Schedule.from_config(SD))
     assert distance(ours, reference) < TOLERANCE
-    right = plan(Request(sampler=sampler, steps=50), Schedule.from_config(SD), begin=10)
+    right = plan(Request(**run), Schedule.from_config(SD))
     assert (distance(right, reference) < TOLERANCE) == (sampler != "lms")
 
 

@@ -1,6 +1,23 @@
 """Guidance as data: terms, and the short expressions that they write themselves as."""
 
 from mezzotint.guidance.expression import TERMS, parse
-from mezzotint.guidance.terms import Cfg, Guidance, Term
+from mezzotint.guidance.guidance import Guidance
+from mezzotint.guidance.mixing import Cfg, Mix
+from mezzotint.guidance.presets import PRESETS
+from mezzotint.guidance.steer import Clip, Color, Job, Pull, Steer
+from mezzotint.guidance.terms import Term
 
-__all__ = ["TERMS", "Cfg", "Guidance", "Term", "parse"]
+__all__ = [
+    "PRESETS",
+    "TERMS",
+    "Cfg",
+    "Clip",
+    "Color",
+    "Guidance",
+    "Job",
+    "Mix",
+    "Pull",
+    "Steer",
+    "Term",
+    "parse",
+]

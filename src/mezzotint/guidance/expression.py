@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance.terms import Cfg, Guidance, Term, short
+from mezzotint.guidance.guidance import Guidance
+from mezzotint.guidance.mixing import Cfg, Mix
+from mezzotint.guidance.presets import PRESETS
+from mezzotint.guidance.steer import Clip, Color
+from mezzotint.guidance.terms import Term, short
 
-TERMS: dict[str, type[Term]] = {"cfg": Cfg}
+TERMS: dict[str, Callable[..., Term]] = {"cfg": Cfg, "mix": Mix, "color": Color, "clip": Clip, **PRESETS}
 LONGEST = 2000  # characters
 
 
@@ -25,11 +31,21 @@ def _parsed(text: str) -> Guidance:
     if text in ("", "none"):
         return Guidance()
     try:
-        tree = ast.parse(text, mode="eval").body
+        tree = ast.parse(_plain(text), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         advice = "write terms such as cfg(7.5), joined by +"
         raise RequestError(f"guidance {short(text)} cannot be read; {advice}") from None
     return Guidance(tuple(_term(node) for node in _summands(tree)))
+
+
+_PRESET = re.compile(
+    rf"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\b({"|".join(sorted(PRESETS, reverse=True))})(?=\s*\()"""
+)
+
+
+def _plain(text: str) -> str:
+    """Names such as course-color, outside quotes, as Python would spell them."""
+    return _PRESET.sub(lambda found: found[1] or found[2].replace("-", "_"), text)
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:
@@ -43,7 +59,7 @@ def _summands(node: ast.expr) -> list[ast.expr]:
 def _term(node: ast.expr) -> Term:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
         raise RequestError(f"guidance {_source(node)} is not a term; write name(numbers), such as cfg(7.5)")
-    name = node.func.id
+    name = node.func.id.replace("_", "-")
     if name not in TERMS:
         hint = nearest(name, TERMS)
         raise RequestError(f"no guidance is called {short(name)}; known: {', '.join(TERMS)}{hint}")

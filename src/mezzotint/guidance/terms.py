@@ -6,81 +6,55 @@ import json
 import math
 import numbers
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields
-from itertools import pairwise
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import RequestError
 
+if TYPE_CHECKING:
+    from mezzotint.guidance.guidance import Guidance
+
 
 class Term:
     """What every term has: `a + b`, and `str(term)`, the expression that `parse` reads back."""
 
     def __add__(self, other: Term | Guidance) -> Guidance:
+        from mezzotint.guidance.guidance import Guidance  # which is made of terms
+
         return Guidance((self,)) + other
-
-    def __str__(self) -> str:
-        words = []
-        for field in fields(self):  # type: ignore[arg-type]  # every term is a dataclass
-            value = getattr(self, field.name)
-            if field.default is MISSING:
-                words.append(_literal(value))
-            elif value != field.default:
-                words.append(f"{field.name}={_literal(value)}")
-        return f"{type(self).__name__.lower()}({', '.join(words)})"
-
-
-@dataclass(frozen=True)
-class Cfg(Term):
-    """Classifier-free guidance: uncond + scale*(cond - uncond), any real scale (Ho & Salimans, 2207.12598).
-
-    Scale 1 costs half: the row without the prompt is not computed. It acts on the steps i of n with
-    start <= i/n < stop (2404.07724); the others run at scale 1.
-    """
-
-    scale: float
-    start: float = 0.0
-    stop: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("scale", "start", "stop"):
-            object.__setattr__(self, name, finite(getattr(self, name), f"cfg: {name}"))
-        if not 0 <= self.start < self.stop <= 1:
-            got = f"start={_literal(self.start)}, stop={_literal(self.stop)}"
-            raise RequestError(f"cfg: 0 <= start < stop <= 1, both fractions of the steps; got {got}")
 
     def acts(self, steps: int) -> NDArray[np.bool_]:
         """(steps,) on which of the steps it acts."""
-        i = np.arange(steps) + 1e-9 * steps  # so that step 3 of 30 is at 0.1
-        return (self.start * steps <= i) & (i < self.stop * steps)
-
-
-@dataclass(frozen=True)
-class Guidance:
-    """Terms that act together. Several `cfg` may follow one another in time, never overlap."""
-
-    terms: tuple[Term, ...] = ()
-
-    def __post_init__(self) -> None:
-        spans = sorted((term.start, term.stop) for term in self.terms if isinstance(term, Cfg))
-        if any(stop > start for (_, stop), (start, _) in pairwise(spans)):
-            raise RequestError(f"two cfg act at the same steps in {self}; keep one, or set start and stop")
-
-    def __add__(self, other: Term | Guidance) -> Guidance:
-        return Guidance(self.terms + (other.terms if isinstance(other, Guidance) else (other,)))
+        return acting(self.start, self.stop, steps)  # type: ignore[attr-defined]  # every term has both
 
     def __str__(self) -> str:
-        return " + ".join(map(str, self.terms)) or "none"
+        words = []
+        for field in sorted(fields(self), key=lambda f: f.kw_only):  # type: ignore[arg-type]  # every term is a dataclass
+            value = getattr(self, field.name)
+            if field.default is MISSING:
+                words.append(literal(value))
+            elif value != field.default:
+                words.append(f"{field.name}={literal(value)}")
+        return f"{type(self).__name__.lower()}({', '.join(words)})"
 
-    def scales(self, steps: int) -> NDArray[np.float64]:
-        """(steps,) the classifier-free scale of each step; 1 where no `cfg` acts."""
-        scales = np.ones(steps)
-        for term in self.terms:
-            if isinstance(term, Cfg):
-                scales[term.acts(steps)] = term.scale
-        return scales
+
+def span(term: Term, name: str) -> None:
+    """Check and normalize the start and stop of a term."""
+    start, stop = (finite(getattr(term, key), f"{name}: {key}") for key in ("start", "stop"))
+    if not 0 <= start < stop <= 1:
+        got = f"start={literal(start)}, stop={literal(stop)}"
+        raise RequestError(f"{name}: 0 <= start < stop <= 1, both fractions of the steps; got {got}")
+    object.__setattr__(term, "start", start)
+    object.__setattr__(term, "stop", stop)
+
+
+def acting(start: float, stop: float, steps: int) -> NDArray[np.bool_]:
+    """(steps,) whether start <= i/steps < stop."""
+    i = np.arange(steps) + 1e-9 * steps  # so that step 3 of 30 is at 0.1
+    return np.asarray((start * steps <= i) & (i < stop * steps))
 
 
 def finite(value: object, name: str) -> float:
@@ -101,7 +75,7 @@ def short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return repr(value).removesuffix(".0") if isinstance(value, float) else repr(value)
