@@ -37,7 +37,7 @@ def test_the_first_error_is_raised_and_the_rest_given_up() -> None:
 
 
 def test_a_request_that_cannot_be_costs_no_call() -> None:
-    toy = Toy(vae_factor=32)
+    toy = Toy(side_multiple=32)
     with pytest.raises(RequestError):
         generate([replace(REQUEST, width=72), REQUEST], toy)
     assert toy.calls == []

@@ -45,6 +45,8 @@ class Toy:
     device: str = "cpu"
     latent_channels: int = 4
     vae_factor: int = 8
+    side_multiple: int = 8
+    reads_text: bool = True
     default_size: tuple[int, int] = (64, 64)
     calls: list[tuple[int, int]] = field(default_factory=list)  # rows asked for, rows padded to
     callers: set[int] = field(default_factory=set)
@@ -54,6 +56,9 @@ class Toy:
 
     def bucket(self, rows: int) -> int:
         return min(1 << (rows - 1).bit_length(), self.max_rows)
+
+    def encode(self, text: str, role: str = "prompt", encoder: str = "") -> tuple[Array, Warning | None]:
+        return self.encode_text(text), None
 
     def encode_text(self, text: str) -> Array:
         words = np.random.default_rng([ord(c) for c in text] or [0]).standard_normal((3, 2))

@@ -8,10 +8,9 @@ import json
 import math
 import os
 import struct
-import uuid
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from mezzotint.errors import DataError, MezzotintError, OutputError, nearest
 from mezzotint.infotext import infotext
+from mezzotint.ledger import Entry
+from mezzotint.models.cache import write_atomic
 from mezzotint.request import Request
+
+if TYPE_CHECKING:
+    from mezzotint.attention import Attention
 
 MAX_BYTES = 64 * 2**20  # of a file that `open` reads
 MAX_PIXELS = 4096 * 4096
@@ -70,12 +74,16 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A finished picture. `trace`, where asked for, has its earlier states; files do not keep them."""
+    """A finished picture. `trace`, where asked for, has its earlier states, and `attention` where the denoiser
+    looked for each word; `ledger` says what gradient terms did. Files do not keep them.
+    """
 
     image: Image.Image  # RGB
     request: Request
     provenance: Provenance
     trace: tuple[Snapshot, ...] = ()
+    attention: Attention | None = None
+    ledger: tuple[Entry, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -90,7 +98,7 @@ class Picture:
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise OutputError(f"pictures are written as PNG; give {path.name!r} the ending .png")
-        _write_durably(path, self._png())
+        write_durably(path, self._png())
 
     def _png(self) -> bytes:
         p = self.provenance
@@ -151,8 +159,8 @@ def _is(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a PNG file of bearable size; width and height are read before anything is decoded."""
+def read_bounded(path: Path) -> bytes:
+    """The bytes of a file of bearable size. DataError where it is larger, or cannot be read."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -160,26 +168,28 @@ def _read(path: Path) -> bytes:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     if len(data) > MAX_BYTES:
         raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB")
-    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 24:
-        raise DataError(f"{path} is not a PNG")
-    width, height = struct.unpack(">II", data[16:24])
-    if not 0 < width * height <= MAX_PIXELS:
-        raise DataError(f"{path} has {width}x{height} pixels; at most {MAX_PIXELS} are read")
     return data
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    """All of it or nothing: into a new file beside `path`, to the disk, then under its name."""
-    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """DataError where a picture of this size, as its header tells it, would not be decoded."""
+    if not 0 < width * height <= MAX_PIXELS:
+        raise DataError(f"{path} has {width}x{height} pixels; at most {MAX_PIXELS} are read")
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a PNG file of bearable size; width and height are read before anything is decoded."""
+    data = read_bounded(path)
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or len(data) < 24:
+        raise DataError(f"{path} is not a PNG")
+    check_pixels(path, *struct.unpack(">II", data[16:24]))
+    return data
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """All of it or nothing, and on the disk when this returns. OutputError where it cannot be written."""
     try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomic(path, data)
         _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

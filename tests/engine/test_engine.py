@@ -28,7 +28,7 @@ LONG = replace(REQUEST, steps=2000)
 @pytest.mark.parametrize(
     ("toy", "request_", "message"),
     [
-        (Toy(vae_factor=32), Request(width=80), "toy makes sides divisible by 32, not 80x64"),
+        (Toy(side_multiple=32), Request(width=80), "toy makes sides divisible by 32, not 80x64"),
         (Toy(), "a cat", "a Request is needed, got str"),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_wrong_mode_is_refused() -> None:
 
 
 def test_what_is_submitted_at_once_runs_at_once_or_not_at_all() -> None:
-    toy = Toy(vae_factor=16)
+    toy = Toy(side_multiple=16)
     several = [replace(REQUEST, seed=i) for i in range(5)]
     with Engine(toy) as engine:
         with pytest.raises(RequestError):

@@ -16,17 +16,20 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from weakref import WeakSet
 
-from mezzotint.engine.network import Network, Shape
+from mezzotint.engine.network import Attending, Network, Shape
 from mezzotint.engine.press import Press
 from mezzotint.engine.rows import Mode
+from mezzotint.engine.start import start_of
 from mezzotint.engine.stats import Stats
-from mezzotint.engine.trajectory import OnStep, Trajectory
+from mezzotint.engine.steer import check_steerable
+from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory
 from mezzotint.errors import MezzotintError, RequestError, nearest
 from mezzotint.picture import Picture
-from mezzotint.planning import Plan, plan
+from mezzotint.planning import Plan, plan, unprompted
 from mezzotint.request import Request
 
-_PLANNED = ("sampler", "steps", "spacing", "eta", "guidance", "compat")  # what of a request decides its plan
+# what of a request decides its plan; `init` only whether there is one
+_PLANNED = ("sampler", "steps", "spacing", "eta", "guidance", "compat", "begin", "init")
 _what_is_planned = attrgetter(*_PLANNED)
 
 
@@ -55,21 +58,31 @@ class Engine:
 
     # The door: any thread.
 
-    def submit(self, request: Request, *, trace: int = 0, on_step: OnStep | None = None) -> Future[Picture]:
+    def submit(
+        self, request: Request, *, trace: int = 0, attention: bool = False, on_step: OnStep | None = None
+    ) -> Future[Picture]:
         """Queue a request. RequestError at once where it does not suit the model.
 
-        `trace`: keep x0 of every so many evaluations in `Picture.trace`. `on_step`: hears of this picture in
+        `trace`: keep x0 of every so many evaluations in `Picture.trace`. `attention`: keep where the network
+        looked for each word in `Picture.attention`. `on_step`: hears of this picture in
         place of the engine's own. `Future.cancel` works until the end. When this picture goes wrong, only its
         future fails, with ModelError naming the step.
         """
-        return self.submit_all([request], trace=trace, on_step=on_step)[0]
+        return self.submit_all([request], trace=trace, attention=attention, on_step=on_step)[0]
 
     def submit_all(
-        self, requests: Iterable[Request], *, trace: int = 0, on_step: OnStep | None = None
+        self,
+        requests: Iterable[Request],
+        *,
+        trace: int = 0,
+        attention: bool = False,
+        on_step: OnStep | None = None,
     ) -> list[Future[Picture]]:
         """Queue several at once, so that the first network call has them all. All are checked first."""
         listener = on_step or self._on_step
-        new = [Trajectory(r, *self._compile(r), on_step=listener, trace=max(0, trace)) for r in requests]
+        if attention and not (self._model.reads_text and isinstance(self._model, Attending)):
+            raise RequestError(f"{self._model.name} attends to no words; leave attention out")
+        new = [self._trajectory(r, listener, max(0, trace), attention) for r in requests]
         with self._door:
             if self._closed:
                 after = f" after {self._crash!r}" if self._crash else ""
@@ -104,12 +117,27 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         self.close(drain=kind is None)
 
-    def _compile(self, request: Request) -> tuple[Plan, Shape]:
-        """The plan and the latents' shape. The pictures of a sweep over prompts and seeds share one plan."""
+    def _trajectory(
+        self, request: Request, listener: OnStep | None, trace: int, attention: bool
+    ) -> Trajectory:
+        """All that can be said against a request is said here, before any work."""
         if not isinstance(request, Request):
             raise RequestError(f"a Request is needed, got {type(request).__name__}")
+        if (request.prompt or request.negative_prompt or request.terms.mixes) and not self._model.reads_text:
+            name, steer = self._model.name, "--guidance 'clip(\"...\")'"
+            raise RequestError(f"{name} draws without a prompt; leave it out, or steer it with {steer}")
+        plan, shape = self._compile(request), self._shape(request)
+        steers = request.terms.steers
+        check_steerable(self._model, steers)
+        key = LaneKey(shape, any(term.through == "unet" for term in steers), attention)
+        factor = self._model.vae_factor
+        begin = start_of(request, (shape[2] * factor, shape[1] * factor))
+        return Trajectory(request, plan, key, begin, steers=steers, on_step=listener, trace=trace)
+
+    def _compile(self, request: Request) -> Plan:
+        """The pictures of a sweep over prompts and seeds share one plan."""
         try:
-            return self._plan(*_what_is_planned(request)), self._shape(request)
+            return self._plan(*_what_is_planned(request))
         except MezzotintError:
             raise
         except Exception as error:
@@ -117,14 +145,17 @@ class Engine:
             raise RequestError(f"{what}: {error}") from error
 
     def _plan_of(self, *values: Any) -> Plan:
-        return plan(Request(**dict(zip(_PLANNED, values, strict=True))), self._model.schedule)
+        request = Request(**dict(zip(_PLANNED, values, strict=True)))
+        return plan(request if self._model.reads_text else unprompted(request), self._model.schedule)
 
     def _shape(self, request: Request) -> Shape:
         width, height = self._model.default_size
-        factor = self._model.vae_factor
+        factor, multiple = self._model.vae_factor, self._model.side_multiple
         width, height = request.width or width, request.height or height
-        if width % factor or height % factor:
-            raise RequestError(f"{self._model.name} makes sides divisible by {factor}, not {width}x{height}")
+        if width % multiple or height % multiple:
+            raise RequestError(
+                f"{self._model.name} makes sides divisible by {multiple}, not {width}x{height}"
+            )
         return self._model.latent_channels, height // factor, width // factor
 
     def _run(self) -> None:

@@ -42,7 +42,8 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
     """Decode (1, C, h, w) latents. ModelError when they are not finite; what the decoder raises passes on."""
     if not np.isfinite(latents).all():
         raise ModelError("the last update gave NaN or infinity")
-    image = Image.fromarray(network.decode(latents))
+    drawn = network.decode(latents)
+    image = Image.fromarray(t.begin.composed(drawn) if t.begin else drawn)
     provenance = replace(
         origin,
         evaluations=t.call,
@@ -50,7 +51,10 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         warnings=[*t.warnings, *_warnings(image.size, network)],
     )
-    return Picture(image, t.request, provenance, tuple(t.kept))
+    attention = t.gathering.finished((image.height, image.width)) if t.gathering else None
+    return Picture(
+        image, t.request, provenance, tuple(t.snapshots), attention=attention, ledger=tuple(t.ledger)
+    )
 
 
 def _warnings(size: tuple[int, int], network: Network) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the trajectories of one latent shape share: a pool of latents, and the rows of the network's input."""
+"""What the trajectories of one lane share: a pool of latents, and the rows of the network's input."""
 
 from __future__ import annotations
 
@@ -9,36 +9,70 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.engine.network import Latents, Network, Shape, Telling
+from mezzotint.attention import Gathering
+from mezzotint.engine.network import Attending, Latents, Network, Starting
 from mezzotint.engine.pool import Places, Pool
-from mezzotint.engine.predict import Prediction, Predictor
+from mezzotint.engine.predict import Prediction, Predictor, clipped
+from mezzotint.engine.start import Start
 from mezzotint.engine.stats import Stats
-from mezzotint.engine.trajectory import Trajectory
+from mezzotint.engine.steer import Moves, Steering, turned
+from mezzotint.engine.trajectory import LaneKey, Trajectory
+from mezzotint.errors import ModelError
+from mezzotint.guidance.guidance import MAX_MIXES
 from mezzotint.rng import Generator
+
+MOST_READS = 2 + MAX_MIXES  # rows of one picture
 
 
 class Lane:
-    """Starts, moves and ends trajectories of one latent shape; at most `budget` are in flight."""
+    """Starts, moves and ends the trajectories of one lane; at most `budget` are in flight.
 
-    def __init__(self, network: Network, shape: Shape, budget: int, stats: Stats) -> None:
-        self._network, self._shape, self._stats = network, shape, stats
-        self._pool = Pool(budget, int(np.prod(shape)))
-        self._predict = Predictor(network, shape, budget, stats)
+    `alone`: steering is computed for each picture by itself, so that no bit of it depends on the company.
+    """
+
+    def __init__(self, network: Network, key: LaneKey, budget: int, alone: bool, stats: Stats) -> None:
+        self._network, self._key, self._alone, self._stats = network, key, alone, stats
+        self._pool = Pool(budget, int(np.prod(key.shape)))
+        self._predict = Predictor(network, key, max(budget, MOST_READS), stats)
+        self._steering = Steering(network, alone, stats)
 
     def start(self, t: Trajectory) -> None:
-        """Encode its texts, draw its first noise. When the text encoder raises, it gets no place."""
+        """Encode its texts, draw its first noise. When an encoder raises, it gets no place."""
         t.started = perf_counter()
         with self._stats.timing("text"):
             t.text = self._encode(t, t.request.prompt, "prompt")
             t.negative = self._encode(t, t.request.negative_prompt, "negative prompt") if t.guided else t.text
+            t.further = [self._encode(t, mix.prompt, "mixed prompt") for mix in t.request.terms.mixes]
+        if self._key.attention:
+            t.gathering = self._gathering(t)
         t.noise = Generator(t.request.seed)
+        if t.begin:
+            self._know(t, t.begin)
         t.place = self._pool.take(t.plan.slots, t.plan.init, t.noise)
+        if t.known is not None and t.request.begin:
+            self._pool.slots[0, t.place] += np.float32(t.plan.alpha[0]) * t.known
+
+    def _gathering(self, t: Trajectory) -> Gathering:
+        assert isinstance(self._network, Attending)  # the engine's door sees to it
+        network, request = self._network, t.request
+        layers = list(zip(network.attention_layers, network.attention_factors, strict=True))
+        spans = network.spans(request.prompt, request.encoder)
+        return Gathering(spans, layers, self._key.shape[1:], t.plan.step.tolist())
+
+    def _know(self, t: Trajectory, start: Start) -> None:
+        """The latents of the picture it starts from: one draw of the encoder's posterior, as stock pipelines do."""
+        if not isinstance(self._network, Starting):
+            raise ModelError(f"{self._network.name} cannot start from a picture; it has no encoder")
+        with self._stats.timing("encoder"):
+            mean, std = self._network.encode_picture(start.pixels)
+        t.known = (mean + std * t.noise.normal(self._key.shape) if std.any() else mean).ravel()
+        if start.mask is not None:
+            kept = start.kept(self._network.vae_factor)
+            t.kept = np.broadcast_to(kept, self._key.shape).ravel()
 
     def _encode(self, t: Trajectory, text: str, role: str) -> NDArray[np.float32]:
         """(tokens, width). Where the model does not read all of it, whoever listens and the picture are told."""
-        if not isinstance(self._network, Telling):
-            return self._network.encode_text(text)
-        states, told = self._network.encode(text, role)
+        states, told = self._network.encode(text, role, t.request.encoder)
         if told:
             t.warnings.append(str(told))
             warnings.warn(told, stacklevel=2)
@@ -48,28 +82,65 @@ class Lane:
         """Give up its place, and what only a picture in flight needs: futures may be kept for long."""
         self._pool.release(t.place)
         t.place = -1
+        t.further, t.known, t.kept, t.gathering = [], None, None, None
         del t.text, t.negative, t.noise
 
     def latents(self, t: Trajectory) -> Latents:
         """(1, C, h, w) a copy of where it is now."""
-        return self._pool.latents(t.place).reshape(1, *self._shape)
+        return self._pool.latents(t.place).reshape(1, *self._key.shape)
 
-    def predict(self, batch: Sequence[Trajectory], rows: int) -> Prediction:
-        """x0 of each, from one network call padded to `rows`. What the network raises passes on."""
+    def predict(self, batch: Sequence[Trajectory], rows: int) -> tuple[Prediction, Moves | None]:
+        """x0 of each, from one network call padded to `rows`, steered. What the network raises passes on."""
         with _quiet():
-            return self._predict(batch, self._pool.slots[0, _places(batch)], rows)
+            x = self._pool.slots[0, _places(batch)]
+            prediction = self._predict(batch, x, rows)
+            moves = self._steering(batch, x, prediction)
+            if moves:
+                _steered(prediction, moves, batch)
+            for i, t in enumerate(batch):
+                if t.kept is not None:
+                    for x0 in (prediction.x0_raw, prediction.x0_guided):
+                        x0[i] += t.kept * (t.known - x0[i])
+                if t.plan.adaptive[t.call] and not t.settled and not t.further:
+                    t.settled = _agree(t, x[i], prediction, i)
+        return prediction, moves
 
-    def update(self, batch: Sequence[Trajectory], x0: Prediction) -> None:
-        """Move all slots to where the next call asks."""
+    def update(self, batch: Sequence[Trajectory], x0: Prediction, moves: Moves | None) -> None:
+        """Move all slots to where the next call asks, and keep what was attended to."""
         at = _places(batch)
+        for i, t in enumerate(batch if x0.maps else ()):
+            if t.gathering:
+                t.gathering.add(t.call, [layer[i] for layer in x0.maps or ()])
         with _quiet():
+            if moves:
+                self._pool.slots[0, at] += moves.x
             for k in {t.plan.slots for t in batch}:
                 some = [i for i, t in enumerate(batch) if t.plan.slots == k]
                 matrices = np.array([batch[i].plan.update[batch[i].call] for i in some], np.float32)
                 self._pool.update(at[some], matrices, x0.x0_guided[some], x0.x0_raw[some])
-        for t in batch:
-            if (std := float(t.plan.noise_std[t.call])) > 0:
-                self._pool.add_noise(t.place, std, t.noise)
+            for i, t in enumerate(batch):
+                if (std := float(t.plan.noise_std[t.call])) > 0:
+                    z = t.noise.normal((self._pool.size,))
+                    self._pool.slots[0, t.place] += std * turned(z, moves.turns.get(i, []) if moves else [])
+
+
+def _steered(prediction: Prediction, moves: Moves, batch: Sequence[Trajectory]) -> None:
+    """x0 after the moves: `x` and `x0` take eps along, `guided` does not."""
+    prediction.x0_raw = prediction.x0_raw + moves.x0
+    prediction.x0_guided = clipped(prediction.x0_raw + moves.guided, batch)
+
+
+def _agree(t: Trajectory, x: Latents, prediction: Prediction, i: int) -> bool:
+    """Whether the cosine of eps with and without the prompt is above the plan's (equation 7 of 2312.12487)."""
+    toward = prediction.toward(i)
+    if toward is None:
+        return False
+    alpha, sigma = np.float32(t.plan.alpha[t.call]), np.float32(t.plan.sigma[t.call])
+    with_, without = (
+        (x - alpha * x0) / sigma for x0 in (prediction.x0_text[i], prediction.x0_text[i] - toward)
+    )
+    cosine = float(with_ @ without) / float(np.linalg.norm(with_) * np.linalg.norm(without))
+    return cosine > float(t.plan.adaptive[t.call])
 
 
 def _places(batch: Sequence[Trajectory]) -> Places:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.guidance import Job, Pull, Steer
 from mezzotint.schedule import Schedule
 
 Latents = NDArray[np.float32]
@@ -36,6 +38,10 @@ class Network(Protocol):
     @property
     def vae_factor(self) -> int: ...  # pixels a latent, along each side
     @property
+    def side_multiple(self) -> int: ...  # pixels that both sides are divisible by
+    @property
+    def reads_text(self) -> bool: ...  # False: prompts and classifier-free guidance mean nothing to it
+    @property
     def default_size(self) -> tuple[int, int]: ...  # width, height in pixels
 
     def max_rows_at(self, height: int, width: int) -> int:
@@ -44,8 +50,13 @@ class Network(Protocol):
     def bucket(self, rows: int) -> int:
         """The row count to which a call of so many rows is padded, at least `rows`."""
 
-    def encode_text(self, text: str) -> NDArray[np.float32]:
-        """(tokens, width); one text a call, so that its bits never depend on company."""
+    def encode(
+        self, text: str, role: str = "prompt", encoder: str = ""
+    ) -> tuple[NDArray[np.float32], Warning | None]:
+        """(tokens, width), and a warning that names the text by its role where not all of it is read.
+
+        One text a call, so that its bits never depend on company. `encoder`: as in `Request.encoder`.
+        """
 
     def denoise(
         self, x: Latents, timestep: NDArray[np.float32], text: NDArray[np.float32], rows: int
@@ -57,8 +68,47 @@ class Network(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
-    """What a network may have beside: it tells where it does not read a whole text, and warns of nothing."""
+class Starting(Protocol):
+    """A network that runs may start from a picture with."""
 
-    def encode(self, text: str, role: str) -> tuple[NDArray[np.float32], Warning | None]:
-        """As `encode_text`; the warning names the text by its role, such as "negative prompt"."""
+    def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[Latents, Latents]:
+        """Mean and standard deviation (C, h, w) of the latents of (H, W, 3)."""
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """A network that gradient terms can steer."""
+
+    def ready(self, term: Steer) -> None:
+        """Open what a term needs. MezzotintError where it is not there or does not fit."""
+
+    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
+        """The loss of each job and the gradient of its negative; `alone`: bits do not depend on the other jobs."""
+
+    def pullback(
+        self, x: Latents, timestep: NDArray[np.float32], text: NDArray[np.float32]
+    ) -> tuple[Latents, Pullback]:
+        """As `denoise`, and what turns a gradient with respect to its result into one with respect to x."""
+
+
+Pullback = Callable[[Latents], Latents]  # (n, C, h, w) both
+
+
+@runtime_checkable
+class Attending(Protocol):
+    """A network whose cross-attention can be looked at."""
+
+    @property
+    def attention_layers(self) -> tuple[str, ...]: ...  # names, in the network's order
+    @property
+    def attention_factors(
+        self,
+    ) -> tuple[int, ...]: ...  # the grid of each is the latents' divided so, rounded up
+
+    def spans(self, text: str, encoder: str = "") -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Words in order with the positions of their tokens. RequestError where that encoder's are not of words."""
+
+    def attend(
+        self, x: Latents, timestep: NDArray[np.float32], text: NDArray[np.float32], rows: int
+    ) -> tuple[Latents, list[NDArray[np.float32]]]:
+        """As `denoise`, and for each cross-attention layer (n, h*w, tokens), a mean over heads."""

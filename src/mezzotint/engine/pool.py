@@ -35,6 +35,11 @@ class Pool:
         self.slots[0, place] = init * z
         return place
 
+    @property
+    def size(self) -> int:
+        """Of one slot."""
+        return int(self.slots.shape[2])
+
     def latents(self, place: int) -> Latents:
         """(size,) a copy of slot 0."""
         latents: Latents = self.slots[0, place].copy()
@@ -58,7 +63,3 @@ class Pool:
             for j in range(1, k + 2):
                 total += np.multiply(weights[i, j], old[j], out=product)
             self.slots[i, at] = total
-
-    def add_noise(self, place: int, std: float, noise: Generator) -> None:
-        """slot 0 += std*z."""
-        self.slots[0, place] += std * noise.normal(self.slots.shape[2:])

@@ -3,59 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.engine.network import Latents, Network, Shape
+from mezzotint.engine.network import Attending, Latents, Network, Pullback, Steerable
 from mezzotint.engine.stats import Stats
-from mezzotint.engine.trajectory import Trajectory
+from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import ModelError
 
 Column = NDArray[np.float32]  # (n, 1), one number a trajectory
 
 
-class Prediction(NamedTuple):
-    """What the network says of n pictures."""
+@dataclass(eq=False)
+class Reading:
+    """Which rows of a call make up the output of one picture: uncond + scale*(cond - uncond) + sum of the mixes."""
+
+    text: int  # the row with the prompt
+    scale: float
+    without: int | None = None  # the row without it; None where its weight is 0
+    mixes: list[tuple[int, float]] = field(default_factory=list)  # row and weight of each further prompt
+
+    @property
+    def weights(self) -> dict[int, float]:
+        """The weight of each row; they sum to 1."""
+        weights = {self.text: self.scale, **dict(self.mixes)}
+        return weights if self.without is None else {**weights, self.without: 1 - sum(weights.values())}
+
+
+@dataclass(eq=False)
+class Prediction:
+    """What the network says of n pictures, in a call of m rows of which the first n have the prompts."""
 
     x0_guided: Latents  # (n, size), clipped where the plan says so
     x0_raw: Latents  # (n, size), before clipping
-    sick: dict[int, str]  # row: why its x0 is not finite
+    x0_text: Latents  # (n, size), of the rows with the prompts alone
+    out: Latents  # (m, size), the network's output
+    readings: list[Reading]
+    x0_over_out: Column  # (n, 1)
+    sick: dict[int, str]  # picture: why its x0 is not finite
+    back: Pullback | None = None  # (m, size) both, where gradients go through the network
+    maps: list[NDArray[np.float32]] | None = None  # of each attention layer (n, h*w, tokens), where asked for
+
+    def toward(self, i: int) -> Latents | None:
+        """(size,) where guidance without a classifier pulls the x0 of a picture; None where it does not."""
+        reading = self.readings[i]
+        if reading.without is None:
+            return None
+        found: Latents = self.x0_over_out[i] * (self.out[i] - self.out[reading.without])
+        return found
 
 
 class Predictor:
-    """Asks the network about trajectories of one latent shape. Its input arrays are allocated once."""
+    """Asks the network about the trajectories of one lane. Its input arrays are allocated once."""
 
-    def __init__(self, network: Network, shape: Shape, budget: int, stats: Stats) -> None:
-        self._network, self._stats = network, stats
-        self._x: Latents = np.empty((budget, *shape), np.float32)
+    def __init__(self, network: Network, lane: LaneKey, budget: int, stats: Stats) -> None:
+        self._network, self._lane, self._stats = network, lane, stats
+        self._x: Latents = np.empty((budget, *lane.shape), np.float32)
         self._timestep = np.empty(budget, np.float32)
         self._text = np.empty((budget, 0, 0), np.float32)  # takes the size of a text when the first comes
         self._texts: list[object] = [None] * budget  # what its rows hold now
 
     def __call__(self, batch: Sequence[Trajectory], x: Latents, rows: int) -> Prediction:
-        """x0 of the batch at x (n, size), in a call padded to `rows`: n with the prompt, then those without.
+        """x0 of the batch at x (n, size), in a call padded to `rows`.
 
         ModelError when the network answers in another shape; whatever the network raises passes through.
         """
-        guided = np.array([i for i, t in enumerate(batch) if t.rows == 2], np.intp)
-        scale = column(batch, "cfg")[guided]
-        n, m = len(batch), len(batch) + len(guided)
+        n = len(batch)
+        readings, sources, texts = _read(batch)
         flat = self._x.reshape(len(self._x), -1)
         np.multiply(x, column(batch, "input_scale"), out=flat[:n])
-        flat[n:m] = flat[guided]
+        flat[n : len(texts)] = flat[sources]
         self._timestep[:n] = column(batch, "timestep")[:, 0]
-        self._timestep[n:m] = self._timestep[guided]
-        self._write([t.text for t in batch] + [batch[i].negative for i in guided.tolist()])
+        self._timestep[n : len(texts)] = self._timestep[sources]
+        self._write(texts)
 
-        out = self._ask(m, rows)
-        output = out[:n].copy()
-        output[guided] = out[n:] + scale * (out[guided] - out[n:])
-        raw = column(batch, "x_coef") * x + column(batch, "out_coef") * output
+        out, back, maps = self._ask(len(texts), rows)
+        x_coef, out_coef = column(batch, "x_coef"), column(batch, "out_coef")
+        output = _combined(out, readings)
+        raw = x_coef * x + out_coef * output
         healthy = np.isfinite(raw).all(axis=1)
         sick = {i: _cause(batch[i], x[i], out[i], output[i]) for i in np.flatnonzero(~healthy).tolist()}
-        return Prediction(_clipped(raw, batch), raw, sick)
+        text = raw if n == len(texts) else x_coef * x + out_coef * out[:n]
+        return Prediction(
+            clipped(raw, batch),
+            raw,
+            text,
+            out,
+            readings,
+            out_coef,
+            sick,
+            back,
+            maps and [m[:n] for m in maps],
+        )
 
     def _write(self, texts: list[NDArray[np.float32]]) -> None:
         """Put the texts into the rows that hold others: between two calls hardly any row changes."""
@@ -67,17 +108,62 @@ class Predictor:
                 self._text[row] = text
                 self._texts[row] = text
 
-    def _ask(self, m: int, rows: int) -> Latents:
-        """(m, size): the network's output, perhaps in the runtime's own memory; not to be written."""
-        x = self._x[:m]
+    def _ask(self, m: int, rows: int) -> tuple[Latents, Pullback | None, list[NDArray[np.float32]] | None]:
+        """(m, size) the network's output, perhaps in the runtime's own memory, not to be written; what else was asked."""
+        inputs = self._x[:m], self._timestep[:m], self._text[:m]
         self._stats.calls += 1
         self._stats.rows += m
         self._stats.padded += rows - m
+        back, maps = None, None
         with self._stats.timing("network"):
-            out = self._network.denoise(x, self._timestep[:m], self._text[:m], rows)
-        if out.shape != x.shape:
-            raise ModelError(f"the network gave {out.shape} for {x.shape}")
-        return np.asarray(out, np.float32).reshape(m, -1)
+            if self._lane.attention:
+                assert isinstance(self._network, Attending)
+                out, maps = self._network.attend(*inputs, rows)
+            if self._lane.gradient:  # torch differentiates a call of its own
+                assert isinstance(self._network, Steerable)
+                out, through = self._network.pullback(*inputs)
+                back = lambda d: through(d.reshape(out.shape)).reshape(d.shape)  # noqa: E731
+            elif not self._lane.attention:
+                out = self._network.denoise(*inputs, rows)
+        if out.shape != inputs[0].shape:
+            raise ModelError(f"the network gave {out.shape} for {inputs[0].shape}")
+        return np.asarray(out, np.float32).reshape(m, -1), back, maps
+
+
+def _read(batch: Sequence[Trajectory]) -> tuple[list[Reading], list[int], list[NDArray[np.float32]]]:
+    """The rows of a call: its readings, the picture of each row after the first n, and the text of each row."""
+    readings = [Reading(i, t.scale) for i, t in enumerate(batch)]
+    texts = [t.text for t in batch]
+    sources: list[int] = []
+    for i, t in enumerate(batch):
+        if t.reads_without:
+            readings[i].without = len(texts)
+            texts.append(t.negative)
+            sources.append(i)
+    for i, t in enumerate(batch):
+        for k in np.flatnonzero(t.plan.mix[t.call]).tolist() if t.further else ():
+            readings[i].mixes.append((len(texts), float(t.plan.mix[t.call, k])))
+            texts.append(t.further[k])
+            sources.append(i)
+    return readings, sources, texts
+
+
+def _combined(out: Latents, readings: list[Reading]) -> Latents:
+    """(n, size) what each picture reads from the rows."""
+    output = out[: len(readings)].copy()
+    guided = [(r.text, r.without, r.scale) for r in readings if r.without is not None]
+    if guided:
+        with_, without = [r[0] for r in guided], [r[1] for r in guided]
+        scale = np.array([[row[2]] for row in guided], np.float32)
+        output[with_] = out[without] + scale * (out[with_] - out[without])
+    for i, reading in enumerate(readings):
+        if reading.mixes:
+            if reading.without is None:
+                output[i] *= np.float32(reading.scale)
+            base = 0 if reading.without is None else out[reading.without]
+            for line, weight in reading.mixes:
+                output[i] += np.float32(weight) * (out[line] - base)
+    return output
 
 
 def column(batch: Sequence[Trajectory], name: str) -> Column:
@@ -85,7 +171,8 @@ def column(batch: Sequence[Trajectory], name: str) -> Column:
     return np.array([[getattr(t.plan, name)[t.call]] for t in batch], np.float32)
 
 
-def _clipped(x0: Latents, batch: Sequence[Trajectory]) -> Latents:
+def clipped(x0: Latents, batch: Sequence[Trajectory]) -> Latents:
+    """x0 within the limits of the plans."""
     limits = [t.plan.clip for t in batch]
     if not any(limits):
         return x0
@@ -100,5 +187,5 @@ def _cause(t: Trajectory, x: Latents, conditional: Latents, output: Latents) -> 
     if not np.isfinite(conditional).all():
         return "the network gave NaN or infinity"
     if not np.isfinite(output).all():
-        return f"guidance at scale {t.plan.cfg[t.call]:g} gave NaN or infinity"
+        return f"guidance at scale {t.scale:g} gave NaN or infinity"
     return "x0 is too large for 32-bit numbers"

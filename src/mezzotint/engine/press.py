@@ -8,10 +8,10 @@ from time import perf_counter
 from mezzotint.engine.batcher import Batcher
 from mezzotint.engine.finish import finish, origin
 from mezzotint.engine.lane import Lane
-from mezzotint.engine.network import Latents, Network, Shape
+from mezzotint.engine.network import Latents, Network
 from mezzotint.engine.rows import Mode, Rows
 from mezzotint.engine.stats import Stats
-from mezzotint.engine.trajectory import Trajectory
+from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import MezzotintError, ModelError
 from mezzotint.picture import Picture
 
@@ -24,10 +24,10 @@ class Press:
 
     def __init__(self, network: Network, mode: Mode) -> None:
         self.stats = Stats()
-        self._network, self._rows = network, Rows(network, mode)
+        self._network, self._rows, self._alone = network, Rows(network, mode), mode == "exact"
         self._origin = origin(network, mode)
         self._queue: Batcher[Trajectory] = Batcher(self._rows)
-        self._lanes: dict[Shape, Lane] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
         self._since = perf_counter()
 
     def __len__(self) -> int:
@@ -67,24 +67,27 @@ class Press:
     def _start(self, t: Trajectory) -> bool:
         try:
             if t.lane not in self._lanes:
-                self._lanes[t.lane] = Lane(self._network, t.lane, self._rows.budget(t.lane), self.stats)
+                self._lanes[t.lane] = self._lane(t.lane)
             self._lanes[t.lane].start(t)
         except Exception as error:
             self._fail(t, error)
         return t.place >= 0
 
+    def _lane(self, key: LaneKey) -> Lane:
+        return Lane(self._network, key, self._rows.budget(key), self._alone, self.stats)
+
     def _advance(self, batch: list[Trajectory], rows: int) -> None:
         lane = self._lanes[batch[0].lane]
         try:
-            prediction = lane.predict(batch, rows)
+            prediction, moves = lane.predict(batch, rows)
         except Exception as error:
             if len(batch) == 1:
                 return self._fail(batch[0], error)
             for t in batch:  # whose fault is it? Each alone, among as many rows as before: not a bit changes
                 self._advance([t], rows)
             return
-        lane.update(batch, prediction)
-        x0 = prediction.x0_guided.reshape(len(batch), *batch[0].lane)
+        lane.update(batch, prediction, moves)
+        x0 = prediction.x0_guided.reshape(len(batch), *batch[0].lane.shape)
         x0.setflags(write=False)
         for i, t in enumerate(batch):
             if i in prediction.sick:

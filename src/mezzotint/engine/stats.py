@@ -18,15 +18,17 @@ class Stats:
     pictures: int = 0
     failed: int = 0
     cancelled: int = 0
-    busy: float = 0.0  # not waiting for requests; contains the three below
+    busy: float = 0.0  # not waiting for requests; contains the five below
     network: float = 0.0
     decoder: float = 0.0
     text: float = 0.0
+    encoder: float = 0.0  # of pictures
+    steering: float = 0.0  # gradients
 
     @property
     def elsewhere(self) -> float:
-        """Busy seconds outside the network, the decoder and the text encoder: the engine's own cost."""
-        return self.busy - self.network - self.decoder - self.text
+        """Busy seconds outside the networks: the engine's own cost."""
+        return self.busy - self.network - self.decoder - self.text - self.encoder - self.steering
 
     @contextmanager
     def timing(self, name: str) -> Iterator[None]:

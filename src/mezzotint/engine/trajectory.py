@@ -10,7 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.attention import Gathering
 from mezzotint.engine.network import Latents, Shape
+from mezzotint.engine.start import Start
+from mezzotint.guidance import Steer
+from mezzotint.ledger import Entry
 from mezzotint.picture import Picture, Snapshot
 from mezzotint.planning import Plan
 from mezzotint.request import Request
@@ -30,13 +34,23 @@ class Progress(NamedTuple):
 OnStep = Callable[[Progress], None]  # runs on the engine's thread: be quick
 
 
+@dataclass(frozen=True)
+class LaneKey:
+    """What the trajectories of one network call have in common."""
+
+    shape: Shape  # of the latents
+    gradient: bool = False  # gradients go through the network
+    attention: bool = False  # cross-attention is kept
+
+
 @dataclass(eq=False, slots=True)
 class Trajectory:
     """A request on its way. `place` and what follows are set when it first runs."""
 
     request: Request
     plan: Plan
-    lane: Shape  # of its latents; only equals share a network call
+    lane: LaneKey  # only equals share a network call
+    begin: Start | None = None  # None: from noise
     id: int = -1
     future: Future[Picture] = field(default_factory=Future)
     on_step: OnStep | None = None
@@ -47,19 +61,40 @@ class Trajectory:
     noise: Generator = field(init=False)
     text: NDArray[np.float32] = field(init=False)  # (tokens, width)
     negative: NDArray[np.float32] = field(init=False)
+    further: list[NDArray[np.float32]] = field(default_factory=list)  # texts that are mixed in
+    steers: tuple[Steer, ...] = ()
+    settled: bool = False  # adaptive guidance has ended
+    known: NDArray[np.float32] | None = None  # (size,) latents of the picture it starts from
+    kept: NDArray[np.float32] | None = None  # (size,) 1 where they stay, 0 where it is drawn anew
+    gathering: Gathering | None = None  # where attention is kept
     started: float = field(init=False)  # seconds, as perf_counter has them
-    kept: list[Snapshot] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    ledger: list[Entry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # for its provenance
 
     @property
     def rows(self) -> int:
-        """Rows of the next network call: with guidance two, the second without the prompt."""
-        return 2 if self.plan.cfg[self.call] != 1 else 1
+        """Rows of the next network call: with guidance two, the second without the prompt; one more for each mix."""
+        return 1 if self.settled else int(self.plan.reads[self.call])
+
+    @property
+    def scale(self) -> float:
+        """Of classifier-free guidance in the next call."""
+        return 1.0 if self.settled else float(self.plan.cfg[self.call])
+
+    @property
+    def reads_without(self) -> bool:
+        """Whether the next call needs the row without the prompt."""
+        if self.settled:
+            return False
+        if not self.further:
+            return bool(self.plan.cfg[self.call] != 1)
+        return bool(1 - self.plan.cfg[self.call] - self.plan.mix[self.call].sum() != 0)
 
     @property
     def guided(self) -> bool:
         """Whether any of its calls needs the row without the prompt."""
-        return bool((self.plan.cfg != 1).any())
+        return bool((self.plan.cfg != 1).any() or self.plan.mix.any())
 
     @property
     def finished(self) -> bool:
@@ -79,5 +114,5 @@ class Trajectory:
         if self.on_step:
             self.on_step(Progress(self.id, self.request, done, self.plan.evaluations, x0))
         if self.trace and (done % self.trace == 0 or done == self.plan.evaluations):
-            self.kept.append(Snapshot(done, x0.copy()))
+            self.snapshots.append(Snapshot(done, x0.copy()))
         self.call = done

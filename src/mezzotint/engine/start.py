@@ -1,0 +1,66 @@
+"""Where a run starts from a picture: the picture and its mask, at the size of the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from mezzotint import library
+from mezzotint.errors import RequestError
+from mezzotint.request import Request
+
+Size = tuple[int, int]  # width, height in pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What is there before the first step."""
+
+    pixels: NDArray[np.uint8]  # (H, W, 3)
+    mask: NDArray[np.float32] | None  # (H, W) 1 where the picture is drawn anew, 0 where it stays
+
+    def kept(self, factor: int) -> NDArray[np.float32]:
+        """(h, w) 1 at latents of which no pixel is drawn anew."""
+        if self.mask is None:
+            return np.zeros((1, 1), np.float32)
+        h, w = (side // factor for side in self.mask.shape)
+        anew = self.mask.reshape(h, factor, w, factor).max((1, 3)).round()
+        return np.asarray(1 - anew, np.float32)
+
+    def composed(self, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) the drawn picture inside the mask, the first one outside, to the bit."""
+        if self.mask is None:
+            return drawn
+        mask = self.mask[..., None]
+        return np.asarray((mask * drawn + (1 - mask) * self.pixels).round(), np.uint8)
+
+
+def start_of(request: Request, size: Size) -> Start | None:
+    """What a request starts from, scaled to cover `size` and cropped at the center; None: from noise.
+
+    RequestError where a picture is not in the library, or the mask has another size than its picture.
+    """
+    return _start(request.init, request.mask, size) if request.init else None
+
+
+@lru_cache(maxsize=64)
+def _start(init: str, mask: str, size: Size) -> Start:
+    picture = Image.fromarray(library.pixels(init))
+    if not mask:
+        return Start(_fitted(picture, size), None)
+    drawn = Image.fromarray(library.pixels(mask)).convert("L")
+    if drawn.size != picture.size:
+        wanted = "x".join(map(str, picture.size))
+        raise RequestError(
+            f"the mask is {drawn.width}x{drawn.height}; its picture is {wanted}, and so must it be"
+        )
+    return Start(_fitted(picture, size), np.asarray(_fitted(drawn, size) / 255, np.float32))
+
+
+def _fitted(picture: Image.Image, size: Size) -> NDArray[np.uint8]:
+    fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+    return np.asarray(fitted)

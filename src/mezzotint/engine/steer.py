@@ -1,0 +1,236 @@
+"""What gradient terms do to a prediction: the chain rule from the loss to where the recipe moves. No tensors but numpy's.
+
+With x in slot 0 and eps held, x0 = (x - sigma*eps)/alpha. `Steer` in guidance/steer.py names the recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.engine.network import Latents, Network, Steerable
+from mezzotint.engine.predict import Prediction
+from mezzotint.engine.stats import Stats
+from mezzotint.engine.trajectory import Trajectory
+from mezzotint.errors import ModelError
+from mezzotint.guidance import Job, Pull, Steer
+from mezzotint.ledger import Entry
+
+Vector = NDArray[np.float32]  # (size,) one picture's latents
+
+
+class Act(NamedTuple):
+    """A term that acts on a picture of the batch at this call."""
+
+    row: int  # of the batch
+    column: int  # of the plan's `steer`
+    t: Trajectory
+
+    @property
+    def term(self) -> Steer:
+        return self.t.steers[self.column]
+
+    @property
+    def force(self) -> float:
+        return float(self.t.plan.steer[self.t.call, self.column])
+
+
+class Moves:
+    """How far the terms of a call move each picture, summed."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.x = np.zeros(shape, np.float32)  # slot 0
+        self.x0 = np.zeros(shape, np.float32)  # x0 and with it eps
+        self.guided = np.zeros(shape, np.float32)  # x0 alone
+        self.turns: dict[int, list[tuple[float, Vector]]] = {}  # row: rate and direction of the fresh noise
+
+
+class Steering:
+    """Computes the terms of a batch. `alone`: each by itself, so that no bit depends on the company."""
+
+    def __init__(self, network: Network, alone: bool, stats: Stats) -> None:
+        self._network, self._alone, self._stats = network, alone, stats
+
+    def __call__(self, batch: Sequence[Trajectory], x: Latents, prediction: Prediction) -> Moves | None:
+        """The moves of a batch at x (n, size), None where no term acts. Those that fail are entered as sick."""
+        acts = [
+            Act(i, j, t)
+            for i, t in enumerate(batch)
+            if t.steers and i not in prediction.sick
+            for j in np.flatnonzero(t.plan.steer[t.call]).tolist()
+        ]
+        if not acts:
+            return None
+        jobs = [_job(act, x, prediction) for act in acts]
+        pulls = self._pulled(acts, jobs, prediction.sick)
+        for k, pull in pulls.items():
+            pulls[k] = _within(acts[k], pull, _x0(acts[k], prediction))
+        moves = Moves(x.shape)
+        for column in sorted({act.column for act in acts}):
+            mine = {
+                act.row: (act, pulls[k]) for k, act in enumerate(acts) if act.column == column and k in pulls
+            }
+            self._column(mine, moves, prediction)
+        return moves
+
+    def _pulled(self, acts: list[Act], jobs: list[Job], sick: dict[int, str]) -> dict[int, Pull]:
+        """What came of each job. Whose fault it is when they fail together shows when each goes alone."""
+        assert isinstance(self._network, Steerable)
+        with self._stats.timing("steering"):
+            try:
+                found = dict(enumerate(self._network.pull(jobs, self._alone)))
+            except Exception:
+                found = {}
+                for k, job in enumerate(jobs):
+                    try:
+                        found[k] = self._network.pull([job], True)[0]
+                    except Exception as error:
+                        sick[acts[k].row] = f"{acts[k].term}: {type(error).__name__}: {error}"
+        for k, pull in list(found.items()):
+            if not (np.isfinite(pull.gradient).all() and np.isfinite(pull.loss)):
+                sick[acts[k].row] = f"{acts[k].term} gave NaN or infinity"
+                del found[k]
+        return found
+
+    def _column(self, mine: dict[int, tuple[Act, Pull]], moves: Moves, prediction: Prediction) -> None:
+        """One term of each picture, entered into the moves and the ledgers."""
+        through = {row: act for row, (act, _) in mine.items() if act.term.through == "unet"}
+        chained = self._through_network(through, {row: mine[row][1] for row in through}, prediction)
+        for row, (act, pull) in mine.items():
+            g = chained[row] if row in chained else _eps_held(act, pull.gradient.ravel())
+            if not np.isfinite(g).all():
+                prediction.sick[row] = f"{act.term} gave NaN or infinity through the network"
+                continue
+            moved = _move(act, g, pull.gradient.ravel(), moves)
+            act.t.ledger.append(_entry(act, pull, g, moved, prediction.toward(row)))
+
+    def _through_network(
+        self, acts: dict[int, Act], pulls: dict[int, Pull], prediction: Prediction
+    ) -> dict[int, Vector]:
+        """Gradients with respect to slot 0, the network's own derivative included."""
+        if not acts:
+            return {}
+        outs = np.zeros_like(prediction.out)
+        direct = {}
+        for row, act in acts.items():
+            p, s = act.t.plan, act.t.call
+            at_x0, direct[row] = _split(act, pulls[row].gradient.ravel())
+            direct[row] = direct[row] + np.float32(p.x_coef[s]) * at_x0
+            weights = {row: 1.0} if act.term.branch == "text" else prediction.readings[row].weights
+            for line, weight in weights.items():
+                outs[line] += np.float32(weight * p.out_coef[s]) * at_x0
+        assert prediction.back is not None
+        with self._stats.timing("steering"):
+            back = prediction.back(outs)
+        found = {}
+        for row, act in acts.items():
+            scale = np.float32(act.t.plan.input_scale[act.t.call])
+            lines = {row} if act.term.branch == "text" else prediction.readings[row].weights
+            found[row] = direct[row] + scale * sum(back[line] for line in lines)
+        return found
+
+
+def _x0(act: Act, prediction: Prediction) -> Vector:
+    """(size,) the x0 that a term looks at, before clipping."""
+    x0 = prediction.x0_text if act.term.branch == "text" else prediction.x0_raw
+    return np.asarray(x0[act.row])
+
+
+def _job(act: Act, x: Latents, prediction: Prediction) -> Job:
+    """What the loss sees: as the picture will be, so clipped where the sampler clips."""
+    t, term = act.t, act.term
+    x0 = _x0(act, prediction)
+    if t.plan.clip is not None:
+        x0 = np.clip(x0, -t.plan.clip, t.plan.clip)
+    if term.look == "blend":
+        share, c = _blend(t)
+        x0 = share * x0 + (1 - share) * x[act.row] / c
+    shared = "crop" in getattr(term, "slips", "")  # one crop for the whole batch
+    seed = [0 if shared else t.request.seed, act.column, t.call]
+    return Job(term, x0.reshape(t.lane.shape), np.random.default_rng(seed))
+
+
+def _within(act: Act, pull: Pull, x0: Vector) -> Pull:
+    """No gradient where x0 lies beyond the limits that it is clipped to."""
+    if act.t.plan.clip is None:
+        return pull
+    inside = np.abs(x0).reshape(pull.gradient.shape) <= act.t.plan.clip
+    return Pull(pull.loss, pull.gradient * inside)
+
+
+def _blend(t: Trajectory) -> tuple[np.float32, np.float32]:
+    """The share of x0 in what the community pipeline decodes, sigma; and slot 0's size, where alpha and sigma are
+    variance preserving for slot 0 / c."""
+    alpha, sigma = t.plan.alpha[t.call], t.plan.sigma[t.call]
+    c = np.hypot(alpha, sigma)
+    return np.float32(sigma / c), np.float32(c)
+
+
+def _split(act: Act, gradient: Vector) -> tuple[Vector, Vector]:
+    """The gradient with respect to x0, and the direct one with respect to slot 0."""
+    if act.term.look == "x0":
+        return gradient, np.zeros_like(gradient)
+    share, c = _blend(act.t)
+    return share * gradient, (1 - share) / c * gradient
+
+
+def _eps_held(act: Act, gradient: Vector) -> Vector:
+    """The gradient with respect to slot 0 while eps stays as it is."""
+    at_x0, direct = _split(act, gradient)
+    return at_x0 / np.float32(max(act.t.plan.alpha[act.t.call], 2.0**-12)) + direct
+
+
+def _move(act: Act, g: Vector, seen: Vector, moves: Moves) -> Vector:
+    """Enter the movement of one term; returns how it moves x0."""
+    row, term, force = act.row, act.term, act.force
+    if term.update == "noise":
+        moves.turns.setdefault(row, []).append((force, g))
+        return np.zeros_like(g)
+    alpha = np.float32(max(act.t.plan.alpha[act.t.call], 2.0**-12))
+    direction = seen if term.update == "x0" else g
+    if term.strength[1] is not None:  # an effect
+        length = rms(direction)
+        moved = direction * np.float32(force / length if length > 0 else 0.0)
+    else:
+        moved = direction * np.float32(force) / (alpha if term.update == "x" else np.float32(1))
+    if term.update == "x":
+        moves.x[row] += alpha * moved
+    (moves.guided if term.update == "x0" else moves.x0)[row] += moved
+    return moved
+
+
+def _entry(act: Act, pull: Pull, g: Vector, moved: Vector, toward: Vector | None) -> Entry:
+    t = act.t
+    used = pull.gradient if act.term.update == "x0" else g
+    product = float(np.linalg.norm(moved) * np.linalg.norm(toward)) if toward is not None else 0.0
+    cosine = float(moved @ toward) / product if toward is not None and product > 0 else None
+    return Entry(
+        t.call, int(t.plan.step[t.call]), str(act.term), float(pull.loss), rms(used), rms(moved), cosine
+    )
+
+
+def turned(z: Vector, turns: list[tuple[float, Vector]]) -> Vector:
+    """Noise turned toward a gradient on the sphere of its radius, sqrt(n); equations 10 and 11 of DSG (2402.03201)."""
+    radius = np.float32(np.sqrt(z.size))
+    for rate, g in turns:
+        length = np.linalg.norm(g)
+        if length > 0:
+            mixed = z + np.float32(rate) * (radius / length * g - z)
+            z = np.asarray(radius / np.linalg.norm(mixed) * mixed, np.float32)
+    return z
+
+
+def rms(v: NDArray[np.float32]) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(v, dtype=np.float64))))
+
+
+def check_steerable(network: Network, steers: Sequence[Steer]) -> None:
+    """Open what the terms need. ModelError where the network cannot be steered."""
+    if steers and not isinstance(network, Steerable):
+        raise ModelError(f"{network.name} cannot be steered by {steers[0]}; it gives no gradients")
+    for term in steers:
+        network.ready(term)  # type: ignore[attr-defined]
