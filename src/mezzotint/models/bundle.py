@@ -1,50 +1,31 @@
-"""A model on disk: the parts of a diffusers folder, found and checked without loading any of them.
+"""A model on disk, of one of two kinds: a text-to-image model, or one that draws pixels without a prompt.
 
 Names in a folder's files are data: classes are matched against a list and never imported from what a file
-says, file names may not leave the folder, and only safetensors are read.
+says.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.architecture import TextArch, UNetArch, VaeArch
+from mezzotint.models.architecture_pixel import PixelArch
 from mezzotint.models.cache import key_of, remembered_digest
-from mezzotint.models.tensors import Tensor, TensorFile
-from mezzotint.models.weights import Weights
+from mezzotint.models.parts import Part, read_json, read_part
 
-MAX_JSON = 64 << 20  # bytes; the largest vocabulary in use has 4 million
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-
-_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_PIXELS = ("DDPMPipeline", "DDIMPipeline")
 _CLASSES = {
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
     "text_encoder": ("CLIPTextModel",),
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }
-_STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
-_OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One network on disk."""
-
-    name: str  # unet | vae | text_encoder
-    where: Path  # for messages
-    config: Mapping[str, Any]
-    digest: str  # of the config and the weights
-    stored: Callable[[], Mapping[str, Tensor]]  # the weights, by the names diffusers gives them today
-
-    def weights(self) -> Weights:
-        """The weights, to be taken one by one."""
-        return Weights(self.stored(), self.where)
+_PIXEL_UNET = "UNet2DModel"
 
 
 @dataclass(frozen=True)
@@ -77,16 +58,82 @@ class Bundle:
         return unet, vae, text
 
 
-def read_folder(path: Path, name: str, cache: Path) -> Bundle:
-    """A diffusers folder. ModelError names the file that is missing, foreign or damaged."""
-    index = read_json(path / "model_index.json")
-    _check_index(path / "model_index.json", index)
-    unet, vae, text = (_part(path / part, part, cache) for part in _STEMS)
+@dataclass(frozen=True)
+class PixelBundle:
+    """A model on disk that draws pixels without a prompt, checked as far as its config goes."""
+
+    name: str
+    path: Path
+    digest: str  # of everything that decides pixels
+    unet: Part
+    scheduler: Mapping[str, Any]
+
+    def architecture(self) -> PixelArch:
+        """What the network is."""
+        return PixelArch.read(self.unet.config, str(self.unet.where / "config.json"))
+
+
+AnyBundle = Bundle | PixelBundle
+
+
+def read_folder(path: Path, name: str, cache: Path) -> AnyBundle:
+    """A diffusers folder of either kind. ModelError names the file that is missing, foreign or damaged."""
+    return (_read_pixels if draws_pixels(path) else _read_text_to_image)(path, name, cache)
+
+
+def draws_pixels(path: Path) -> bool:
+    """Whether a folder's model has no text to read; ModelError where it is of neither kind.
+
+    The oldest models on the hub are a denoiser alone, without an index.
+    """
+    index, bare = path / "model_index.json", path / "config.json"
+    if not index.is_file() and bare.is_file():
+        return bool(read_json(bare).get("_class_name") == _PIXEL_UNET)
+    kind, known = read_json(index).get("_class_name"), _TEXT_TO_IMAGE + _PIXELS
+    if kind not in known:
+        opens = f"Mezzotint opens {_TEXT_TO_IMAGE[0]} and {_PIXELS[0]}"
+        raise ModelError(f"{index}: pipeline {kind!r}; {opens}{nearest(str(kind), known)}")
+    return kind in _PIXELS
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a folder has the files of a model, of either kind, as far as their names tell."""
+    parts = ("unet", "vae", "text_encoder")
+    if (path / "model_index.json").is_file() and all((path / part).is_dir() for part in parts):
+        scheduled = (path / "scheduler" / "scheduler_config.json").is_file()
+        return scheduled and (path / "tokenizer").is_dir() and all(_filled(path / part) for part in parts)
+    unet = _pixel_folder(path, "unet")
+    scheduled = (_pixel_folder(path, "scheduler") / "scheduler_config.json").is_file()
+    return scheduled and _filled(unet) and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
+
+
+def _filled(part: Path) -> bool:
+    return (part / "config.json").is_file() and any(part.glob("*.safetensors"))
+
+
+def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
+    _check_index(path / "model_index.json", _CLASSES)
+    unet, vae, text = (read_part(path / part, part, path, cache) for part in ("unet", "vae", "text_encoder"))
     if not (path / "tokenizer").is_dir():
         raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
     scheduler = read_json(path / "scheduler" / "scheduler_config.json")
     digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
     return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
+
+
+def _read_pixels(path: Path, name: str, cache: Path) -> PixelBundle:
+    """The parts lie in folders of their own or, in the oldest models, in the model's folder itself."""
+    if (path / "model_index.json").is_file():
+        _check_index(path / "model_index.json", {"unet": (_PIXEL_UNET,)})
+    unet = read_part(_pixel_folder(path, "unet"), "unet", path, cache)
+    if (kind := unet.config.get("_class_name", _PIXEL_UNET)) != _PIXEL_UNET:
+        raise ModelError(f"{unet.where / 'config.json'}: class {kind!r}; a pixel model has a {_PIXEL_UNET}")
+    scheduler = read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json")
+    return PixelBundle(name, path, key_of("model", [unet.digest], dict(scheduler)), unet, scheduler)
+
+
+def _pixel_folder(path: Path, part: str) -> Path:
+    return path / part if (path / part).is_dir() else path
 
 
 def digest_of(parts: Iterable[Part], scheduler: Mapping[str, Any], tokenizer: Path, cache: Path) -> str:
@@ -96,91 +143,9 @@ def digest_of(parts: Iterable[Part], scheduler: Mapping[str, Any], tokenizer: Pa
     return key_of("model", [part.digest for part in parts], dict(scheduler), words)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of bounded size. ModelError names the file."""
-    try:
-        if path.stat().st_size > MAX_JSON:
-            raise ModelError(f"{path} is larger than {MAX_JSON >> 20} MB; it is no part of a model")
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{path} is missing; a model is a diffusers folder or a .safetensors file"
-        ) from error
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON; copy the file again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} should hold a JSON object")
-    return found
-
-
-def refuse_pickle(path: Path) -> ModelError:
-    """The error for weights that run code when they are opened, with the way to convert them."""
-    load = f"from_pretrained({str(path)!r})" if path.is_dir() else f"from_single_file({str(path)!r})"
-    convert = f"import diffusers; diffusers.StableDiffusionPipeline.{load}.save_pretrained('converted')"
-    return ModelError(
-        f"{path} holds pickled weights, which can run code when opened; "
-        f'if you trust them, convert them once: python -c "{convert}"'
-    )
-
-
-def _check_index(path: Path, index: Mapping[str, Any]) -> None:
-    kind = index.get("_class_name")
-    if kind not in _PIPELINES:
-        raise ModelError(
-            f"{path}: pipeline {kind!r}; Mezzotint opens {_PIPELINES[0]}{nearest(str(kind), _PIPELINES)}"
-        )
-    for part, known in _CLASSES.items():
+def _check_index(path: Path, classes: Mapping[str, tuple[str, ...]]) -> None:
+    index = read_json(path)
+    for part, known in classes.items():
         found = index.get(part)
         if not isinstance(found, list) or len(found) != 2 or found[1] not in known:
             raise ModelError(f"{path}: {part} is {found!r}; Mezzotint opens {' or '.join(known)}")
-
-
-def _part(folder: Path, part: str, cache: Path) -> Part:
-    config = read_json(folder / "config.json")
-    files = _weight_files(folder, _STEMS[part])
-    digests = [remembered_digest(file, cache) for file in files]
-
-    def stored() -> Mapping[str, Tensor]:
-        return {
-            _today(name, part): tensor for file in files for name, tensor in TensorFile.open(file).items()
-        }
-
-    return Part(part, folder, config, key_of(part, config, digests), stored)
-
-
-def _today(name: str, part: str) -> str:
-    """Today's name of a weight: older files name attention otherwise, and prefix the text encoder's."""
-    if part == "text_encoder":
-        return name.removeprefix("text_model.")
-    if part == "vae" and ".attentions." in name:
-        for old, new in _OLD_NAMES.items():
-            name = name.replace(old, new)
-    return name
-
-
-def _weight_files(folder: Path, stem: str) -> list[Path]:
-    for variant in ("", ".fp16"):
-        if (folder / f"{stem}{variant}.safetensors").is_file():
-            return [folder / f"{stem}{variant}.safetensors"]
-    for name in (f"{stem}.safetensors.index.json", f"{stem}.safetensors.index.fp16.json"):
-        if (folder / name).is_file():
-            return _shards(folder, folder / name)
-    if any(file.suffix in PICKLED for file in folder.iterdir()):
-        raise refuse_pickle(folder.parent)
-    raise ModelError(f"{folder / stem}.safetensors is missing; copy the model's folder again")
-
-
-def _shards(folder: Path, index: Path) -> list[Path]:
-    listed = read_json(index).get("weight_map")
-    if not isinstance(listed, dict) or not listed:
-        raise ModelError(f"{index} lists no weights; copy the file again")
-    files = []
-    for name in sorted({str(file) for file in listed.values()}):
-        if Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
-            raise ModelError(f"{index} names {name!r}, which is not a .safetensors file beside it")
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name} is missing; copy the model's folder again")
-        files.append(folder / name)
-    return files

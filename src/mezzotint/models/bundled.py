@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT = "emoji"
+_LICENCE = "Apache-2.0 (trained on pictures under MIT, Apache-2.0 and CC-BY-4.0)"
 _BUNDLES = Path(__file__).parent.parent / "bundles"
 
 
@@ -17,6 +18,7 @@ class BundledModel:
     description: str
     licence: str
     size: tuple[int, int]  # width, height in pixels
+    reads_text: bool = True  # else it draws without a prompt
 
     @property
     def path(self) -> Path:
@@ -44,8 +46,15 @@ BUNDLED = {
         BundledModel(
             name=DEFAULT,
             description="objects and small scenes in six emoji styles; the prompt sets count, color, place",
-            licence="Apache-2.0 (trained on pictures under MIT, Apache-2.0 and CC-BY-4.0)",
+            licence=_LICENCE,
             size=(128, 128),
+        ),
+        BundledModel(
+            name="faces",
+            description="faces before backdrops of any color, unconditional",
+            licence=_LICENCE,
+            size=(64, 64),
+            reads_text=False,
         ),
     )
 }

@@ -1,0 +1,145 @@
+"""An unconditional diffusion model on pixels, as DDPM trains it (Ho et al. 2020, 2006.11239)."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from PIL import Image
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from mezzotint.data.subsets import pictures, portrait
+from mezzotint.planning import plan
+from mezzotint.request import Request
+from mezzotint.schedule import Schedule
+from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.loop import train
+from mezzotint.train.vae import pixels
+
+
+class DdpmConfig(Config):
+    """`mezzotint train ddpm CONFIG`."""
+
+    data: Path
+    subset: str = "faces"
+    """A part of the emoji set: faces, animals, insects, all."""
+    out: Path
+    seed: int = 0
+    size: int = Field(64, ge=16, multiple_of=8)
+    channels: tuple[int, ...] = Field((32, 64, 96, 160), min_length=1)
+    attention: tuple[bool, ...] = (False, False, True, True)
+    """Whether a level attends, from the largest grid to the smallest."""
+    layers: int = Field(1, ge=1)
+    groups: int = Field(16, gt=0)
+    head_width: int = Field(32, gt=0)
+    batch: int = Field(32, gt=0)
+    beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
+    loop: LoopConfig
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        halved = 2 ** (len(self.channels) - 1)
+        attending = [c for c, a in zip(self.channels, self.attention, strict=False) if a] + [
+            self.channels[-1]
+        ]
+        for fits, said in (
+            (len(self.channels) == len(self.attention), "channels and attention have one value a level"),
+            (
+                self.size % halved == 0,
+                f"size must be divisible by {halved}: each level but the last halves it",
+            ),
+            (not any(c % self.groups for c in self.channels), "channels must be divisible by groups"),
+            (not any(c % self.head_width for c in attending), "what attends must be divisible by head_width"),
+        ):
+            if not fits:
+                raise ValueError(said)
+        return self
+
+
+class DdpmTask:
+    """Predict the noise in pictures; fixed pictures at fixed times and noises say how well."""
+
+    def __init__(self, config: DdpmConfig):
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.pictures = pictures(config.data, config.subset, config.size)
+        self.module = _network(config)
+        self.scheduler = DDPMScheduler(beta_schedule=config.beta_schedule)
+        self.schedule = Schedule.from_config(dict(self.scheduler.config))
+        self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)
+        self.fixed = self._batch(random.Random("ddpm sheet"), 128)
+
+    def _batch(self, rng: random.Random, count: int) -> Tensor:
+        """(n, 3, size, size)."""
+        return pixels([portrait(rng.choice(self.pictures), rng) for _ in range(count)])
+
+    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The squared error of eps at uniform times."""
+        seed = f"ddpm {self.config.seed} {step}"
+        x0 = self._batch(random.Random(seed), self.config.batch)
+        generator = torch.Generator().manual_seed(step)
+        t = torch.randint(0, len(self.bars), (len(x0),), generator=generator)
+        error = self._error(module, x0, t, torch.randn(x0.shape, generator=generator))
+        return error.mean(), {}
+
+    def _error(self, module: nn.Module, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        bar = self.bars[t][:, None, None, None]
+        out = module(bar.sqrt() * x0 + (1 - bar).sqrt() * eps, t).sample
+        error: Tensor = (out.float() - eps).square().mean((1, 2, 3))
+        return error
+
+    def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        """Samples of fixed seeds by DDIM in 40 steps; the error of eps on fixed pictures by time."""
+        numbers = {}
+        with torch.autocast("cpu", torch.bfloat16):
+            for t in (50, 200, 500, 800):
+                eps = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(t))
+                error = self._error(module, self.fixed, torch.full((len(eps),), t), eps)
+                numbers[f"eps_{t}"] = error.mean().item()
+        return tiled(self._sample(module, 32), 8), numbers
+
+    def _sample(self, module: nn.Module, count: int) -> Tensor:
+        table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.schedule)
+        x = torch.randn(count, 3, *[self.config.size] * 2, generator=torch.Generator().manual_seed(0))
+        for s in range(table.evaluations):
+            out = module(x, float(table.timestep[s])).sample.float()
+            raw = table.x_coef[s] * x + table.out_coef[s] * out
+            a = table.update[s, 0]
+            x = a[0] * x + a[1] * raw.clamp(-1, 1) + a[2] * raw
+        return x
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """A diffusers folder, fp16, that `DDPMPipeline.from_pretrained` opens."""
+        assert isinstance(module, UNet2DModel)
+        DDPMPipeline(unet=module, scheduler=self.scheduler).to(dtype=torch.float16).save_pretrained(folder)
+
+
+def _network(config: DdpmConfig) -> UNet2DModel:
+    down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in config.attention)
+    unet = UNet2DModel(
+        sample_size=config.size, block_out_channels=config.channels, layers_per_block=config.layers,
+        down_block_types=down, up_block_types=tuple(b.replace("Down", "Up") for b in reversed(down)),
+        norm_num_groups=config.groups, attention_head_dim=config.head_width,
+    )  # fmt: skip
+    for layer in unet.modules():
+        if isinstance(layer, Attention):
+            layer.set_processor(AttnProcessor())  # fused attention trains slower on CPUs
+    return unet
+
+
+def tiled(x: Tensor, across: int) -> Image.Image:
+    """One picture of (n, 3, h, w) in -1..1, so many in a row."""
+    rows = [torch.cat(list(row), -1) for row in torch.split(x.clamp(-1, 1), across)]
+    shown = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(np.ascontiguousarray(shown))
+
+
+def train_ddpm(config: DdpmConfig) -> None:
+    """Train the model that a configuration describes."""
+    train(DdpmTask(config), config.loop, config.out)
