@@ -1,4 +1,4 @@
-"""The KL autoencoder: scenes to 4 channels at an eighth of the size, a factor of 48."""
+"""The autoencoder: scenes to 4 channels at an eighth of the size, a factor of 48."""
 
 from __future__ import annotations
 
@@ -7,50 +7,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers.models import AutoencoderKL
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.data.compose import Composer
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import LoopConfig
 from mezzotint.train.loop import train
+from mezzotint.train.regularizers import REGULARIZERS, Shape
 
 
-class VaeConfig(Config):
+class VaeConfig(Shape):
     """`mezzotint train vae CONFIG`."""
 
     data: Path
     out: Path
     seed: int = 0
-    channels: tuple[int, ...] = (32, 64, 96, 128)
-    latent_channels: int = 4
-    groups: int = 16
     batch: int = Field(8, gt=0)
     crop: int = Field(128, ge=32)
     """Side of the random piece of each scene that is trained on."""
-    kl_weight: float = 5e-4
-    freeze_encoder: bool = False
-    """Keep latents as they are and go on with the decoder alone."""
     loop: LoopConfig
-
-
-class Reconstruct(nn.Module):
-    """There and back: (n, 3, h, w) and the posterior's noise to the picture again, with the posterior."""
-
-    def __init__(self, vae: AutoencoderKL):
-        super().__init__()
-        self.vae = vae
-
-    def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruction, mean and log variance."""
-        posterior = self.vae.encode(x).latent_dist
-        return (
-            self.vae.decode(posterior.mean + posterior.std * noise).sample,
-            posterior.mean,
-            posterior.logvar,
-        )
 
 
 class VaeTask:
@@ -60,13 +37,9 @@ class VaeTask:
         torch.manual_seed(config.seed)
         self.config = config
         self.composer = Composer(config.data)
-        self.vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * len(config.channels),
-            up_block_types=("UpDecoderBlock2D",) * len(config.channels),
-            block_out_channels=config.channels, layers_per_block=1, norm_num_groups=config.groups,
-            latent_channels=config.latent_channels, sample_size=128,
-        )  # fmt: skip
-        self.module: nn.Module = Reconstruct(self.vae)
+        self.regularized = REGULARIZERS[config.regularizer](config)
+        self.module: nn.Module = self.regularized
+        self.vae = self.regularized.vae
         if config.freeze_encoder:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
@@ -74,19 +47,17 @@ class VaeTask:
         self.fixed = pixels([Composer(config.data, ("test",)).scene(rng).image for _ in range(64)])
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Pyramid of absolute errors, a squared error, and a small pull toward the unit Gaussian."""
+        """Pyramid of absolute errors, a squared error, and the penalty of the regularizer."""
         config, rng = self.config, random.Random(f"vae {self.config.seed} {step}")
         x = pixels([_crop(self.composer.scene(rng).image, config.crop, rng) for _ in range(config.batch)])
-        side = config.crop // 8
-        generator = torch.Generator().manual_seed(step)
-        noise = torch.randn(config.batch, config.latent_channels, side, side, generator=generator)
-        out, mean, logvar = module(x, noise)
+        settled = step >= config.loop.steps - config.loop.cooldown
+        out, penalty, numbers = module(x, torch.Generator().manual_seed(step), settled)
         error = out.float() - x
         loss = error.abs().mean() + error.square().mean()
         for factor in (2, 4, 8):
             loss = loss + F.avg_pool2d(error, factor).abs().mean()
-        kl = 0.5 * (mean.float().square() + logvar.float().exp() - 1 - logvar.float()).mean()
-        return loss + config.kl_weight * kl, {"l1": error.abs().mean().item(), "kl": kl.item()}
+        told = {"l1": error.abs().mean(), **numbers}
+        return loss + penalty, {key: value.item() for key, value in told.items()}
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Held-out scenes above their reconstructions."""
@@ -96,7 +67,7 @@ class VaeTask:
         rows = [torch.cat(list(part), -1) for part in (self.fixed[:8], out[:8], self.fixed[8:16], out[8:16])]
         sheet = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
         numbers = {"psnr": psnr.mean().item(), "psnr_min": psnr.min().item(), "latent_std": z.std().item()}
-        return Image.fromarray(sheet), numbers
+        return Image.fromarray(sheet), {**numbers, **self.regularized.numbers(z)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, with the scaling that gives latents a standard deviation of 1."""
@@ -105,7 +76,7 @@ class VaeTask:
 
     @torch.no_grad()
     def _latents(self) -> Tensor:
-        return torch.cat([self.vae.encode(x).latent_dist.mean for x in torch.split(self.fixed, 8)])
+        return torch.cat([self.regularized.latents(x) for x in torch.split(self.fixed, 8)])
 
 
 def pixels(images: list[Image.Image]) -> Tensor:

@@ -1,0 +1,140 @@
+"""What `mezzotint latents` prints and draws."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mezzotint.looking.codec import Pixels
+    from mezzotint.looking.comparison import Kept
+    from mezzotint.looking.latents import Latents
+    from mezzotint.looking.noise import Level
+
+
+def write(path: Path, data: bytes) -> None:
+    """The file, in a folder that is made where it is missing."""
+    from mezzotint.cli.folder import make_folder
+    from mezzotint.picture import write_durably
+
+    make_folder(path.parent)
+    write_durably(path, data)
+
+
+def write_png(path: Path, pixels: Pixels) -> None:
+    """(H, W, 3) as they are."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    write(path, buffer.getvalue())
+
+
+def write_strip(
+    path: Path, pixels: Pixels, shown: list[Level], noisy: list[Pixels], title: str, run: str
+) -> None:
+    """What was decoded at each level, and the picture, side by side."""
+    import numpy as np
+
+    from mezzotint.cli.strip import Tile, draw
+
+    tiles = [Tile(p, f"step {level.step}", _noise_of(level)) for level, p in zip(shown, noisy, strict=True)]
+    write_png(path, np.asarray(draw([*tiles, Tile(pixels, "picture", "no noise")], title, run)))
+
+
+def write_sheet(path: Path, images: list[Any], kept: list[Kept]) -> None:
+    """A row of pictures, and one of what each autoencoder makes of them."""
+    import numpy as np
+
+    from mezzotint.cli.strip import Tile, draw
+
+    across = len(kept[0].shown)
+    rows = [draw([Tile(np.asarray(i), "", "") for i in images[:across]], "pictures", "")]
+    for told in kept:
+        tiles = [Tile(p, f"{e:.1f} dB", "") for p, e in zip(told.shown, told.psnr, strict=False)]
+        rows.append(draw(tiles, told.name, told_of(told)[0].removeprefix(f"{told.name}: ")))
+    width = max(row.width for row in rows)
+    write_png(path, np.concatenate([_wide(np.asarray(row), width) for row in rows]))
+
+
+def _wide(row: Pixels, width: int) -> Pixels:
+    import numpy as np
+
+    return np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), mode="edge")
+
+
+def facts_of(z: Latents) -> dict[str, Any]:
+    """The same as `about`, for programs."""
+    told = {"model": z.model, "width": z.width, "height": z.height, "shape": list(z.values.shape)}
+    return {**told, "factor": z.factor, "channels": [channel._asdict() for channel in z.statistics]}
+
+
+def about(z: Latents) -> list[str]:
+    """The compression worked out, and a line a channel."""
+    c, h, w = z.values.shape
+    many, few = z.width * z.height * 3, z.values.size
+    rows = [
+        f"{z.model}: {z.width}x{z.height}x3 to {w}x{h}x{c}, {many} numbers to {few}: a factor of {z.factor:g}"
+    ]
+    rows.append("channel    mean     std     min     max")
+    rows += [f"{i:<7}" + "".join(f"{number:8.3f}" for number in told) for i, told in enumerate(z.statistics)]
+    return rows
+
+
+def _noise_of(level: Level) -> str:
+    return "no signal" if math.isinf(level.ratio) else f"sigma {level.ratio:.3g}"
+
+
+def print_levels(as_json: bool, shown: list[Level], pixels: Pixels, noisy: list[Pixels], out: Path) -> None:
+    from mezzotint.looking.latents import psnr
+
+    if not as_json:
+        print("decoded: alpha*z + sigma*noise, as it stands")
+    for level, made in zip(shown, noisy, strict=True):
+        near = psnr(pixels, made)
+        where = "" if level.step is None else f"step {level.step} of {level.of}: "
+        line = f"{where}sigma {level.sigma:.4f}, alpha {level.alpha:.4f}, timestep {level.timestep:.2f}"
+        put(as_json, {"path": str(out), **level._asdict(), "psnr": near}, [f"{line}, PSNR {near:.2f} dB"])
+    if not as_json:
+        print(out)
+
+
+def compared(kept: Kept) -> dict[str, Any]:
+    """The same as `told_of`, for programs."""
+    facts = kept.facts
+    return {
+        "model": kept.name,
+        **facts._asdict(),
+        "compression": facts.compression,
+        "bits": kept.bits,
+        "codes_used": kept.codes_used,
+        "pictures": len(kept.psnr),
+        "psnr": sum(kept.psnr) / len(kept.psnr),
+        "psnr_min": min(kept.psnr),
+        "means": kept.means,
+        "stds": kept.stds,
+    }
+
+
+def told_of(kept: Kept) -> list[str]:
+    """What it is, what it keeps, what its latents are like."""
+    told, facts = compared(kept), kept.facts
+    what = f"{facts.kind.upper()}, {facts.factor} pixels a side, {facts.channels} channels, factor {facts.compression:g}"
+    if facts.codes:
+        what += f", {kept.codes_used} of {facts.codes} codes used, {kept.bits / 8:.0f} bytes a picture"
+    channels = (f"{mean:+.2f} ± {std:.2f}" for mean, std in zip(kept.means, kept.stds, strict=True))
+    return [
+        f"{kept.name}: {what}",
+        f"  PSNR {told['psnr']:.2f} dB, at least {told['psnr_min']:.2f}, of {told['pictures']} held-out pictures",
+        f"  latents: {', '.join(channels)}",
+    ]
+
+
+def put(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
+    """One object, in which null stands for infinity; or the lines."""
+    finite = {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in facts.items()}
+    print(json.dumps(finite) if as_json else "\n".join(lines))

@@ -1,0 +1,1 @@
+"""Looking inside: latents, noise and schedules, measured and drawn. Without torch, but for autoencoders alone."""
