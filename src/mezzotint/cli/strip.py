@@ -8,21 +8,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from mezzotint.cli.paper import FAINT, GAP, HEAD, INK, MARGIN, PAPER, Pixels, font, headline, tile, tile_size
 from mezzotint.engine import Network, Progress
 from mezzotint.picture import Picture
 from mezzotint.planning import Plan, plan
 from mezzotint.rng import Generator
 
 TILES = 12  # at most, the noise among them
-_SIDE = 128  # pixels of a tile's longer side, at least; smaller pictures are enlarged
-_LARGEST = 192
-_MARGIN, _GAP, _HEAD, _FOOT = 28, 10, 34, 40  # pixels
-_PAPER, _INK, _FAINT, _EDGE = "#fbfaf7", "#1d1b19", "#8a857d", "#d9d4ca"
-
-Pixels = NDArray[np.uint8]
+_FOOT = 40  # pixels
 
 
 class Tile(NamedTuple):
@@ -72,17 +67,16 @@ def chosen(total: int) -> set[int]:
 
 def draw(tiles: Sequence[Tile], title: str, about: str) -> Image.Image:
     """Tiles in a row under a headline, on paper."""
-    width, height = _tile_size(tiles[0].pixels)
-    across = 2 * _MARGIN + len(tiles) * (width + _GAP) - _GAP
-    canvas = Image.new("RGB", (across, _MARGIN + _HEAD + height + _FOOT + _MARGIN), _PAPER)
+    width, height = tile_size(*tiles[0].pixels.shape[1::-1])
+    across = 2 * MARGIN + len(tiles) * (width + GAP) - GAP
+    canvas = Image.new("RGB", (across, MARGIN + HEAD + height + _FOOT + MARGIN), PAPER)
     pen = ImageDraw.Draw(canvas)
-    _headline(pen, across, title, about)
-    for i, tile in enumerate(tiles):
-        x, y = _MARGIN + i * (width + _GAP), _MARGIN + _HEAD
-        canvas.paste(_resized(tile.pixels, (width, height)), (x, y))
-        pen.rectangle((x - 1, y - 1, x + width, y + height), outline=_EDGE)
-        pen.text((x, y + height + 9), tile.title, fill=_INK, font=_font(13))
-        pen.text((x, y + height + 26), tile.note, fill=_FAINT, font=_font(12))
+    headline(pen, across, title, about)
+    for i, shown in enumerate(tiles):
+        x, y = MARGIN + i * (width + GAP), MARGIN + HEAD
+        tile(canvas, Image.fromarray(shown.pixels), (x, y), (width, height))
+        pen.text((x, y + height + 9), shown.title, fill=INK, font=font(13))
+        pen.text((x, y + height + 26), shown.note, fill=FAINT, font=font(12))
     return canvas
 
 
@@ -93,36 +87,3 @@ def labels(table: Plan, done: int, seed: int) -> tuple[str, str]:
     alpha, sigma = table.alpha[done - 1], table.sigma[done - 1]
     level = "infinite" if alpha == 0 else f"{sigma / alpha:#.3g}".rstrip(".")
     return f"step {table.step[done - 1] + 1}", f"sigma {level}"
-
-
-def _headline(pen: ImageDraw.ImageDraw, across: int, title: str, about: str) -> None:
-    """The prompt on the left, as much as fits; how it was made on the right, where there is room."""
-    bold, small = _font(19), _font(13)
-    room = across - 2 * _MARGIN
-    beside = pen.textlength(about, small)
-    if beside < room / 2:
-        pen.text((across - _MARGIN - beside, _MARGIN + 4), about, fill=_FAINT, font=small)
-        room -= int(beside) + 2 * _GAP
-    title = title[:400]
-    if pen.textlength(title, bold) > room:
-        while title and pen.textlength(title + "...", bold) > room:
-            title = title[:-1]
-        title += "..."
-    pen.text((_MARGIN, _MARGIN - 2), title, fill=_INK, font=bold)
-
-
-def _tile_size(pixels: Pixels) -> tuple[int, int]:
-    height, width = pixels.shape[:2]
-    scale = min(max(1.0, _SIDE / max(width, height)), _LARGEST / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Image.Image:
-    image = Image.fromarray(pixels)
-    larger = size[0] > image.width
-    return image.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The one that comes with Pillow, so that a strip is the same everywhere; it has no Greek."""
-    return ImageFont.load_default(size)
