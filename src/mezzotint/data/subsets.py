@@ -52,6 +52,11 @@ SUBSETS: dict[str, Callable[[Row], bool]] = {
 
 def pictures(folder: Path, subset: str, size: int, split: str = "train") -> list[Image.Image]:
     """The RGBA pictures of a part of the set, `size` pixels a side. DataError where there are none."""
+    return [read(folder / row["file_name"], size) for row in choose(folder, subset, split)]
+
+
+def choose(folder: Path, subset: str, split: str = "train", style: str = "") -> list[Row]:
+    """The rows of a part of the set, of all styles or one. DataError where there are none."""
     if subset not in SUBSETS:
         raise DataError(
             f"no part of the set is called {subset!r}; known: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}"
@@ -60,15 +65,26 @@ def pictures(folder: Path, subset: str, size: int, split: str = "train") -> list
     if not path.exists():
         raise DataError(f"no pictures in {folder}: make them with `mezzotint data emoji {folder}`")
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    chosen = [row["file_name"] for row in rows if row["split"] == split and SUBSETS[subset](row)]
+    if not all({"file_name", "object", "group"} <= row.keys() for row in rows):
+        raise DataError(f"{folder} is not a set of `mezzotint data emoji`: its rows name no object and group")
+    of_split = [row for row in rows if split in ("all", row.get("split"))]
+    styles = sorted({str(row.get("style")) for row in of_split})
+    if style and style not in styles:
+        known = f"; its styles there are {', '.join(styles)}{nearest(style, styles)}" if styles else ""
+        raise DataError(f"{folder} has no {style!r} in its {split} split{known}")
+    chosen = [row for row in of_split if style in ("", row.get("style")) and SUBSETS[subset](row)]
     if not chosen:
         raise DataError(f"{folder} has no pictures of {subset} in its {split} split")
-    return [_read(folder / name, size) for name in chosen]
+    return chosen
 
 
-def _read(path: Path, size: int) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
+def read(path: Path, size: int) -> Image.Image:
+    """One picture, RGBA, `size` pixels a side. DataError where it is missing or damaged."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGBA").resize((size, size), Image.Resampling.LANCZOS)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def portrait(picture: Image.Image, rng: random.Random) -> Image.Image:

@@ -1,0 +1,76 @@
+"""A part of the emoji set as a plain folder of RGB pictures with their captions: what fine-tuning is given."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from mezzotint.data.subsets import Row, choose, portrait, read
+from mezzotint.errors import DataError, OutputError
+
+Background = Literal["white", "portrait"]
+
+
+def write_subset(
+    source: Path,
+    out: Path,
+    subset: str = "all",
+    *,
+    size: int = 64,
+    background: Background = "white",
+    split: str = "train",
+    style: str = "",
+    count: int = 0,
+    seed: int = 0,
+) -> int:
+    """Write PNGs and a `metadata.jsonl` into a new or empty folder; returns how many.
+
+    `count`: so many of them, picked by the seed; 0: all. `portrait`: a backdrop drawn by seed and name. The folder is whole
+    or not there. DataError where nothing is chosen, OutputError where it cannot be written.
+    """
+    rows = _picked(choose(source, subset, split, style), count, seed)
+    if out.is_file() or (out.exists() and any(out.iterdir())):
+        raise DataError(f"{out} is not empty: name a new folder for the pictures")
+    part = out.absolute().with_name(f".{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _write(rows, source, part, size, background, seed)
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
+    except OSError as error:
+        raise OutputError(f"cannot write {out}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return len(rows)
+
+
+def _picked(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    if count > len(rows):
+        raise DataError(f"there are {len(rows):,} such pictures, not {count:,}")
+    chosen = random.Random(f"subset {seed}").sample(range(len(rows)), count) if count else range(len(rows))
+    return [rows[index] for index in sorted(chosen)]
+
+
+def _write(rows: Sequence[Row], source: Path, folder: Path, size: int, background: str, seed: int) -> None:
+    with (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
+        for row in rows:
+            name = row["file_name"].replace("/", "-")
+            _drawn(read(source / row["file_name"], size), background, f"{seed} {name}").save(folder / name)
+            kept = {
+                key: row[key] for key in ("object", "style", "captions", "license", "source") if key in row
+            }
+            file.write(json.dumps({"file_name": name, **kept}, ensure_ascii=False) + "\n")
+
+
+def _drawn(picture: Image.Image, background: str, seed: str) -> Image.Image:
+    if background == "portrait":
+        return portrait(picture, random.Random(seed))
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

@@ -1,0 +1,59 @@
+"""What a source offers before any picture is opened: candidates, what is said of them, and what cannot be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader, BytesIO
+from typing import NamedTuple, Protocol, Self
+
+from mezzotint.data.packed import Packed
+
+Binary = BufferedReader | BytesIO
+
+
+class Skipped(NamedTuple):
+    """A file that is left out; `reason` is for people, and alike for all that share it up to a colon."""
+
+    path: str
+    reason: str
+
+
+class Pictures(Protocol):
+    """Encoded pictures by index, wherever they are. Reading is safe from several threads."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """A path or another name, unique in the source."""
+
+    def open(self, index: int) -> Binary:
+        """The file's bytes, seekable; OSError where it is gone."""
+
+    def only(self, indices: Sequence[int]) -> Self:
+        """These alone, in this order."""
+
+
+@dataclass
+class Listing:
+    """Candidates of one source. `captions[i]` holds what picture i may be called, a line each; "" for none."""
+
+    pictures: Pictures
+    captions: Packed
+    skipped: list[Skipped] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # of the source itself
+    wordless: list[str] = field(default_factory=list)  # problems that matter only to who reads captions
+    others: Counter[str] = field(default_factory=Counter)  # endings of files that are no pictures
+    licenses: Counter[str] = field(default_factory=Counter)  # as the metadata says
+
+
+def plain_lines(text: str) -> str:
+    """The lines of a caption without what surrounds them; empty ones are left out."""
+    return "\n".join(filter(None, (" ".join(line.split()) for line in text.splitlines())))
+
+
+def some(names: Sequence[str], count: int = 3) -> str:
+    """`a, b, c and 5 more`."""
+    more = f" and {len(names) - count:,} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
