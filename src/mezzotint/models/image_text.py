@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.errors import ModelError
+from mezzotint.errors import ModelError, nearest
+from mezzotint.models.cache import file_digest, key_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mezzotint.models.vision import Vision
 
 Floats = NDArray[np.float32]
+BUNDLED = ("clip", "judge")
 _ARCHITECTURES = {"CLIPModel", "VisionTextDualEncoderModel"}
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_WANTED = ["*.json", "merges.txt", "vocab.txt", "model*.safetensors"]
+_BUNDLES = Path(__file__).parent.parent / "bundles"
 
 
 class ImageText:
@@ -22,14 +34,15 @@ class ImageText:
 
     def __init__(self, path: Path, model: Any, tokenizer: Any, size: int, mean: Floats, std: Floats):
         self.path, self._model, self._tokenizer = path, model, tokenizer
-        self._size, self._mean, self._std = size, mean, std
+        self.size, self._mean, self._std = size, mean, std
         self._texts: dict[str, Floats] = {}
+        self._digest = ""
+        self._towers: dict[torch.dtype, Vision] = {}
 
     @classmethod
     def open(cls, source: str | Path) -> ImageText:
-        """A bundled name or a folder. ModelError where it is missing or of another kind."""
-        bundled = Path(__file__).parent.parent / "bundles" / str(source)
-        path = bundled if bundled.is_dir() else Path(source).expanduser()
+        """A bundled name, a folder, or a hub id. ModelError where it is missing, damaged or of another kind."""
+        path = _folder(source)
         try:
             config = json.loads((path / "config.json").read_text())
             pixels = json.loads((path / "preprocessor_config.json").read_text())
@@ -40,28 +53,59 @@ class ImageText:
             raise ModelError(
                 f"{path} holds a {kind}; an image-text pair is one of {', '.join(sorted(_ARCHITECTURES))}"
             )
+        if not any(path.glob("*.safetensors")):
+            raise ModelError(
+                f"{path} holds no .safetensors; pickled weights are not read, save the model again"
+            )
+        model, tokenizer = _loaded(path, kind)
         try:
-            import transformers
-        except ImportError as error:
-            raise ModelError("image-text pairs run on torch: pip install 'mezzotint[torch]'") from error
-        transformers.utils.logging.disable_progress_bar()
-        loaded = getattr(transformers, kind).from_pretrained(
-            path, local_files_only=True, use_safetensors=True
-        )
-        tokenizer = transformers.CLIPTokenizer.from_pretrained(path, local_files_only=True)
-        mean, std = (np.asarray(pixels[name], np.float32) for name in ("image_mean", "image_std"))
-        return cls(path, loaded.float().eval(), tokenizer, int(pixels["size"]["height"]), mean, std)
+            mean, std = (np.asarray(pixels[name], np.float32) for name in ("image_mean", "image_std"))
+            return cls(path, model, tokenizer, _side(pixels), mean, std)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path / 'preprocessor_config.json'} lacks size, image_mean or image_std"
+            ) from error
+
+    @property
+    def width(self) -> int:
+        """Of the picture side's hidden states; 0 where it has no single one."""
+        return int(getattr(self._model.config.vision_config, "hidden_size", 0))
+
+    @property
+    def digest(self) -> str:
+        """Of its config and weights."""
+        if not self._digest:
+            files = [self.path / "config.json", *sorted(self.path.glob("*.safetensors"))]
+            self._digest = key_of("pair", [file_digest(file) for file in files])
+        return self._digest
+
+    def to(self, device: torch.device) -> ImageText:
+        """The pair on another device."""
+        self._model.to(device)
+        self._towers.clear()
+        return self
+
+    def features(self, pictures: Tensor, dtype: torch.dtype) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """(n, d), not of unit length, of (n, 3, size, size) in 0..1, computed inside in `dtype`; and what turns a
+        gradient with respect to them into one with respect to the pictures."""
+        from mezzotint.models.vision import Vision, derived, foldable
+
+        if not foldable(self._model):
+            return derived(self._plain, pictures, dtype, self._mean.tolist(), self._std.tolist())
+        if dtype not in self._towers:
+            self._towers[dtype] = Vision(self._model, self._mean.tolist(), self._std.tolist(), dtype)
+        return self._towers[dtype](pictures)
 
     def embed_images(self, images: Sequence[Image.Image]) -> Floats:
         """(n, d) of unit length."""
         import torch
 
-        side = (self._size, self._size)
+        side = (self.size, self.size)
         shown = [image.convert("RGB").resize(side, Image.Resampling.BOX) for image in images]
         x = np.stack([np.asarray(image, np.float32) for image in shown]) / 255
         x = ((x - self._mean) / self._std).transpose(0, 3, 1, 2)
         with torch.no_grad():
-            out = self._model.get_image_features(pixel_values=torch.from_numpy(x))
+            out = self._model.get_image_features(pixel_values=torch.from_numpy(x).to(self._model.device))
         return _unit(out)
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
@@ -75,7 +119,7 @@ class ImageText:
                 "input_ids"
             ]
             with torch.no_grad():
-                found = _unit(self._model.get_text_features(input_ids=ids))
+                found = _unit(self._model.get_text_features(input_ids=ids.to(self._model.device)))
             self._texts.update(zip(part, found, strict=True))
         return np.stack([self._texts[text] for text in texts])
 
@@ -84,7 +128,77 @@ class ImageText:
         similarity = self.embed_texts(choices) @ self.embed_images([image])[0]
         return [choices[i] for i in np.argsort(-similarity, kind="stable")]
 
+    def _plain(self, pictures: Tensor) -> Tensor:
+        """The picture side as transformers computes it, whatever it is."""
+        found = self._model.get_image_features(pixel_values=pictures)
+        values: Tensor = getattr(found, "pooler_output", found)
+        return values
+
+
+def _folder(source: str | Path) -> Path:
+    text = str(source)
+    if text in BUNDLED:
+        return _BUNDLES / text
+    path = Path(source).expanduser()
+    if path.is_dir() or not (isinstance(source, str) and _HUB_ID.fullmatch(text)):
+        if not path.is_dir():
+            known = f"a bundled name ({', '.join(BUNDLED)}), a folder or a hub id"
+            raise ModelError(f"no image-text pair {text!r}: {known}{nearest(text, BUNDLED)}")
+        return path
+    return _fetched(text)
+
+
+def _fetched(repo: str) -> Path:
+    """The folder of a hub model: what is already there, else fetched."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelError(
+            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
+        ) from error
+    try:
+        local = Path(snapshot_download(repo, allow_patterns=_WANTED, local_files_only=True))
+        if any(local.glob("*.safetensors")) and (local / "config.json").is_file():
+            return local
+    except (OSError, ValueError):
+        pass  # not fetched yet
+    try:
+        return Path(snapshot_download(repo, allow_patterns=_WANTED))
+    except Exception as error:  # the hub's, httpx's and the system's errors share no root
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(
+            f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
+        ) from error
+
+
+def _loaded(path: Path, kind: str) -> tuple[Any, Any]:
+    """The model in float32, without gradients of its weights, and its tokenizer."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise ModelError("image-text pairs run on torch: pip install 'mezzotint[torch]'") from error
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, told = getattr(transformers, kind).from_pretrained(
+            path, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+        tokenizer = transformers.CLIPTokenizer.from_pretrained(path, local_files_only=True)
+    except Exception as error:  # of transformers, safetensors, tokenizers and torch: no common root
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(f"the image-text pair in {path} does not open: {reason}") from error
+    if told["missing_keys"]:
+        raise ModelError(f"{path}: the weight {min(told['missing_keys'])} is missing; copy the model again")
+    return model.float().eval().requires_grad_(False), tokenizer
+
+
+def _side(pixels: dict[str, Any]) -> int:
+    """Of the pictures that it reads, from a preprocessor's config of any age."""
+    found = pixels["crop_size"] if pixels.get("do_center_crop") and "crop_size" in pixels else pixels["size"]
+    if isinstance(found, dict):
+        found = found["height"] if "height" in found else found["shortest_edge"]
+    return int(found)
+
 
 def _unit(out: Any) -> Floats:
-    values = getattr(out, "pooler_output", out).float().numpy()
+    values = getattr(out, "pooler_output", out).float().cpu().numpy()
     return np.asarray(values / np.linalg.norm(values, axis=-1, keepdims=True), np.float32)

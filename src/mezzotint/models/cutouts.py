@@ -1,0 +1,112 @@
+"""Random pieces of a picture, as matrices: crop, flip and resize are linear, along each side apart (numpy).
+
+A piece is `rows @ picture @ columns.T`. All randomness is drawn from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.guidance.steer import Clip
+
+Floats = NDArray[np.float32]
+_AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # torchvision's defaults
+
+
+class Pieces(NamedTuple):
+    """k pieces of a picture of height H and width W."""
+
+    rows: Floats  # (k, size, H)
+    columns: Floats  # (k, size, W); backward where the piece is mirrored
+    turns: Floats  # (k,) degrees by which each is turned afterwards
+
+
+class _Box(NamedTuple):
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def pieces(term: Clip, height: int, width: int, size: int, draw: np.random.Generator) -> Pieces:
+    """What a term looks at: `crop` "resized" as torchvision's RandomResizedCrop and RandomHorizontalFlip, with
+    `degrees` also RandomAffine; "square" as MakeCutouts of the community pipeline; "whole" the picture once."""
+    if term.crop == "whole":
+        return _seen([_Box(0, 0, height, width)], np.zeros(1, bool), 0, height, width, size, draw)
+    if term.crop == "square":
+        boxes = [_square(height, width, size, draw) for _ in range(term.cutouts)]
+        return Pieces(
+            pooled([(b.top, b.height) for b in boxes], height, size),
+            pooled([(b.left, b.width) for b in boxes], width, size),
+            _turns(term.degrees, len(boxes), draw),
+        )
+    boxes = [_resized(height, width, draw) for _ in range(term.cutouts)]
+    flips = draw.random(len(boxes)) < 0.5
+    return _seen(boxes, flips, term.degrees, height, width, size, draw)
+
+
+def resized(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
+    """(k, size, length): spans (first, count) of a side, resized as torch's antialiased bilinear interpolation."""
+    first, count = (np.array(values, np.float32)[:, None, None] for values in zip(*spans, strict=True))
+    scale = count / size
+    target, source = np.arange(size, dtype=np.float32)[:, None] + 0.5, np.arange(length, dtype=np.float32)
+    distance = np.abs(source + 0.5 - first - scale * target) / np.maximum(scale, 1)
+    weights = np.maximum(1 - distance, 0)
+    weights *= (source >= first) & (source < first + count)
+    weights /= weights.sum(-1, keepdims=True)
+    return np.asarray(weights, np.float32)
+
+
+def pooled(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
+    """(k, size, length): spans (first, count) of a side, pooled as torch's adaptive average pooling."""
+    first, count = (np.array(values)[:, None, None] for values in zip(*spans, strict=True))
+    target, source = np.arange(size)[:, None], np.arange(length)
+    begin, end = first + target * count // size, first - (-(target + 1) * count // size)
+    inside = ((source >= begin) & (source < end)).astype(np.float32)
+    return np.asarray(inside / inside.sum(-1, keepdims=True), np.float32)
+
+
+def _seen(
+    boxes: list[_Box],
+    flips: NDArray[np.bool_],
+    degrees: float,
+    height: int,
+    width: int,
+    size: int,
+    draw: np.random.Generator,
+) -> Pieces:
+    columns = resized([(b.left, b.width) for b in boxes], width, size)
+    columns[flips] = columns[flips, ::-1]
+    turns = _turns(degrees, len(boxes), draw)
+    turns[flips] *= -1  # a mirror turns the other way round
+    return Pieces(resized([(b.top, b.height) for b in boxes], height, size), columns, turns)
+
+
+def _turns(degrees: float, count: int, draw: np.random.Generator) -> Floats:
+    return (
+        draw.uniform(-degrees, degrees, count).astype(np.float32) if degrees else np.zeros(count, np.float32)
+    )
+
+
+def _resized(height: int, width: int, draw: np.random.Generator) -> _Box:
+    """A box of random area and shape that fits within ten tries, else the largest one in the middle."""
+    for _ in range(10):
+        area = height * width * draw.uniform(*_AREA)
+        ratio = math.exp(draw.uniform(math.log(_RATIO[0]), math.log(_RATIO[1])))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            return _Box(int(draw.integers(height - h + 1)), int(draw.integers(width - w + 1)), h, w)
+    w, h = min(width, round(height * _RATIO[1])), min(height, round(width / _RATIO[0]))
+    return _Box((height - h) // 2, (width - w) // 2, h, w)
+
+
+def _square(height: int, width: int, size: int, draw: np.random.Generator) -> _Box:
+    most = min(height, width)
+    least = min(most, size)
+    side = int(draw.random() * (most - least) + least)
+    left, top = draw.integers(width - side + 1), draw.integers(height - side + 1)
+    return _Box(int(top), int(left), side, side)

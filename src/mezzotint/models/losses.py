@@ -1,0 +1,37 @@
+"""The losses of gradient terms with their slopes, for each sample by itself (torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+COLOR_UNIT = 1 / (
+    3 * 256 * 256
+)  # of slopes of the color loss: the published loss is a mean over that many numbers
+
+
+@torch.no_grad()
+def color_loss(pictures: Tensor, rgb: Sequence[tuple[int, int, int]], pixels: int) -> tuple[Tensor, Tensor]:
+    """L = mean |x0 - (2*rgb/255 - 1)| of each picture (n, 3, H, W), and its slope in units of `COLOR_UNIT`.
+
+    The slope is that of a mean over 256x256 pixels whatever the size, so that scale 40 is the published force on
+    each pixel; the loss is the true mean. `pixels`: of the picture, for each that is given.
+    """
+    error = pictures - (2 * pictures.new_tensor(rgb)[:, :, None, None] / 255 - 1)
+    return error.abs().mean((1, 2, 3)), error.sign_() * pixels
+
+
+@torch.no_grad()
+def spherical(features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """L = 2*arcsin(|u - v|/2)^2 between u = features/|features| and v = target of unit length, both (n, d).
+
+    Half the square of the angle between them (Crowson 2021); and its slope with respect to the features.
+    """
+    length = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+    u = features / length
+    chord = torch.linalg.vector_norm(u - target, dim=-1, keepdim=True).clamp_(1e-12, 2 - 1e-6)
+    half = (chord / 2).arcsin_()
+    g = 2 * half / (1 - chord.square() / 4).sqrt_() * (u - target) / chord
+    return 2 * half[:, 0].square(), (g - u * (u * g).sum(-1, keepdim=True)) / length

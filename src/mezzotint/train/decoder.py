@@ -1,0 +1,113 @@
+"""The small decoder: taught by the full one, on latents of scenes and on what a denoiser guesses early on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers.models import AutoencoderKL
+from PIL import Image
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mezzotint.errors import ConfigError
+from mezzotint.models.graph_small import SmallArch
+from mezzotint.models.small_decoder import SmallDecoder
+from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.loop import train
+
+HELD = 64
+
+
+class DecoderConfig(Config):
+    """`mezzotint train decoder CONFIG`."""
+
+    vae: Path
+    """Of the model it is for: its `vae` folder."""
+    latents: Path
+    """A folder of `*-latents.npy`, as `train diffusion` makes it."""
+    out: Path
+    seed: int = 0
+    channels: int = Field(64, gt=0)
+    blocks: int = Field(3, gt=0)
+    batch: int = Field(16, gt=0)
+    samples: int = Field(5000, gt=0)
+    """Latents that the full decoder decodes once, before the first step; it costs more than the training."""
+    rough: float = Field(0.5, ge=0, le=1)
+    """Share of the samples that are made smooth and a little noisy, as the x0 of early steps is."""
+    loop: LoopConfig
+
+
+class DecoderTask:
+    """Look like the full decoder at every scale of a pyramid, so that color is right before edges are."""
+
+    def __init__(self, config: DecoderConfig):
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.vae = AutoencoderKL.from_pretrained(config.vae).eval().requires_grad_(False)
+        files = sorted(config.latents.glob("*-latents.npy"))
+        if not files:
+            raise ConfigError(f"{config.latents} holds no *-latents.npy; train diffusion makes them")
+        shards = [np.load(file, mmap_mode="r") for file in files]
+        factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        self.module: nn.Module = SmallDecoder(
+            SmallArch(shards[0].shape[1], config.channels, config.blocks, factor)
+        )
+        held = torch.from_numpy(shards[-1][-HELD:].astype(np.float32))
+        self.held = {"": held, "_rough": roughened(held, 1.0, torch.Generator().manual_seed(0))}
+        each = -(-config.samples // len(shards))
+        seen = [shard[: min(each, len(shard) - HELD)].astype(np.float32) for shard in shards]
+        generator = torch.Generator().manual_seed(config.seed)
+        self.latents = roughened(torch.from_numpy(np.concatenate(seen)), config.rough, generator)
+        self.pictures = ((self._decoded(self.latents) + 1) * 127.5).round().byte()  # 4 times smaller
+
+    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Absolute error of the picture and of its poolings."""
+        rng = np.random.default_rng((self.config.seed, step))
+        picked = torch.from_numpy(rng.integers(len(self.latents), size=self.config.batch))
+        error = module(self.latents[picked]).float() - (self.pictures[picked].float() / 127.5 - 1)
+        loss = error.abs().mean()
+        for factor in (2, 4, 8):
+            loss = loss + F.avg_pool2d(error, factor).abs().mean()
+        return loss, {"l1": error.abs().mean().item()}
+
+    def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        """The full decoder above the small one, for latents of scenes and for smooth ones."""
+        rows, numbers = [], {}
+        for name, z in self.held.items():
+            full, small = self._decoded(z), module(z).clamp(-1, 1)
+            psnr = -10 * ((small - full) / 2).square().mean((1, 2, 3)).log10()
+            numbers[f"psnr{name}"] = psnr.mean().item()
+            rows += [torch.cat(list(part[:8]), -1) for part in (full, small)]
+        sheet = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        return Image.fromarray(sheet), numbers
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """What belongs into `decoder_small/` of the model."""
+        assert isinstance(module, SmallDecoder)
+        module.save(folder)
+
+    @torch.no_grad()
+    def _decoded(self, z: Tensor) -> Tensor:
+        """(n, 3, 8h, 8w) of the full decoder, clipped to -1..1."""
+        parts = torch.split(z / self.vae.config.scaling_factor, 8)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.loop.bf16):
+            return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
+
+
+def roughened(z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """(n, c, h, w) with a share of the samples blended toward their means, over patches or the whole, plus noise."""
+    n, side = len(z), z.shape[-2:]
+    amount = torch.rand(n, 1, 1, 1, generator=generator)
+    amount = amount * (torch.rand(n, 1, 1, 1, generator=generator) < share)
+    local = F.interpolate(F.avg_pool2d(z, 4), side, mode="bilinear")
+    whole = torch.rand(n, 1, 1, 1, generator=generator) < 0.5
+    smooth = torch.where(whole, z.mean((2, 3), keepdim=True), local)
+    return z.lerp(smooth, amount) + 0.2 * amount * torch.randn(z.shape, generator=generator)
+
+
+def train_decoder(config: DecoderConfig) -> None:
+    """Train the small decoder that a configuration describes."""
+    train(DecoderTask(config), config.loop, config.out)
