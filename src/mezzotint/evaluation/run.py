@@ -42,13 +42,14 @@ def run(
     seed: int = 0,
     steps: int = 25,
     guidance: str = "cfg(5)",
+    encoder: str = "",
     data: Path | None = None,
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Score]:
     """Score a model; `data` is the folder of `mezzotint data emoji`, without which there is no ceiling.
 
-    `out` gets the pictures as a sheet and the verdicts as JSON lines.
+    `encoder` reads the texts, see `mezzotint.encoders`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
     """
     judged_by = ImageText.open(judge)
     facts = _facts(judged_by.path)
@@ -57,7 +58,7 @@ def run(
     opened = open_model(model)
     progress(f"drawing {len(listed)} pictures")
     requests = [
-        Request(prompt=case.prompt, seed=seed + i, steps=steps, guidance=guidance)
+        Request(prompt=case.prompt, seed=seed + i, steps=steps, guidance=guidance, encoder=encoder)
         for i, case in enumerate(listed)
     ]
     pictures = [picture.image for picture in generate(requests, opened)]

