@@ -88,7 +88,7 @@ def test_a_folder_is_made_where_the_path_leads(cli: Cli, toy: Model, out: str) -
     ("prompt", "slug"),
     [
         ("a red rose", "7-a-red-rose-"),
-        ("", "7-"),
+        ("", "7-toy-"),
         ("../../etc/passwd", "7-etc-passwd-"),
         ("Café — ÜBER\n\x00/..", "7-cafe-uber-"),
         ("日本", "7-"),

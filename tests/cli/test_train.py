@@ -56,7 +56,7 @@ def test_a_missing_file(cli: Cli, trained: list[Any]) -> None:
     assert "cannot read none.yaml" in cli("train", "diffusion", "none.yaml").err
 
 
-@pytest.mark.parametrize("what", ["vae", "clip", "diffusion"])
+@pytest.mark.parametrize("what", ["vae", "clip", "diffusion", "ddpm"])
 def test_a_missing_extra_says_what_to_install(cli: Cli, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in sys.modules if n.startswith("mezzotint.train.")]:
         monkeypatch.delitem(sys.modules, name)
@@ -87,3 +87,21 @@ def test_data_without_npm(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert said.code == 2
     assert "npm was not found" in said.err
     assert not Path("new").exists()
+
+
+def test_the_regularizer_is_taken_from_the_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mezzotint.train.config import Config
+
+    class VaeConfig(Config):
+        regularizer: str = "kl"
+
+    started: list[Any] = []
+    module: Any = ModuleType("mezzotint.train.vae")
+    module.VaeConfig, module.train_vae = VaeConfig, started.append
+    monkeypatch.setitem(sys.modules, "mezzotint.train.vae", module)
+    Path("c.yaml").write_text("{}")
+    assert (
+        cli("train", "vae", "c.yaml").code == cli("train", "vae", "c.yaml", "--regularizer", "vq").code == 0
+    )
+    assert [config.regularizer for config in started] == ["kl", "vq"]
+    assert cli("train", "vae", "c.yaml", "--regularizer", "gan").code == 2

@@ -64,6 +64,8 @@ class Bench:
     def open(cls, settings: Settings, say: Say) -> Bench:
         """The same folder, dtype and number of threads for both."""
         model = open_model(settings.model, "openvino", settings.dtype, settings.threads)
+        if not isinstance(model, Model):
+            raise ConfigError(f"the bench draws from prompts; {model.name} draws without one")
         if not (model.path / "model_index.json").is_file():
             raise ConfigError(
                 f"the bench needs a diffusers folder, which both sides can open; not {model.name}"

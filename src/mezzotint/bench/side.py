@@ -35,7 +35,7 @@ def ours(model: Network, requests: Sequence[Request]) -> Work:
 def warm_up(model: Network) -> None:
     """One call of each row count that the engine may use, so that every graph is compiled."""
     width, height = (side // model.vae_factor for side in model.default_size)
-    text = model.encode_text("")
+    text, _ = model.encode("")
     for rows in sorted({model.bucket(n) for n in range(1, model.max_rows_at(height, width) + 1)}):
         x = _zeros(rows, model.latent_channels, height, width)
         model.denoise(x, _zeros(rows), _zeros(rows, *text.shape), rows)

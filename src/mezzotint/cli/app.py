@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from mezzotint import __version__
-from mezzotint.cli.bench import bench
+from mezzotint.cli.bench import bench, bench_steering
+from mezzotint.cli.compare import compare
 from mezzotint.cli.data import data
-from mezzotint.cli.evaluate import evaluate
+from mezzotint.cli.evaluate import evaluate, steering
+from mezzotint.cli.finetune import finetune
 from mezzotint.cli.generate import generate
+from mezzotint.cli.latents import latents
 from mezzotint.cli.listing import models, samplers
 from mezzotint.cli.replay import replay
 from mezzotint.cli.train import train
@@ -32,12 +35,17 @@ app = typer.Typer(
 # The table of commands: a file each, and a line here. Panels are in the order of their first command.
 app.command(rich_help_panel="Make pictures")(generate)
 app.command(rich_help_panel="Make pictures")(replay)
+app.command(rich_help_panel="Make pictures")(compare)
 app.command(rich_help_panel="See what there is")(models)
 app.command(rich_help_panel="See what there is")(samplers)
+app.add_typer(latents, rich_help_panel="See what there is")
 app.command(rich_help_panel="Measure")(bench)
+app.command(rich_help_panel="Measure")(bench_steering)
 app.command("eval", rich_help_panel="Measure")(evaluate)
+app.command("eval-steering", rich_help_panel="Measure")(steering)
 app.add_typer(data, rich_help_panel="Train your own")
 app.add_typer(train, rich_help_panel="Train your own")
+app.command(rich_help_panel="Train your own")(finetune)
 
 
 def _version(asked: bool) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ConfigError, RequestError
+from mezzotint.lora import weight_of
 from mezzotint.request import Request
 
 MAX_PICTURES = 100_000  # of one run
 MAX_BYTES = 64 << 20  # of a file of prompts
+_WEIGHTED = re.compile(r"(.+):([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", re.ASCII)  # style.safetensors:0.8
 
 
 def requests(
@@ -29,10 +31,22 @@ def requests(
     if file is not None:
         asked += _of_lines(file, base)
     if not asked:
-        raise ConfigError("nothing to do: give a prompt in quotes, or --prompts-file FILE")
+        raise nothing()
     if len(asked) * repeat > MAX_PICTURES:
         raise ConfigError(f"{len(asked) * repeat} pictures in one run; at most {MAX_PICTURES} are made")
     return [one for request in asked for one in request.repeat(repeat)]
+
+
+def nothing() -> ConfigError:
+    """The error where no prompt is given to a model that reads prompts."""
+    return ConfigError("nothing to do: give a prompt in quotes, or --prompts-file FILE")
+
+
+def may_be_wordless(model: str) -> bool:
+    """Whether a model may draw without a prompt, so far as can be told before it is opened."""
+    from mezzotint.models.source import reads_text
+
+    return not reads_text(model)
 
 
 def size(text: str | None) -> tuple[int | None, int | None]:
@@ -42,6 +56,42 @@ def size(text: str | None) -> tuple[int | None, int | None]:
     found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text, re.ASCII)
     if not found:
         raise RequestError(f"size must be WIDTHxHEIGHT in pixels, such as 128x128, got {text[:40]!r}")
+    return int(found[1]), int(found[2])
+
+
+def lora(given: Sequence[str]) -> str:
+    """`Request.lora` of adapters, each `FILE` or `FILE:0.8`; they are kept by their content."""
+    adapters = []
+    for text in given:
+        path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
+        adapters.append((path, weight_of(number)))
+    from mezzotint.models.lora_kept import keep_lora
+
+    return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
+
+
+def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:
+    """The fields of a request that starts from a picture: by default half way, with a mask from noise alone."""
+    if init is None:
+        if at or mask:
+            raise RequestError(f"{'--start' if at else '--mask'} goes with --init PICTURE")
+        return {}
+    from mezzotint import library
+
+    begin, steps = _step(at) if at else (0 if mask else steps // 2, steps)
+    return {
+        "init": library.keep(init),
+        "mask": library.keep(mask) if mask else "",
+        "begin": begin,
+        "steps": steps,
+    }
+
+
+def _step(text: str) -> tuple[int, int]:
+    """(step, of) from `10/25`; Request checks the numbers."""
+    found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text, re.ASCII)
+    if not found:
+        raise RequestError(f"start must be STEP/OF, such as 10/25, got {text[:40]!r}")
     return int(found[1]), int(found[2])
 
 
@@ -67,6 +117,8 @@ def _of_object(line: str, base: Request) -> Request:
         raise RequestError(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise RequestError(f"must be a JSON object of a request's fields, got {type(fields).__name__}")
+    if isinstance(fields.get("lora"), list):  # as the option has it
+        fields["lora"] = lora([str(given) for given in fields["lora"]])
     return Request.from_dict({**vars(base), **fields})
 
 

@@ -57,6 +57,43 @@ def bench(
         report(result, _console())
 
 
+def bench_steering(
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="A bundled name or a diffusers folder.")
+    ] = "emoji",
+    clip: Annotated[str, typer.Option(metavar="PAIR", help="The image-text pair that guides.")] = "clip",
+    sd: Annotated[
+        Path | None,
+        typer.Option("--sd-v1-4", metavar="DIR", help="Instead: that architecture, random weights."),
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="Of each picture.")] = 20,
+    repeats: Annotated[int, typer.Option(metavar="N", help="Of each, in turn.")] = 5,
+    together: Annotated[int, typer.Option(metavar="N", min=0, help="Pictures at once; 0: one only.")] = 16,
+    cutouts: Annotated[int, typer.Option(metavar="N", min=1, help="Of each picture at each step.")] = 4,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file, too.")
+    ] = None,
+) -> None:
+    """Measure what CLIP guidance costs: guided over unguided seconds, and the community pipeline beside it."""
+    import json
+
+    from mezzotint.bench.steering import run_steering
+
+    if out:
+        _check(out)
+    with _progress() as say:
+        if sd is not None:
+            from mezzotint.bench.random_model import write_random_model
+
+            say("writing random weights")
+            model, clip = map(str, write_random_model(sd))
+        result = run_steering(model, clip, steps, repeats, together, cutouts, say=say)
+    text = json.dumps(result, indent=2) + "\n"
+    if out:
+        _write(out, text)
+    print(text, end="")
+
+
 def _console() -> Any:
     from rich.console import Console
 

@@ -20,6 +20,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the first picture.")] = 0,
     steps: Annotated[int, typer.Option(metavar="N", help="Of each picture.")] = 25,
     guidance: Annotated[str, typer.Option(metavar="TERMS", help="As for generate.")] = "cfg(5)",
+    encoder: Annotated[
+        str, typer.Option(metavar="NAMES", help="Of the texts, as for generate; else the model's own.")
+    ] = "",
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Of `mezzotint data emoji`: scores real pictures, too.")
     ] = None,
@@ -36,12 +39,45 @@ def evaluate(
     from mezzotint.cli.voice import note
     from mezzotint.evaluation import run
 
-    scores = run(model, judge, count, seed, steps, guidance, data, out, note)
+    scores = run(model, judge, count, seed, steps, guidance, encoder, data, out, note)
     if as_json:
         for score in scores:
             print(json.dumps(asdict(score)))
     else:
-        _table(scores, f"{model}, {steps} steps, {guidance}, seed {seed} and up")
+        read_by = f", {encoder}" if encoder else ""
+        _table(scores, f"{model}{read_by}, {steps} steps, {guidance}, seed {seed} and up")
+
+
+def steering(
+    model: Annotated[str, typer.Option(metavar="MODEL", help="faces, emoji, or another.")] = "faces",
+    seeds: Annotated[int, typer.Option(metavar="N", min=2, help="Pairs of pictures a strength.")] = 64,
+    steps: Annotated[int, typer.Option(metavar="N", help="Of each picture.")] = 25,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep a sheet of each kind.")] = None,
+) -> None:
+    """Measure color and CLIP guidance: the best strength by a sweep, then its effect on pairs of pictures.
+
+    Each pair has one seed, with and without the term. Needs the torch extra; takes some minutes.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from mezzotint.cli.voice import note
+    from mezzotint.evaluation.steering import best, sweep
+
+    table = Table(title=f"{model}, {steps} steps of ddim")
+    for heading in ("term", "effect", "pairs", "gain", "95 % interval", "subject kept"):
+        table.add_column(heading, justify="left" if heading == "term" else "right")
+    for kind, tried in (("color", seeds // 2), ("clip", seeds // 2)):
+        found = sweep(model, kind, tried, steps=steps, first_seed=10_000, out=out, progress=note)
+        chosen = best(found)
+        final = sweep(model, kind, seeds, [chosen.effect], steps, progress=note)
+        for o in (*found, *final):
+            name = kind if o in found else f"{kind}, on other seeds"
+            span = f"{o.low:.4f} to {o.high:.4f}"
+            kept = "" if o.kept != o.kept else f"{o.kept:.2f}"
+            table.add_row(name, f"{o.effect:g}", str(o.pairs), f"{o.gain:.4f}", span, kept)
+        table.add_section()
+    Console().print(table)
 
 
 def _table(scores: list[Score], title: str) -> None:

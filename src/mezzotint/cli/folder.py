@@ -52,12 +52,14 @@ def _exists(path: Path) -> bool:
 def file_name(picture: Picture) -> str:
     """`7-a-red-rose-3f2a9c81d0.png`: seed, prompt, and a digest of request, model and pixels.
 
+    Where there is no prompt, the model's name is in its place: `7-faces-3f2a9c81d0.png`.
     So the same picture always has the same name, and no other picture ever takes its place.
     """
     request = picture.request
     parts = (request.digest, picture.provenance.model_digest, picture.digest)
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:10]
-    return "-".join(filter(None, (str(request.seed), _slug(request.prompt), digest))) + ".png"
+    said = request.prompt or picture.provenance.model
+    return "-".join(filter(None, (str(request.seed), _slug(said), digest))) + ".png"
 
 
 def _slug(prompt: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from mezzotint.models import Model
+    from mezzotint.models import AnyModel
     from mezzotint.request import Request
 
 Mode = Literal["fast", "exact"]
@@ -45,6 +45,20 @@ def generate(
     guidance: Annotated[
         str, _how(metavar="TERMS", help="Such as cfg(4, start=0.1, stop=0.8), or none.")
     ] = "cfg(7.5)",
+    encoder: Annotated[
+        str,
+        _how(
+            metavar="NAMES",
+            help="Of the texts: bert, 0.7*clip + 0.3*bert, path/to/bert ...; else the model's.",
+        ),
+    ] = "",
+    lora: Annotated[
+        list[str] | None,
+        _how(
+            metavar="FILE:WEIGHT",
+            help="An adapter and how much of it, such as style.safetensors:0.8; repeat.",
+        ),
+    ] = None,
     compat: Annotated[
         Literal["", "diffusers"], _how(metavar="diffusers", help="Its pictures, with its slips.")
     ] = "",
@@ -57,6 +71,21 @@ def generate(
     out: Annotated[Path, _out(metavar="FOLDER", help="Where the pictures go.")] = Path("out"),
     as_json: Annotated[bool, _out("--json", help="Print an object a picture, not its path.")] = False,
     trace: Annotated[bool, _out("--trace", help="Add a strip: how each came out of noise.")] = False,
+    init: Annotated[
+        Path | None, _what(metavar="PICTURE", help="Start from a picture: image to image.")
+    ] = None,
+    start: Annotated[
+        str | None, _what(metavar="STEP/OF", help="With --init: where it starts, such as 10/25.")
+    ] = None,
+    mask: Annotated[
+        Path | None, _what(metavar="PICTURE", help="With --init: white is drawn anew, black stays.")
+    ] = None,
+    ledger: Annotated[
+        bool, _out("--ledger", help="Add what each gradient term did at each step: a table and curves.")
+    ] = False,
+    attention: Annotated[
+        bool, _out("--attention", help="Add heat maps: where it looked for each word.")
+    ] = False,
 ) -> int:
     """Make pictures from prompts. Each is on disk, and its path printed, as soon as it is finished.
 
@@ -75,9 +104,13 @@ def generate(
         "spacing": spacing,
         "eta": eta,
         "guidance": guidance,
+        "encoder": encoder,
         "compat": compat,
+        "lora": asked.lora(lora) if lora else "",
+        **asked.start(init, start, mask, steps),
     }
-    requests = asked.requests(prompts or [], prompts_file, options, n)
+    wordless = not prompts and prompts_file is None and asked.may_be_wordless(model)
+    requests = asked.requests([""] if wordless else prompts or [], prompts_file, options, n)
 
     from mezzotint.cli.folder import check_folder
 
@@ -90,20 +123,27 @@ def generate(
     with display() as shown, heard_warnings(shown.remark):
         shown.opening(model)
         opened = open_model(model, runtime, dtype)
-        _prepare(opened, requests, mode)
+        if wordless and opened.reads_text:
+            raise asked.nothing()
+        if not attention:  # which is asked of another network
+            _prepare(opened, requests, mode)
         from mezzotint.cli.run import Run
 
-        return 1 if Run(opened, out, shown, as_json, trace)(requests, mode) else 0
+        return 1 if Run(opened, out, shown, as_json, trace, attention, ledger)(requests, mode) else 0
 
 
-def _prepare(model: Model, requests: Sequence[Request], mode: Mode) -> None:
+def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:
     """Have the networks compiled for the first call, in the background, while there is more to import."""
     from mezzotint.engine.rows import Rows
+    from mezzotint.engine.trajectory import LaneKey
 
     first = requests[0]
     width, height = first.width or model.default_size[0], first.height or model.default_size[1]
-    shape = (model.latent_channels, height // model.vae_factor, width // model.vae_factor)
+    lane = LaneKey((model.latent_channels, height // model.vae_factor, width // model.vae_factor))
     alike = [r for r in requests[:64] if (r.width, r.height) == (first.width, first.height)]
-    rows = sum(2 if r.terms.scales(r.steps)[0] != 1 else 1 for r in alike)
+    rows = sum(2 if model.reads_text and r.terms.scales(r.steps)[0] != 1 else 1 for r in alike)
     calls = Rows(model, mode)
-    model.prepare(calls.padded(shape, min(rows, calls.budget(shape))), width, height)
+    if first.lora:
+        model.check_lora(first.lora)
+        model = model.adapted(first.lora)
+    model.prepare(calls.padded(lane, min(rows, calls.budget(lane))), width, height)

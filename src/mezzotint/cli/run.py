@@ -19,8 +19,18 @@ from mezzotint.request import Request
 class Run:
     """Makes the pictures of one command. One that fails is remarked; one that cannot be written ends it."""
 
-    def __init__(self, model: Network, folder: Path, display: Display, as_json: bool, trace: bool) -> None:
+    def __init__(
+        self,
+        model: Network,
+        folder: Path,
+        display: Display,
+        as_json: bool,
+        trace: bool,
+        attention: bool = False,
+        ledger: bool = False,
+    ) -> None:
         self._model, self._folder, self._display, self._as_json = model, folder, display, as_json
+        self._attention, self._ledger = attention, ledger
         self._strips = Strips(model) if trace else None
 
     def __call__(self, requests: Sequence[Request], mode: Mode) -> int:
@@ -28,7 +38,7 @@ class Run:
         failed = 0
         with Engine(self._model, mode, self._step) as engine:
             self._display.begin(requests, self._model.schedule)
-            futures = engine.submit_all(requests)
+            futures = engine.submit_all(requests, attention=self._attention)
             for number, future in _finished(futures):
                 failed += not self._settle(number, requests[number], future)
         return failed
@@ -56,15 +66,32 @@ class Run:
         make_folder(self._folder)  # not before there is something to keep
         path = self._folder / file_name(picture)
         picture.save(path)
-        strip = None
+        beside = dict(self._beside(number, picture, path))
+        if self._as_json:
+            more = {what: str(made) for what, made in beside.items()}
+            self._display.result(json.dumps(_facts(picture, path) | more))
+        else:
+            for made in (path, *beside.values()):
+                self._display.result(str(made))
+
+    def _beside(self, number: int, picture: Picture, path: Path) -> Iterator[tuple[str, Path]]:
+        """Write what else was asked for, next to the picture: what it is, and where."""
         if self._strips:
             strip = path.with_name(f"{path.stem}-trace.png")
             self._strips.strip(number, picture).save(strip)
-        if self._as_json:
-            self._display.result(json.dumps(_facts(picture, path, strip)))
-        else:
-            for made in filter(None, (path, strip)):
-                self._display.result(str(made))
+            yield "trace", strip
+        if self._ledger:
+            from mezzotint.cli import ledger
+
+            yield from ledger.write(picture, path)
+        if picture.attention:
+            from mezzotint.cli.heat import sheet
+
+            drawn, maps = (path.with_name(f"{path.stem}-attention.{end}") for end in ("png", "safetensors"))
+            sheet(picture).save(drawn)
+            yield "attention", drawn
+            picture.attention.save(maps, {"request": picture.request.to_json()})
+            yield "attention_maps", maps
 
 
 def _finished(futures: list[Future[Picture]]) -> Iterator[tuple[int, Future[Picture]]]:
@@ -75,8 +102,8 @@ def _finished(futures: list[Future[Picture]]) -> Iterator[tuple[int, Future[Pict
         yield numbers.pop(future), future
 
 
-def _facts(picture: Picture, path: Path, strip: Path | None) -> dict[str, object]:
-    facts: dict[str, object] = {
+def _facts(picture: Picture, path: Path) -> dict[str, object]:
+    return {
         "path": str(path),
         "digest": picture.digest,
         "seed": picture.request.seed,
@@ -85,4 +112,3 @@ def _facts(picture: Picture, path: Path, strip: Path | None) -> dict[str, object
         "prompt": picture.request.prompt,
         "request": picture.request.digest,
     }
-    return facts | ({"trace": str(strip)} if strip else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,11 +20,19 @@ Minutes = Annotated[
 
 
 @train.command()
-def vae(config: File, minutes: Minutes = None) -> None:
+def vae(
+    config: File,
+    minutes: Minutes = None,
+    regularizer: Annotated[
+        Literal["kl", "vq"] | None,
+        typer.Option(help="In place of the file's: Gaussian latents, or a codebook."),
+    ] = None,
+) -> None:
     """The autoencoder: pictures to latents and back."""
     with needs_extra("train"):
         from mezzotint.train.vae import VaeConfig, train_vae
-    train_vae(_read(VaeConfig, config, minutes))
+    asked = _read(VaeConfig, config, minutes)
+    train_vae(asked.model_copy(update={"regularizer": regularizer}) if regularizer else asked)
 
 
 @train.command()
@@ -41,6 +49,30 @@ def diffusion(config: File, minutes: Minutes = None) -> None:
     with needs_extra("train"):
         from mezzotint.train.diffusion import DiffusionConfig, train_diffusion
     train_diffusion(_read(DiffusionConfig, config, minutes))
+
+
+@train.command()
+def ddpm(config: File, minutes: Minutes = None) -> None:
+    """A model that draws pixels without a prompt, such as `faces`."""
+    with needs_extra("train"):
+        from mezzotint.train.ddpm import DdpmConfig, train_ddpm
+    train_ddpm(_read(DdpmConfig, config, minutes))
+
+
+@train.command()
+def adapter(config: File, minutes: Minutes = None) -> None:
+    """The map from BERT's states to a model's own text states, for `generate --encoder bert-adapted`."""
+    with needs_extra("train"):
+        from mezzotint.train.adapter import AdapterConfig, train_adapter
+    train_adapter(_read(AdapterConfig, config, minutes))
+
+
+@train.command()
+def decoder(config: File, minutes: Minutes = None) -> None:
+    """The small decoder of a model, through which guidance and previews see; goes into its `decoder_small/`."""
+    with needs_extra("train"):
+        from mezzotint.train.decoder import DecoderConfig, train_decoder
+    train_decoder(_read(DecoderConfig, config, minutes))
 
 
 def _read(kind: Any, file: Path, minutes: float | None) -> Any:

@@ -1,0 +1,147 @@
+"""`mezzotint compare`: the same seeds under several settings, side by side, with what each cost."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mezzotint.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from mezzotint.picture import Picture
+    from mezzotint.request import Request
+
+_NUMBERS: dict[str, type] = {
+    "seed": int,
+    "steps": int,
+    "width": int,
+    "height": int,
+    "eta": float,
+    "begin": int,
+}
+
+
+def compare(
+    settings: Annotated[
+        list[str],
+        typer.Argument(metavar="SETTING", help="Fields of a request, such as 'sampler=ddpm steps=1000'."),
+    ],
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="What to draw; faces needs none.")] = "",
+    model: Annotated[str, typer.Option(metavar="MODEL", help="As for generate.")] = "emoji",
+    n: Annotated[int, typer.Option("-n", metavar="N", min=1, max=64, help="Seeds, from --seed up.")] = 6,
+    seed: Annotated[int, typer.Option(metavar="N", help="The first.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path("out/compare.png"),
+) -> None:
+    """Draw the same seeds under several settings: a row each, with its seconds and network evaluations.
+
+    mezzotint compare --model faces "sampler=ddpm steps=1000" "sampler=ddim steps=40"
+    """
+    from mezzotint.request import Request
+
+    requests = [varied(Request(prompt=prompt, seed=seed), setting) for setting in settings]
+
+    from mezzotint.cli.folder import check_folder, make_folder
+    from mezzotint.cli.voice import note
+    from mezzotint.models import open_model
+    from mezzotint.picture import write_durably
+
+    check_folder(out.parent)
+    opened = open_model(model)
+    rows = [
+        (setting, *_made(opened, r.repeat(n), note)) for setting, r in zip(settings, requests, strict=True)
+    ]
+    make_folder(out.parent)
+    write_durably(out, png(sheet(rows, prompt or model)))
+    for setting, pictures, seconds in rows:
+        print(f"{setting}: {seconds:.2f} s for {n}, {pictures[0].provenance.evaluations} evaluations each")
+    print(out)
+
+
+def varied(base: Request, setting: str) -> Request:
+    """The request with fields replaced: `sampler=ddim steps=40 guidance='cfg(3)'`."""
+    from dataclasses import fields, replace
+
+    from mezzotint.request import Request
+
+    known = [field.name for field in fields(Request)]
+    values: dict[str, Any] = {}
+    try:
+        words = shlex.split(setting)
+    except ValueError as error:
+        raise RequestError(f"setting {setting[:60]!r} cannot be read: {error}") from None
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in known:
+            hint = nearest(name, known)
+            raise RequestError(f"setting {word[:60]!r}: write field=value, such as steps=40{hint}")
+        try:
+            values[name] = _NUMBERS.get(name, str)(value)
+        except ValueError:
+            raise RequestError(f"setting {word[:60]!r}: {name} is a number") from None
+    return replace(base, **values)
+
+
+def _made(model: Any, requests: Sequence[Request], say: Any) -> tuple[list[Picture], float]:
+    """The pictures of a row, together in one engine, and the seconds that took; compiled beforehand."""
+    from dataclasses import replace
+    from time import perf_counter
+
+    from mezzotint.api import generate
+
+    say(f"{len(requests)} pictures: {requests[0].sampler}, {requests[0].steps} steps, {requests[0].guidance}")
+    generate([replace(r, steps=max(2, r.begin + 1), spacing=None) for r in requests], model)
+    began = perf_counter()
+    pictures = generate(requests, model)
+    return pictures, perf_counter() - began
+
+
+def sheet(rows: Sequence[tuple[str, list[Picture], float]], title: str) -> Image.Image:
+    """Rows of pictures under a headline, each with its setting and cost on the left."""
+    from PIL import Image, ImageDraw
+
+    from mezzotint.cli.paper import (
+        FAINT,
+        GAP,
+        HEAD,
+        INK,
+        MARGIN,
+        PAPER,
+        fitted,
+        font,
+        headline,
+        tile,
+        tile_size,
+    )
+
+    width, height = tile_size(*rows[0][1][0].image.size)
+    label, n = 230, len(rows[0][1])
+    across = 2 * MARGIN + label + n * (width + GAP) - GAP
+    canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + len(rows) * (height + GAP)), PAPER)
+    pen = ImageDraw.Draw(canvas)
+    first = rows[0][1][0].request.seed
+    headline(pen, across, title, f"seeds {first} to {first + n - 1}")
+    for i, (setting, pictures, seconds) in enumerate(rows):
+        y = MARGIN + HEAD + i * (height + GAP)
+        pen.text((MARGIN, y + 4), fitted(pen, setting, font(14), label - GAP), fill=INK, font=font(14))
+        evaluations = pictures[0].provenance.evaluations
+        cost = f"{seconds:.2f} s for {n}", f"{evaluations} evaluations each"
+        for k, line in enumerate(cost):
+            pen.text((MARGIN, y + 26 + 18 * k), line, fill=FAINT, font=font(12))
+        for k, picture in enumerate(pictures):
+            tile(canvas, picture.image, (MARGIN + label + k * (width + GAP), y), (width, height))
+    return canvas
+
+
+def png(image: Image.Image) -> bytes:
+    """The bytes of a PNG file."""
+    import io
+
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,221 @@
+"""`mezzotint finetune`: a model and a folder of pictures; run again to go on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mezzotint.cli.train import needs_extra
+from mezzotint.errors import ConfigError
+
+_LEARN, _DATA, _LOOK, _RUN = "What is learned", "Pictures", "What is watched", "The run"
+
+
+def finetune(
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="As for generate.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="A folder of pictures, an imagefolder, or a data set on the hub.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="The run's folder.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.yaml", help="Settings; what the command line says goes before them."),
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml", help="A study: base and axes, every combination a run, and grid.html."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Runs of a study at a time.")] = 1,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="10 by default.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(metavar="N", help="Visits of each picture in an epoch, for small sets.")
+    ] = None,
+    lr: Annotated[
+        float | None, typer.Option(metavar="X", help="By default 1e-5; for LoRA 1e-4, for a new word 5e-3.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="4 by default.")] = None,
+    accumulate: Annotated[int | None, typer.Option(metavar="N", help="Batches a step, 2 by default.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pixels a side; by default the model's own.", rich_help_panel=_DATA),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLOR",
+            help="Behind transparent pictures; portrait: another at each visit.",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    hflip: Annotated[
+        bool | None,
+        typer.Option(
+            "--hflip/--no-hflip", help="Mirror half; by default where no text is read.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Of the pictures, for the model card.", rich_help_panel=_DATA),
+    ] = None,
+    lora: Annotated[
+        int | None,
+        typer.Option(metavar="RANK", help="Low-rank weights beside the UNet's.", rich_help_panel=_LEARN),
+    ] = None,
+    lora_targets: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="to_q,to_k,to_v,to_out.0 by default.", rich_help_panel=_LEARN),
+    ] = None,
+    new_word: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'<WORD>'", help="Learn this word alone: textual inversion.", rich_help_panel=_LEARN
+        ),
+    ] = None,
+    word_from: Annotated[
+        str | None, typer.Option(metavar="WORD", help="A known word it starts from.", rich_help_panel=_LEARN)
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="How captions are used: '{caption}, {word} style'.", rich_help_panel=_LEARN
+        ),
+    ] = None,
+    drop: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Share of captions left out, 0.1 by default.", rich_help_panel=_LEARN),
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another noise schedule: linear, cosine, scaled-linear.",
+            rich_help_panel=_LEARN,
+        ),
+    ] = None,
+    offset_noise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Noise that whole channels share, such as 0.1.", rich_help_panel=_LEARN
+        ),
+    ] = None,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prompt", metavar="TEXT", help="Of the sheets; may be repeated.", rich_help_panel=_LOOK
+        ),
+    ] = None,
+    measured: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Samples an epoch for KID, 64 by default; 0: none.", rich_help_panel=_LOOK
+        ),
+    ] = None,
+    ema: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Decay of the averaged weights, 0.995 by default; 0: none.",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of the rate: constant, cosine, linear.", rich_help_panel=_RUN),
+    ] = None,
+    warmup: Annotated[int | None, typer.Option(metavar="N", help="Steps.", rich_help_panel=_RUN)] = None,
+    mixed_precision: Annotated[
+        str | None, typer.Option(metavar="NAME", help="no, bf16 (default) or fp16.", rich_help_panel=_RUN)
+    ] = None,
+    gradient_checkpointing: Annotated[
+        bool | None,
+        typer.Option("--gradient-checkpointing", help="Less memory, slower.", rich_help_panel=_RUN),
+    ] = None,
+    limit_minutes: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Stop this start of the run after so many.", rich_help_panel=_RUN),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=_RUN)] = None,
+) -> None:
+    """Fine-tune a model on pictures of your own; run again to go on where it stopped.
+
+    mezzotint finetune --model faces --data animals --out runs/animals
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    for name in ("config", "grid", "jobs"):
+        given.pop(name, None)
+    if lora_targets is not None:
+        given["lora_targets"] = [part.strip() for part in lora_targets.split(",") if part.strip()]
+    if grid and config:
+        raise ConfigError("--grid and --config are two things: a study has its own base")
+    if jobs > 1 and not grid:
+        raise ConfigError("--jobs is for a study: --grid FILE.yaml")
+    with needs_extra("train"):
+        import mezzotint.train.finetune as learning
+    if grid:
+        _study(learning, grid, given, jobs)
+    else:
+        _one(learning, config, given)
+
+
+def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
+    from mezzotint.train.finetune_config import asked, settings_in
+
+    settings = (settings_in(file) if file else {}) | given
+    for name in ("model", "data", "out"):
+        if not settings.get(name):
+            raise ConfigError(f"--{name} is missing: mezzotint finetune --model MODEL --data DIR --out RUN")
+    chosen = asked(settings, str(file) if file else "finetune")
+    _check(chosen.out)
+    print(learning.finetune(chosen, _command(file, given)))
+    print(chosen.out / "report.html")
+
+
+def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
+    from mezzotint.cli.voice import note
+    from mezzotint.train.finetune_grid import combinations, study
+    from mezzotint.train.report_grid import write_grid
+
+    runs = combinations(file, given)
+    folder = next(iter(runs.values())).out.parent
+    _check(folder)
+    for config in runs.values():
+        learning.ready(config)
+    folders = {name: config.out for name, config in runs.items()}
+
+    def begin(config: Any) -> None:
+        learning.finetune(config, ["finetune", "--grid", str(file)])
+        write_grid(folder, folders)
+
+    failed = study(runs, jobs, begin, note)
+    print(write_grid(folder, folders))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _command(file: Path | None, given: dict[str, Any]) -> list[str]:
+    """The words that ask for this, for the report."""
+    words = ["finetune", *(["--config", str(file)] if file else [])]
+    for name, value in given.items():
+        option = "--" + name.replace("_", "-")
+        if name == "prompts":
+            words += [word for prompt in value for word in ("--prompt", prompt)]
+        elif isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            words += [option, ",".join(value) if isinstance(value, list) else str(value)]
+    return words
+
+
+def _check(folder: Path) -> None:
+    from mezzotint.cli.folder import check_folder
+
+    check_folder(folder)
