@@ -33,7 +33,8 @@ def test_the_bundle_is_small() -> None:
         "clip",
         "judge",
     }
-    assert sum(path.stat().st_size for path in files) <= 56e6
+    # emoji and the pairs 56 MB; with them faces, the small decoder, the adapter
+    assert sum(path.stat().st_size for path in files) <= 75e6
     assert not [path for path in files if path.suffix in (".bin", ".pt", ".ckpt")]
 
 

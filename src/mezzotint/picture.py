@@ -54,6 +54,7 @@ class Provenance:
     created: str  # ISO 8601, UTC
     warnings: list[str] = field(default_factory=list)
     threads: int = 0  # that the runtime computed with; 0: not recorded
+    steering: dict[str, str] = field(default_factory=dict)  # what computed each gradient term
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
@@ -190,12 +191,12 @@ def write_durably(path: Path, data: bytes) -> None:
     """All of it or nothing, and on the disk when this returns. OutputError where it cannot be written."""
     try:
         write_atomic(path, data)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """The new name, too, survives a power cut; systems without open folders see to it themselves."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

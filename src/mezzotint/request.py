@@ -13,12 +13,14 @@ from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError, nearest
 from mezzotint.guidance import Cfg, Guidance, Term, parse
 from mezzotint.guidance.terms import finite, short
+from mezzotint.lora import canonical
+from mezzotint.lora import parse as parse_lora
 from mezzotint.prompt import parse as parse_prompt
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
 
 Compat = Literal["", "diffusers"]
-_LATER = ("encoder", "init", "mask", "begin")
+_LATER = ("encoder", "init", "mask", "begin", "lora")
 MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 
 
@@ -41,6 +43,9 @@ class Request:
     init: str = ""  # the picture to start from, by its digest in the picture library; "": noise
     mask: str = ""  # white is drawn anew, black stays as in `init`; by its digest
     begin: int = 0  # steps to skip: with `init`, the run starts at this step
+    lora: str = (
+        ""  # adapters merged into the weights, by the digests of their files: "0.8*<digest> + <digest>"
+    )
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -57,6 +62,7 @@ class Request:
         _known("compat", self.compat, get_args(Compat))
         self._set("encoder", str(parse_encoder(self.encoder)))
         self._check_start()
+        self._set("lora", canonical(parse_lora(self.lora)))
         self._set("eta", finite(self.eta, "eta"))
         if not 0 <= self.eta <= 1:
             raise RequestError(f"eta must be from 0 to 1, got {self.eta}")

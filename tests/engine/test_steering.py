@@ -109,6 +109,9 @@ class Steered(Toy):
         if isinstance(term, Clip) and term.model != "clip":
             raise ModelError(f"no image-text pair {term.model!r}")
 
+    def facts(self, term: Steer) -> dict[str, str]:
+        return {"decoder": "none"}
+
     def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
         self.pulls += 1
         for job in jobs:
@@ -400,6 +403,7 @@ def test_the_ledger_tells_what_was_done() -> None:
     assert all(e.moved == pytest.approx(0.07, rel=1e-4) for e in color)
     assert color[-1].loss < color[0].loss
     assert all(e.cosine is not None and -1 <= e.cosine <= 1 for e in picture.ledger)
+    assert set(picture.provenance.steering.values()) == {"decoder none"}
     assert made([Request("p", steps=2, guidance='clip("x", 1)')])[0].ledger[0].cosine is None
 
 

@@ -83,7 +83,7 @@ def test_the_oldest_text_is_dropped(opened: Opened, monkeypatch: pytest.MonkeyPa
     model._states.clear()
     for text in ("a", "b", "c", "a", "d"):
         model.encode_text(text)
-    assert list(model._states) == ["c", "a", "d"]
+    assert [text for text, _ in model._states] == ["c", "a", "d"]
 
 
 def test_a_long_prompt_warns(opened: Opened) -> None:

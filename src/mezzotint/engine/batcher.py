@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 PATIENCE = 4  # ticks a lane waits before it goes first; small, so that one long run cannot block the others
@@ -31,11 +31,14 @@ class Batcher(Generic[T]):
     """Picks, for each network call, the oldest of one lane, as many as the row budget holds.
 
     The oldest of all picks the lane, unless another lane has waited PATIENCE ticks. Within a lane it is the
-    front of the queue: at most its budget are ever in flight, and nobody is overtaken.
+    front of the queue: at most its budget are ever in flight, and nobody is overtaken. Lanes of at most `kinds`
+    kinds take turns, those with the oldest: where each kind is a network of its own, few are then needed at once.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(
+        self, limits: Limits, kind: Callable[[Any], Hashable] = lambda lane: None, kinds: int = 1
+    ) -> None:
+        self._limits, self._kind, self._kinds = limits, kind, kinds
         self._lanes: dict[Any, dict[T, int]] = {}  # dictionaries as queues: order, and removal anywhere
         self._served: dict[Any, int] = {}  # the tick at which each lane last ran
         self._tick = self._arrivals = 0
@@ -74,10 +77,10 @@ class Batcher(Generic[T]):
         return self._front(lane, self._worthwhile(lane, sum(item.rows for item in front)))
 
     def _lane(self) -> Any:
-        longest = min(self._lanes, key=self._served.__getitem__)
-        if self._tick - self._served[longest] > PATIENCE:
-            return longest
-        return min(self._lanes, key=lambda lane: next(iter(self._lanes[lane].values())))
+        lanes = sorted(self._lanes, key=lambda lane: next(iter(self._lanes[lane].values())))
+        kinds = list(dict.fromkeys(map(self._kind, lanes)))[: self._kinds]
+        longest = min((lane for lane in lanes if self._kind(lane) in kinds), key=self._served.__getitem__)
+        return longest if self._tick - self._served[longest] > PATIENCE else lanes[0]
 
     def _front(self, lane: Any, budget: int) -> list[T]:
         front: list[T] = []

@@ -16,14 +16,14 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from weakref import WeakSet
 
-from mezzotint.engine.network import Attending, Network, Shape
+from mezzotint.engine.network import Adaptable, Attending, Network, Shape
 from mezzotint.engine.press import Press
 from mezzotint.engine.rows import Mode
 from mezzotint.engine.start import start_of
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.steer import check_steerable
 from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory
-from mezzotint.errors import MezzotintError, RequestError, nearest
+from mezzotint.errors import MezzotintError, ModelError, RequestError, nearest
 from mezzotint.picture import Picture
 from mezzotint.planning import Plan, plan, unprompted
 from mezzotint.request import Request
@@ -129,10 +129,18 @@ class Engine:
         plan, shape = self._compile(request), self._shape(request)
         steers = request.terms.steers
         check_steerable(self._model, steers)
-        key = LaneKey(shape, any(term.through == "unet" for term in steers), attention)
+        if request.lora:
+            self._check_lora(request.lora)
+        through = any(term.through == "unet" for term in steers)
+        key = LaneKey(shape, through, attention, request.lora)
         factor = self._model.vae_factor
         begin = start_of(request, (shape[2] * factor, shape[1] * factor))
         return Trajectory(request, plan, key, begin, steers=steers, on_step=listener, trace=trace)
+
+    def _check_lora(self, lora: str) -> None:
+        if not isinstance(self._model, Adaptable):
+            raise ModelError(f"{self._model.name} takes no adapters; leave lora out")
+        self._model.check_lora(lora)
 
     def _compile(self, request: Request) -> Plan:
         """The pictures of a sweep over prompts and seeds share one plan."""

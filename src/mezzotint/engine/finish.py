@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image
 
 from mezzotint import __version__
-from mezzotint.engine.network import Latents, Network
+from mezzotint.engine.network import Latents, Network, Steerable
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
+from mezzotint.guidance import Steer
 from mezzotint.picture import Picture, Provenance
 
 
@@ -49,12 +50,18 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         evaluations=t.call,
         seconds=round(perf_counter() - t.started, 6),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        steering={str(term): _told(network, term) for term in t.steers},
         warnings=[*t.warnings, *_warnings(image.size, network)],
     )
     attention = t.gathering.finished((image.height, image.width)) if t.gathering else None
     return Picture(
         image, t.request, provenance, tuple(t.snapshots), attention=attention, ledger=tuple(t.ledger)
     )
+
+
+def _told(network: Network, term: Steer) -> str:
+    assert isinstance(network, Steerable)
+    return ", ".join(f"{what} {value}" for what, value in network.facts(term).items())
 
 
 def _warnings(size: tuple[int, int], network: Network) -> list[str]:

@@ -82,6 +82,9 @@ class Steerable(Protocol):
     def ready(self, term: Steer) -> None:
         """Open what a term needs. MezzotintError where it is not there or does not fit."""
 
+    def facts(self, term: Steer) -> dict[str, str]:
+        """What computes a term, for the provenance: decoder and pair with their digests, and the precision."""
+
     def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
         """The loss of each job and the gradient of its negative; `alone`: bits do not depend on the other jobs."""
 
@@ -92,6 +95,17 @@ class Steerable(Protocol):
 
 
 Pullback = Callable[[Latents], Latents]  # (n, C, h, w) both
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A network into whose weights adapters can be merged."""
+
+    def check_lora(self, lora: str) -> None:
+        """RequestError or ModelError where a file is not there or does not fit. Any thread may ask."""
+
+    def adapted(self, lora: str) -> Network:
+        """With adapters as in `Request.lora`: another network with the same latents; "" is this one."""
 
 
 @runtime_checkable

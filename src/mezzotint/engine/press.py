@@ -8,12 +8,14 @@ from time import perf_counter
 from mezzotint.engine.batcher import Batcher
 from mezzotint.engine.finish import finish, origin
 from mezzotint.engine.lane import Lane
-from mezzotint.engine.network import Latents, Network
+from mezzotint.engine.network import Adaptable, Latents, Network
 from mezzotint.engine.rows import Mode, Rows
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import MezzotintError, ModelError
 from mezzotint.picture import Picture
+
+NETWORKS = 3  # with different adapters that take turns; models keep as many open
 
 
 class Press:
@@ -26,7 +28,7 @@ class Press:
         self.stats = Stats()
         self._network, self._rows, self._alone = network, Rows(network, mode), mode == "exact"
         self._origin = origin(network, mode)
-        self._queue: Batcher[Trajectory] = Batcher(self._rows)
+        self._queue: Batcher[Trajectory] = Batcher(self._rows, attrgetter("lora"), NETWORKS)
         self._lanes: dict[LaneKey, Lane] = {}
         self._since = perf_counter()
 
@@ -74,7 +76,8 @@ class Press:
         return t.place >= 0
 
     def _lane(self, key: LaneKey) -> Lane:
-        return Lane(self._network, key, self._rows.budget(key), self._alone, self.stats)
+        network = self._network.adapted(key.lora) if isinstance(self._network, Adaptable) else self._network
+        return Lane(network, key, self._rows.budget(key), self._alone, self.stats)
 
     def _advance(self, batch: list[Trajectory], rows: int) -> None:
         lane = self._lanes[batch[0].lane]

@@ -41,6 +41,7 @@ class LaneKey:
     shape: Shape  # of the latents
     gradient: bool = False  # gradients go through the network
     attention: bool = False  # cross-attention is kept
+    lora: str = ""  # adapters in the network's weights, as in `Request.lora`
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mezzotint.guidance.steer import Clip, Color
+from collections.abc import Callable
+
+from mezzotint.guidance.steer import Clip, Color, Steer
 
 
 def course_color(color: str = "#1ae680", scale: float = 40.0, start: float = 0.0, stop: float = 1.0) -> Color:
@@ -58,7 +60,7 @@ def dsg(text: str, rate: float = 0.1, cutouts: int = 4) -> Clip:
     return Clip(text, rate, cutouts=cutouts, update="noise")
 
 
-PRESETS = {
+PRESETS: dict[str, Callable[..., Steer]] = {
     "course-color": course_color,
     "course-clip": course_clip,
     "course-clip-corrected": course_clip_corrected,

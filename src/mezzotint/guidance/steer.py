@@ -75,7 +75,8 @@ class Steer(Term):
         """(steps,) on which of the steps it acts."""
         acts = acting(self.start, self.stop, steps)
         first = int(np.argmax(acts)) if acts.any() else 0
-        return acts & ((np.arange(steps) - first) % self.every == 0)
+        turn: NDArray[np.bool_] = (np.arange(steps) - first) % self.every == 0
+        return acts & turn
 
 
 @dataclass(frozen=True)

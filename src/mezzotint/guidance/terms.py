@@ -32,7 +32,7 @@ class Term:
 
     def __str__(self) -> str:
         words = []
-        for field in sorted(fields(self), key=lambda f: f.kw_only):  # type: ignore[arg-type]  # every term is a dataclass
+        for field in sorted(fields(self), key=lambda f: bool(f.kw_only)):  # type: ignore[arg-type]  # every term is a dataclass
             value = getattr(self, field.name)
             if field.default is MISSING:
                 words.append(literal(value))

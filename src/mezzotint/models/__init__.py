@@ -1,11 +1,22 @@
-"""Text-to-image models: found, checked, and executed by torch or by OpenVINO.
+"""Text-to-image and pixel models: found, checked, and executed by torch or by OpenVINO.
 
 Nothing heavy is imported before a model is opened.
 """
 
 from mezzotint.models.bundled import BUNDLED, BundledModel
+from mezzotint.models.lora_kept import keep_lora
 from mezzotint.models.model import Model
-from mezzotint.models.opening import open_model
+from mezzotint.models.opening import AnyModel, open_model
+from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.tokenizer import TruncatedPromptWarning
 
-__all__ = ["BUNDLED", "BundledModel", "Model", "TruncatedPromptWarning", "open_model"]
+__all__ = [
+    "BUNDLED",
+    "AnyModel",
+    "BundledModel",
+    "Model",
+    "PixelModel",
+    "TruncatedPromptWarning",
+    "keep_lora",
+    "open_model",
+]

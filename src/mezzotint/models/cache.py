@@ -106,6 +106,15 @@ def entry(cache: Path, key: str, build: Callable[[Path], None]) -> Path:
     return place
 
 
+def forget(cache: Path, but: int) -> None:
+    """Remove all networks of a cache but those that were built last; one that is in use is built again."""
+    with contextlib.suppress(OSError):
+        entries = [path for path in (cache / "networks").iterdir() if not path.name.startswith(".part-")]
+        entries.sort(key=lambda path: path.stat().st_mtime)
+        for old in entries[: max(0, len(entries) - but)]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _part_in(folder: Path) -> Path:
     """A name for what is not whole yet. What `tempfile` makes is for one user; a cache may be shared."""
     return folder / f".part-{uuid.uuid4().hex}"

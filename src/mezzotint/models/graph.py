@@ -36,11 +36,20 @@ class Layers:
         node = self.op.constant(np.ascontiguousarray(value), shared_memory=True)
         return node if value.dtype == np.float32 else self.op.convert(node, "f32")
 
-    def conv(self, x: Node, name: str, cin: int, cout: int, size: int = 3, stride: int = 1) -> Node:
-        """(n, cin, h, w) -> (n, cout, h, w), zero padding that keeps the size at stride 1."""
-        pad = [size // 2] * 2
+    def conv(
+        self,
+        x: Node,
+        name: str,
+        cin: int,
+        cout: int,
+        size: int = 3,
+        stride: int = 1,
+        pad: tuple[int, int] | None = None,
+    ) -> Node:
+        """(n, cin, h, w) -> (n, cout, h, w). `pad` of zeros before and after; else as keeps the size at stride 1."""
+        before, after = pad or (size // 2, size // 2)
         kernel = self.weight(f"{name}.weight", cout, cin, size, size)
-        y = self.op.convolution(x, kernel, [stride] * 2, pad, pad, [1, 1])
+        y = self.op.convolution(x, kernel, [stride] * 2, [before] * 2, [after] * 2, [1, 1])
         bias = self.weights.take(f"{name}.bias", (cout,)).reshape(1, cout, 1, 1)
         return self.op.add(y, self.constant(bias))
 

@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import OrderedDict
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.errors import ModelError
-from mezzotint.models.bundle import Bundle
-from mezzotint.models.runtime import BUCKETS, Floats, Runtime, bucket, padded
-from mezzotint.models.tokenizer import ClipTokenizer, TruncatedPromptWarning
+from mezzotint.errors import ModelError, RequestError
+from mezzotint.models.adapting import Adapting
+from mezzotint.models.bundle import AnyBundle, Bundle
+from mezzotint.models.capacity import most_rows
+from mezzotint.models.cross_attention import cross_attention
+from mezzotint.models.encoders import Encoders
+from mezzotint.models.runtime import Floats, Runtime, bucket, fitting, padded
+from mezzotint.models.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
 from mezzotint.schedule import Schedule
 
-# Latents in one call beyond which a row gets no cheaper: 32 rows of 16x16 on a CPU, 32 of 64x64 on a GPU.
-_KNEE = {"cpu": 32 * 16 * 16, "cuda": 32 * 64 * 64}
-# Arrays of the size of the widest level that live at once in a call, generously.
-_LIVE_ARRAYS = 24
 _TEXTS_KEPT = 256
 
 
-class Model:
+class Model(Adapting):
     """A model as the engine sees it; made by `open_model`. Calls may come from one thread at a time."""
 
+    reads_text = True
+
     def __init__(
-        self, bundle: Bundle, runtime: Runtime, device: str = "cpu", device_bytes: int | None = None
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        device: str = "cpu",
+        device_bytes: int | None = None,
+        cache: Path | None = None,
     ) -> None:
+        super().__init__(bundle, runtime, cache)
         self._unet, self._vae, self._text = bundle.architectures()
         self._runtime = runtime
         self._tokenizer = ClipTokenizer.of(bundle)
         self._device_bytes = device_bytes
-        self._states: OrderedDict[str, tuple[Floats, str]] = OrderedDict()
+        self._encoders = Encoders(runtime.encode, self._tokenizer, self._text.width, bundle.path)
+        self._states: OrderedDict[tuple[str, str], tuple[Floats, str]] = OrderedDict()
         self.name = bundle.name
         self.path: Path = bundle.path
         self.digest = bundle.digest
@@ -43,8 +52,17 @@ class Model:
         self.schedule = Schedule.from_config(bundle.scheduler)
         self.latent_channels = self._unet.latent_channels
         self.vae_factor = self._vae.factor
+        self.scaling_factor = np.float32(self._vae.scaling_factor)
         self.text_width = self._text.width
         self.text_length = self._text.length
+        layers = cross_attention(self._unet)
+        self.attention_layers: tuple[str, ...] = tuple(layer.name for layer in layers)
+        self.attention_factors: tuple[int, ...] = tuple(layer.factor for layer in layers)
+
+    @property
+    def side_multiple(self) -> int:
+        """Pixels that both sides of a picture are divisible by."""
+        return self.vae_factor
 
     @property
     def default_size(self) -> tuple[int, int]:
@@ -64,10 +82,7 @@ class Model:
 
     def max_rows_at(self, height: int, width: int) -> int:
         """The most rows worth sending in one call at a latent size: a bucket, at least 2, within memory."""
-        row_bytes = height * width * self._unet.channels[0] * 4 * _LIVE_ARRAYS
-        fit = (self._device_bytes or _memory()) // 4 // row_bytes
-        worth = _KNEE.get(self.device.split(":")[0], _KNEE["cpu"]) // (height * width)
-        return max(2, *(b for b in BUCKETS if b == 1 or b <= min(fit, worth)))
+        return most_rows(height, width, self._unet.channels[0], self.device, self._device_bytes)
 
     def bucket(self, rows: int) -> int:
         """The row count that a call of so many rows is padded to."""
@@ -79,30 +94,33 @@ class Model:
         factor = self.vae_factor
         self._runtime.prepare(bucket(rows), (height or down) // factor, (width or across) // factor)
 
-    def encode_text(self, text: str) -> Floats:
+    def encode_text(self, text: str, encoder: str = "") -> Floats:
         """(length, width) states of a text, read-only. One text a call: its bits never depend on company.
 
-        Warns with TruncatedPromptWarning where the text is longer than the model reads.
+        `encoder`: an expression such as `bert`, see `mezzotint.encoders`; "": the model's own. Warns with
+        TruncatedPromptWarning where the text is longer than the model reads.
         """
-        states, told = self.encode(text)
+        states, told = self.encode(text, encoder=encoder)
         if told:
             warnings.warn(told, stacklevel=2)
         return states
 
-    def encode(self, text: str, role: str = "prompt") -> tuple[Floats, TruncatedPromptWarning | None]:
+    def encode(
+        self, text: str, role: str = "prompt", encoder: str = ""
+    ) -> tuple[Floats, TruncatedPromptWarning | None]:
         """As `encode_text`, but the warning is returned; it calls the text by its role."""
-        states, told = self._encoded(text)
+        states, told = self._encoded(text, encoder)
         return states, TruncatedPromptWarning(told.replace("prompt", role, 1)) if told else None
 
-    def _encoded(self, text: str) -> tuple[Floats, str]:
+    def _encoded(self, text: str, encoder: str) -> tuple[Floats, str]:
         """The states, and what there is to tell; both are kept, the oldest are dropped."""
-        if text in self._states:
-            self._states.move_to_end(text)
-            return self._states[text]
-        tokens, told = self._tokenizer.encode(text)
-        states: Floats = self._runtime.encode(tokens)[0]
+        key = (text, encoder)
+        if key in self._states:
+            self._states.move_to_end(key)
+            return self._states[key]
+        states, told = self._encoders.read(text, encoder)
         states.flags.writeable = False
-        self._states[text] = states, told
+        self._states[key] = states, told
         if len(self._states) > _TEXTS_KEPT:
             self._states.popitem(last=False)
         return states, told
@@ -113,12 +131,45 @@ class Model:
         The call is padded to `rows`, by default the bucket of n; a row's bits depend on that number and on
         itself.
         """
-        n = len(x)
-        rows = bucket(n) if rows is None else rows
-        if rows < n:
-            raise ValueError(f"{n} rows do not fit in a call of {rows}")
+        n, rows = len(x), fitting(len(x), rows)
         out = self._runtime.denoise(padded(x, rows), padded(timestep, rows), padded(text, rows))
         return np.asarray(out[:n], np.float32)
+
+    def attend(
+        self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None
+    ) -> tuple[Floats, list[Floats]]:
+        """As `denoise`, to the same bits, and where each of `attention_layers` looks: (n, h*w, length).
+
+        Its grid is that of the latents divided by its factor of `attention_factors`, rounded up. The maps are
+        the softmax over the tokens, averaged over heads, in float32.
+        """
+        n, rows = len(x), fitting(len(x), rows)
+        out, maps = self._runtime.attend(padded(x, rows), padded(timestep, rows), padded(text, rows))
+        return np.asarray(out[:n], np.float32), [map_[:n] for map_ in maps]
+
+    def spans(self, text: str, encoder: str = "") -> Spans:
+        """The token positions of each word of a text, in order, and of `<start>` and `<end>`.
+
+        RequestError where the encoder's states are not those of words.
+        """
+        return self._encoders.spans(text, encoder)
+
+    def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """Mean and standard deviation, each (C, h, w) and scaled as the denoiser reads them, of (H, W, 3) pixels.
+
+        RequestError where a side does not divide by `vae_factor`.
+        """
+        height, width, factor = *pixels.shape[:2], self.vae_factor
+        if height % factor or width % factor:
+            raise RequestError(
+                f"{self.name} encodes pictures whose sides divide by {factor}, got {width}x{height}"
+            )
+        moments = self._runtime.moments(pixels[None].astype(np.float32) / 127.5 - 1)[0]
+        if not np.isfinite(moments).all():
+            raise ModelError(f"{self.name}: the encoder gave NaN or infinity{self._advice()}")
+        mean, logvar = np.split(moments, 2)
+        std = np.exp(np.clip(logvar, -30, 20) / 2)  # as diffusers bounds it
+        return mean * self.scaling_factor, std * self.scaling_factor
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
         """(H, W, 3) pixels from (1, c, h, w) latents."""
@@ -129,14 +180,14 @@ class Model:
         """(n, H, W, 3) in 0..1 from (n, c, h, w) latents; one picture a call, for the sake of its bits."""
         pictures = np.concatenate([self._runtime.decode(latents[i : i + 1]) for i in range(len(latents))])
         if not np.isfinite(pictures).all():
-            advice = "" if self.dtype == "float32" else f" after {self.dtype}; try dtype='float32'"
-            raise ModelError(f"{self.name}: the decoder gave NaN or infinity{advice}")
+            raise ModelError(f"{self.name}: the decoder gave NaN or infinity{self._advice()}")
         return np.clip(pictures / 2 + 0.5, 0, 1)
 
+    def _over(self, bundle: AnyBundle) -> Self:
+        other = super()._over(bundle)
+        other._states = OrderedDict()
+        other._encoders = self._encoders.over(other._runtime.encode)
+        return other
 
-def _memory() -> int:
-    """Bytes of memory in this machine; 8 GB where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return 8 << 30
+    def _advice(self) -> str:
+        return "" if self.dtype == "float32" else f" after {self.dtype}; try dtype='float32'"

@@ -1,4 +1,4 @@
-"""The three networks as torch modules, with every weight checked by name, shape and value."""
+"""The networks as torch modules, with every weight checked by name, shape and value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mezzotint.models.bundle import Part
+from mezzotint.models.parts import Part
 from mezzotint.models.weights import Weights
 
 
@@ -18,11 +18,27 @@ def torch_unet(part: Part) -> Any:
     return _filled(part, lambda: build(dict(part.config)))
 
 
+def torch_pixel_unet(part: Part) -> Any:
+    """The denoiser of a pixel model, a diffusers UNet2DModel in float32 on the CPU, in eval mode."""
+    from diffusers import UNet2DModel
+
+    build: Any = UNet2DModel.from_config
+    return _filled(part, lambda: build(dict(part.config)))
+
+
 def torch_vae(part: Part) -> Any:
     """The autoencoder, a diffusers AutoencoderKL in float32 on the CPU, in eval mode."""
     from diffusers import AutoencoderKL
 
     build: Any = AutoencoderKL.from_config
+    return _filled(part, lambda: build(dict(part.config)))
+
+
+def torch_vq(part: Part) -> Any:
+    """The autoencoder with a codebook, a diffusers VQModel in float32 on the CPU, in eval mode."""
+    from diffusers import VQModel
+
+    build: Any = VQModel.from_config
     return _filled(part, lambda: build(dict(part.config)))
 
 

@@ -7,14 +7,17 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
+
+import numpy as np
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.bundle import Bundle
+from mezzotint.models.bundle import AnyBundle, PixelBundle
 from mezzotint.models.bundled import DEFAULT
 from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.model import Model
-from mezzotint.models.runtime import Dtype, Runtime
+from mezzotint.models.pixel_model import PixelModel
+from mezzotint.models.runtime import Dtype, PixelRuntime, Runtime
 from mezzotint.models.selftest import Verdict, compare
 from mezzotint.models.source import expanded, find
 from mezzotint.models.tokenizer import ClipTokenizer
@@ -22,7 +25,8 @@ from mezzotint.schedule import Schedule
 
 RuntimeName = Literal["auto", "torch", "openvino"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
-Make = Callable[[Dtype], Runtime]
+AnyModel = Model | PixelModel
+Make = Callable[[Dtype], PixelRuntime]
 
 
 def open_model(
@@ -31,8 +35,8 @@ def open_model(
     dtype: DtypeName = "auto",
     threads: int | None = None,
     cache: Path | None = None,
-) -> Model:
-    """Open a text-to-image model of the Stable Diffusion 1.x/2.x family.
+) -> AnyModel:
+    """Open a text-to-image model of the Stable Diffusion 1.x/2.x family, or a DDPM that draws without a prompt.
 
     `source`: a bundled name, a diffusers folder, an original `.safetensors` file, or a hub id. `runtime`
     auto: torch where there is a CUDA device, else OpenVINO. `dtype` auto: bfloat16 where a self-test finds it
@@ -46,7 +50,7 @@ def open_model(
         raise ModelError(f"threads must be 1 or more, not {threads}")
     cache = default_cache() if cache is None else expanded(cache)
     bundle = find(source, cache)
-    bundle.architectures()
+    _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
     if _chosen(runtime) == "torch":
         return _torch_model(bundle, dtype, threads, schedule, cache)
@@ -54,9 +58,10 @@ def open_model(
 
 
 def _openvino_model(
-    bundle: Bundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
-) -> Model:
-    from mezzotint.models.runtime_openvino import OpenVinoRuntime, machine, usable_threads
+    bundle: AnyBundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
+) -> AnyModel:
+    from mezzotint.models.openvino_network import machine, usable_threads
+    from mezzotint.models.runtime_openvino import OpenVinoPixels, OpenVinoRuntime
 
     abilities = machine()
     if dtype == "float16" or (dtype == "bfloat16" and "BF16" not in abilities[1]):
@@ -64,36 +69,56 @@ def _openvino_model(
             f"OpenVINO does not run {dtype} on this processor ({abilities[0]}); ask for float32 or auto"
         )
 
-    def make(wanted: Dtype) -> Runtime:
+    def make(wanted: Dtype) -> PixelRuntime:
+        if isinstance(bundle, PixelBundle):
+            return OpenVinoPixels(bundle, wanted, cache, threads)
         return OpenVinoRuntime(bundle, wanted, cache, threads)
 
     if dtype != "auto":
-        return Model(bundle, make(dtype))
+        return _assembled(bundle, make(dtype), cache)
     if "BF16" not in abilities[1]:
-        return Model(bundle, make("float32"))
-    return Model(bundle, _tested(make, bundle, schedule, cache, [*abilities, str(usable_threads(threads))]))
+        return _assembled(bundle, make("float32"), cache)
+    facts = [*abilities, str(usable_threads(threads))]
+    return _assembled(bundle, _tested(make, bundle, schedule, cache, facts), cache)
 
 
 def _torch_model(
-    bundle: Bundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
-) -> Model:
+    bundle: AnyBundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
+) -> AnyModel:
     import torch
 
-    from mezzotint.models.runtime_torch import TorchRuntime
+    from mezzotint.models.runtime_torch import TorchPixels, TorchRuntime
 
-    def make(wanted: Dtype) -> Runtime:
+    def make(wanted: Dtype) -> PixelRuntime:
+        if isinstance(bundle, PixelBundle):
+            return TorchPixels(bundle, wanted, threads)
         return TorchRuntime(bundle, wanted, threads)
 
     if not torch.cuda.is_available():
-        return Model(bundle, make("float32" if dtype == "auto" else dtype))
+        return _assembled(bundle, make("float32" if dtype == "auto" else dtype), cache)
     name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
     made = (
         make(dtype) if dtype != "auto" else _tested(make, bundle, schedule, cache, [name, torch.__version__])
     )
-    return Model(bundle, made, "cuda", memory)
+    return _assembled(bundle, made, cache, "cuda", memory)
 
 
-def _tested(make: Make, bundle: Bundle, schedule: Schedule, cache: Path, machine: list[str]) -> Runtime:
+def _assembled(
+    bundle: AnyBundle,
+    runtime: PixelRuntime,
+    cache: Path,
+    device: str = "cpu",
+    device_bytes: int | None = None,
+) -> AnyModel:
+    """The model of a bundle's kind, over the runtime that was made for it."""
+    if isinstance(bundle, PixelBundle):
+        return PixelModel(bundle, runtime, device, device_bytes, cache)
+    return Model(bundle, cast("Runtime", runtime), device, device_bytes, cache)
+
+
+def _tested(
+    make: Make, bundle: AnyBundle, schedule: Schedule, cache: Path, machine: list[str]
+) -> PixelRuntime:
     """The runtime in the precision that this model's self-test on this machine chose, now or earlier."""
     note = cache / "selftests" / f"{key_of(bundle.digest, machine)}.json"
     known = read_json_quietly(note)
@@ -107,10 +132,13 @@ def _tested(make: Make, bundle: Bundle, schedule: Schedule, cache: Path, machine
     return half if verdict.accepted else full
 
 
-def _verdict(full: Runtime, half: Runtime, bundle: Bundle, schedule: Schedule) -> Verdict:
+def _verdict(full: PixelRuntime, half: PixelRuntime, bundle: AnyBundle, schedule: Schedule) -> Verdict:
+    if isinstance(bundle, PixelBundle):
+        arch, nothing = bundle.architecture(), np.zeros((0, 0), np.float32)
+        return compare(full, half, schedule, (arch.colors, *arch.sample_size), nothing, nothing)
     unet, _, _ = bundle.architectures()
-    words = ClipTokenizer.of(bundle)
-    states, negative = (full.encode(words(prompt))[0] for prompt in ("a red house by the sea", ""))
+    words, read = ClipTokenizer.of(bundle), cast("Runtime", full).encode
+    states, negative = (read(words(prompt))[0] for prompt in ("a red house by the sea", ""))
     return compare(full, half, schedule, (unet.latent_channels, *unet.sample_size), states, negative)
 
 

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, RequestError
+from mezzotint.models.adapting import Adapting
 from mezzotint.models.bundle import PixelBundle
 from mezzotint.models.capacity import most_rows
 from mezzotint.models.runtime import Floats, PixelRuntime, bucket, fitting, padded
-from mezzotint.models.steered import Steered
 from mezzotint.schedule import Schedule
 
 _NO_TEXT = np.zeros((0, 0), np.float32)
 _NO_TEXT.flags.writeable = False
 
 
-class PixelModel(Steered):
+class PixelModel(Adapting):
     """As `Model` to the engine, but for what has to do with text. Calls may come from one thread at a time."""
 
     reads_text = False

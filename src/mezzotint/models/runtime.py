@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,12 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 
 
-class Runtime(Protocol):
-    """Executes networks. The caller pads rows to a bucket; results are new arrays."""
+class PixelRuntime(Protocol):
+    """Executes what every model has. The caller pads rows to a bucket; results are new arrays."""
 
     name: str  # torch | openvino
     dtype: Dtype  # of the denoiser; the text encoder runs in float32
     threads: int  # on the CPU; another number may give other bits
-
-    def encode(self, tokens: NDArray[np.int64]) -> Floats:
-        """(n, length) token ids -> (n, length, width) final hidden states of the text encoder."""
-        ...
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
         """(n, c, h, w) scaled latents, (n,) training timesteps, (n, length, width) text -> (n, c, h, w)."""
@@ -37,12 +33,40 @@ class Runtime(Protocol):
         """Begin, in the background where that helps, what calls of these rows and latent size will need."""
         ...
 
+    def over(self, bundle: Any) -> Self:
+        """The same with the denoiser and the text encoder of a bundle that differs in their weights alone."""
+        ...
+
+
+class Runtime(PixelRuntime, Protocol):
+    """Executes the networks of a text-to-image model."""
+
+    def encode(self, tokens: NDArray[np.int64]) -> Floats:
+        """(n, length) token ids -> (n, length, width) final hidden states of the text encoder."""
+        ...
+
+    def attend(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, list[Floats]]:
+        """As `denoise`, and (n, h*w, length) of each layer of `cross_attention`: softmax, mean over heads."""
+        ...
+
+    def moments(self, pictures: Floats) -> Floats:
+        """(n, H, W, 3) pictures in -1..1 -> (n, 2c, h, w): mean and log variance of their latents, unscaled."""
+        ...
+
 
 def bucket(rows: int) -> int:
     """The smallest bucket that holds so many rows; whole multiples of the largest beyond it."""
     if rows < 1:
         raise ValueError(f"rows must be 1 or more, not {rows}")
     return next((b for b in BUCKETS if b >= rows), -(-rows // BUCKETS[-1]) * BUCKETS[-1])
+
+
+def fitting(n: int, rows: int | None) -> int:
+    """The rows of a call with n of them; ValueError where they do not fit."""
+    rows = bucket(n) if rows is None else rows
+    if rows < n:
+        raise ValueError(f"{n} rows do not fit in a call of {rows}")
+    return rows
 
 
 def padded(array: NDArray[Any], rows: int) -> NDArray[Any]:

@@ -1,36 +1,51 @@
-"""Runs the networks with OpenVINO on a CPU: two to four times faster than eager torch at the same precision.
-
-Each network is built once into the cache, then compiled for each shape it meets. A compiled shape is kept as
-a small blob that points at the shared weights: reading it back takes half the time of compiling.
-"""
+"""Runs the networks with OpenVINO on a CPU: two to four times faster than eager torch at the same precision."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import hashlib
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.models.bundle import Bundle, Part
-from mezzotint.models.cache import entry, key_of, write_atomic
+from mezzotint.models.bundle import Bundle, PixelBundle
+from mezzotint.models.cache import forget
+from mezzotint.models.graph_attention import build_attending_unet
+from mezzotint.models.graph_encoder import build_encoder
+from mezzotint.models.graph_pixel import build_pixel_unet
 from mezzotint.models.graph_text import build_text
-from mezzotint.models.graph_unet import build_unet, time_features
-from mezzotint.models.graph_vae import belongs_to_encoder, build_decoder
+from mezzotint.models.graph_unet import build_unet
+from mezzotint.models.graph_ushape import time_features
+from mezzotint.models.graph_vae import build_decoder
+from mezzotint.models.openvino_network import ATTENDING, ENCODER, CompiledNetwork, usable_threads
+from mezzotint.models.parts import Part
 from mezzotint.models.runtime import Dtype, Floats
-from mezzotint.models.silent_openvino import load
 from mezzotint.models.weights import Weights
 
-Shape = tuple[int, ...]
-_HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-_SEAL = 64  # bytes before a blob: the sha256 of the rest, in hex
+ADAPTED_KEPT = 8  # networks with merged weights that stay in the cache
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the networks of a runtime."""
+
+    cache: Path
+    threads: int
+    pool: ThreadPoolExecutor
+
+    def __call__(self, part: Part, build: Callable[[Weights], Any], precision: Dtype) -> CompiledNetwork:
+        return CompiledNetwork(part, build, self.cache, precision, self.threads, self.pool)
+
+    def aside(self) -> _Maker:
+        """For merged networks, of which the cache holds the last few: a sweep of weights would fill the disk."""
+        aside = self.cache / "adapted"
+        forget(aside, ADAPTED_KEPT)
+        return replace(self, cache=aside)
 
 
 class OpenVinoRuntime:
@@ -42,17 +57,40 @@ class OpenVinoRuntime:
         unet, vae, text = bundle.architectures()
         self.dtype: Dtype = dtype
         self.threads: int = usable_threads(threads)
-        self._unet_arch = unet
+        self._unet_arch, self._text_arch = unet, text
         self._context = (text.length, text.width)
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="mezzotint-compile")
-
-        def network(part: Part, build: Callable[[Weights], Any], precision: Dtype) -> _Network:
-            return _Network(part, build, cache, _options(precision, self.threads), self._pool)
-
-        self._text = network(bundle.text_encoder, lambda w: build_text(text, w), "float32")
-        self._unet = network(bundle.unet, lambda w: build_unet(unet, w), dtype)
+        pool = ThreadPoolExecutor(2, thread_name_prefix="mezzotint-compile")
+        self._bundle = bundle
+        self._network = network = _Maker(cache, self.threads, pool)
+        self._set_text(bundle.text_encoder)
+        self._set_unet(bundle.unet)
         self._vae = network(bundle.vae, lambda w: build_decoder(vae, w), "float32")
+        encoder = replace(bundle.vae, name=ENCODER)
+        self._encoder = functools.cache(lambda: network(encoder, lambda w: build_encoder(vae, w), "float32"))
         self._text.prepare(((1, text.length),))  # always the first that is asked for
+
+    def over(self, bundle: Bundle) -> OpenVinoRuntime:
+        """The same with other weights in the denoiser and the text encoder, where they differ."""
+        other = copy(self)
+        other._network = self._network.aside()
+        if bundle.text_encoder is not self._bundle.text_encoder:
+            other._set_text(bundle.text_encoder)
+        if bundle.unet is not self._bundle.unet:
+            other._set_unet(bundle.unet)
+        return other
+
+    def _set_text(self, part: Part) -> None:
+        arch = self._text_arch
+        self._text = self._network(part, lambda w: build_text(arch, w), "float32")
+
+    def _set_unet(self, part: Part) -> None:
+        """And the same with attention, which is built when it is asked for."""
+        arch, dtype, network = self._unet_arch, self.dtype, self._network
+        self._unet = network(part, lambda w: build_unet(arch, w), dtype)
+        attending = replace(part, name=ATTENDING)
+        self._attending = functools.cache(
+            lambda: network(attending, lambda w: build_attending_unet(arch, w), dtype)
+        )
 
     def encode(self, tokens: NDArray[np.int64]) -> Floats:
         """(n, length) token ids -> (n, length, width)."""
@@ -62,9 +100,18 @@ class OpenVinoRuntime:
         """(n, c, h, w), (n,), (n, length, width) -> (n, c, h, w)."""
         return self._unet(x, time_features(self._unet_arch, timestep), text)
 
+    def attend(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, list[Floats]]:
+        """As `denoise`, to the same bits, and (n, h*w, length) of each cross-attention layer."""
+        out, *maps = self._attending().all(x, time_features(self._unet_arch, timestep), text)
+        return out, maps
+
     def decode(self, latents: Floats) -> Floats:
         """(n, c, h, w) -> (n, H, W, 3)."""
         return self._vae(latents)
+
+    def moments(self, pictures: Floats) -> Floats:
+        """(n, H, W, 3) -> (n, 2c, h, w)."""
+        return self._encoder()(pictures)
 
     def prepare(self, rows: int, height: int, width: int) -> None:
         """Compile the denoiser for this shape, then the decoder for one picture, in the background."""
@@ -75,152 +122,34 @@ class OpenVinoRuntime:
         self._vae.prepare(((1, channels, height, width),))
 
 
-class _Network:
-    """One graph, compiled for each set of input shapes it meets; safe to call from several threads."""
+class OpenVinoPixels:
+    """The network of a pixel bundle as compiled graphs."""
 
-    def __init__(
-        self,
-        part: Part,
-        build: Callable[[Weights], Any],
-        cache: Path,
-        options: dict[str, Any],
-        pool: ThreadPoolExecutor,
-    ) -> None:
-        self._core: Any = load().Core()
-        self._part = part
-        self._build = build
-        self._cache = cache
-        self._options = options
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._ready: dict[tuple[Shape, ...], Future[_Compiled]] = {}
-        self._graph: Any = None  # only where the cache cannot be written
-        self._folder = Path()
-        self._find()
+    name = "openvino"
 
-    def __call__(self, *inputs: NDArray[Any]) -> Floats:
-        compiled = self.prepare(tuple(array.shape for array in inputs)).result()
-        return compiled(inputs)
+    def __init__(self, bundle: PixelBundle, dtype: Dtype, cache: Path, threads: int | None = None) -> None:
+        self.dtype: Dtype = dtype
+        self.threads: int = usable_threads(threads)
+        self._arch = arch = bundle.architecture()
+        pool = ThreadPoolExecutor(1, thread_name_prefix="mezzotint-compile")
+        self._network = _Maker(cache, self.threads, pool)
+        self._unet = self._network(bundle.unet, lambda w: build_pixel_unet(arch, w), dtype)
 
-    def prepare(self, shapes: tuple[Shape, ...]) -> Future[_Compiled]:
-        """Compile for these input shapes in the background, once."""
-        with self._lock:
-            if shapes not in self._ready:
-                self._ready[shapes] = self._pool.submit(self._compile, shapes)
-            return self._ready[shapes]
+    def over(self, bundle: PixelBundle) -> OpenVinoPixels:
+        """The same with other weights."""
+        other, arch = copy(self), self._arch
+        other._network = self._network.aside()
+        other._unet = other._network(bundle.unet, lambda w: build_pixel_unet(arch, w), self.dtype)
+        return other
 
-    def _find(self) -> None:
-        """Have the graph in the cache, or in memory where the cache cannot be written."""
-        try:
-            self._folder = entry(self._cache, _key(self._part), self._save)
-        except OSError:
-            self._keep()
+    def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
+        """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""
+        return self._unet(x, time_features(self._arch, timestep))
 
-    def _keep(self) -> None:
-        self._graph = _build(self._part, self._build)
+    def decode(self, latents: Floats) -> Floats:
+        """(n, 3, h, w) -> (n, h, w, 3): these latents are the picture."""
+        return latents.transpose(0, 2, 3, 1)
 
-    def _save(self, folder: Path) -> None:
-        graph, file = _build(self._part, self._build), folder / f"{self._part.name}.xml"
-        try:
-            load().save_model(graph, file, compress_to_fp16=False)
-            self._core.read_model(file)  # a full disk is not always told by writing
-        except RuntimeError as error:
-            raise OSError(f"cannot keep the graph of {self._part.name}: {error}") from error
-
-    def _read(self) -> Any:
-        """A copy of the graph. Whoever empties the cache while the model is open has it filled again."""
-        for recover in (self._find, self._keep):
-            if self._graph is None:
-                with contextlib.suppress(OSError, RuntimeError):
-                    return self._core.read_model(self._folder / f"{self._part.name}.xml")
-                recover()
-        return self._graph.clone()
-
-    def _compile(self, shapes: tuple[Shape, ...]) -> _Compiled:
-        if self._graph is not None:
-            return _Compiled(self._compiled(self._read(), shapes))
-        # a blob holds decisions taken for one kind of processor, and the cache may be shared between machines
-        blob = self._folder / "blobs" / f"{key_of(shapes, self._options, machine())}.blob"
-        compiled = self._from_blob(blob)
-        if compiled is None:
-            compiled = self._compiled(self._read(), shapes)
-            _keep_blob(blob, compiled)
-        return _Compiled(compiled)
-
-    def _compiled(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
-        graph.reshape({node: list(shape) for node, shape in zip(graph.inputs, shapes, strict=True)})
-        return self._core.compile_model(graph, "CPU", self._options)
-
-    def _from_blob(self, path: Path) -> Any:
-        """A compiled shape from the cache; None where it is absent or damaged, which is checked first."""
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            sealed = path.read_bytes()
-            body = sealed[_SEAL:]
-            if hashlib.sha256(body).hexdigest().encode() != sealed[:_SEAL]:
-                return None
-            options = {**self._options, "WEIGHTS_PATH": str(path.parent.parent / f"{self._part.name}.bin")}
-            return self._core.import_model(load().Tensor(np.frombuffer(body, np.uint8)), "CPU", options)
-        return None
-
-
-class _Compiled:
-    """A compiled shape with its own buffers; one call at a time."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._request = compiled.create_infer_request()
-        self._lock = threading.Lock()
-
-    def __call__(self, inputs: tuple[NDArray[Any], ...]) -> Floats:
-        with self._lock:
-            result = self._request.infer([np.ascontiguousarray(array) for array in inputs])
-            return np.array(result[0], np.float32)
-
-
-def usable_threads(wanted: int | None = None) -> int:
-    """As many as wanted, at most one for each core this process may run on: OpenVINO starts no more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(wanted or cores, cores)
-
-
-def _options(precision: Dtype, threads: int) -> dict[str, Any]:
-    """Every option that could change the arithmetic, none left to a default that differs between machines.
-
-    The number of threads is among them: it decides how sums are split.
-    """
-    return {
-        "INFERENCE_PRECISION_HINT": _HINTS[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
-        "CACHE_MODE": "OPTIMIZE_SIZE",  # exported blobs leave the weights out
-        "INFERENCE_NUM_THREADS": str(threads),
-    }
-
-
-def _key(part: Part) -> str:
-    """A network's name in the cache: its content, this OpenVINO, and the code that builds graphs."""
-    code = [file.read_text() for file in sorted(Path(__file__).parent.glob("graph*.py"))]
-    return f"{part.name}-{key_of(part.digest, load().get_version(), code)}"
-
-
-def _build(part: Part, build: Callable[[Weights], Any]) -> Any:
-    weights = part.weights()
-    graph = build(weights)
-    if part.name == "vae":
-        weights.check(belongs_to_encoder)
-    weights.finish(lambda name: name.endswith("position_ids"))
-    return graph
-
-
-@functools.cache
-def machine() -> list[str]:
-    """The processor's name and the types that it computes with, as OpenVINO tells them."""
-    core = load().Core()
-    return [str(core.get_property("CPU", name)) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
-
-
-def _keep_blob(path: Path, compiled: Any) -> None:
-    with contextlib.suppress(OSError, RuntimeError):
-        path.parent.mkdir(exist_ok=True)
-        exported = compiled.export_model()
-        body = exported if isinstance(exported, bytes) else exported.getvalue()
-        write_atomic(path, hashlib.sha256(body).hexdigest().encode() + body)
+    def prepare(self, rows: int, height: int, width: int) -> None:
+        """Compile the network for this shape in the background."""
+        self._unet.prepare(((rows, self._arch.colors, height, width), (rows, self._arch.channels[0])))

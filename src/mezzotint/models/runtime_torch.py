@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mezzotint.models.bundle import Bundle
-from mezzotint.models.networks import torch_text, torch_unet, torch_vae
+from mezzotint.models.attention_torch import capturing
+from mezzotint.models.bundle import Bundle, PixelBundle
+from mezzotint.models.cross_attention import cross_attention
+from mezzotint.models.networks import torch_pixel_unet, torch_text, torch_unet, torch_vae
 from mezzotint.models.runtime import Dtype, Floats
 
 
@@ -19,21 +22,33 @@ class TorchRuntime:
     name = "torch"
 
     def __init__(self, bundle: Bundle, dtype: Dtype, threads: int | None = None) -> None:
-        _, vae, _ = bundle.architectures()
-        if threads is not None:
-            torch.set_num_threads(threads)
-        if dtype == "float32":
-            torch.backends.cudnn.allow_tf32 = False  # else convolutions on a GPU keep 10 bits of 23
+        unet, vae, _ = bundle.architectures()
         self.dtype: Dtype = dtype
+        self.device = _device(dtype, threads)
         self.threads: int = torch.get_num_threads()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._half: torch.dtype = getattr(torch, dtype)
         upcast = self.device.type == "cpu" or (vae.force_upcast and dtype == "float16")
         self._picture = torch.float32 if upcast else self._half
         self._scaling = vae.scaling_factor
+        self._layers = [layer.name for layer in cross_attention(unet)]
         self._unet = _moved(torch_unet(bundle.unet), self.device, self._half)
         self._vae = _moved(torch_vae(bundle.vae), self.device, self._picture)
         self._text: Any = _moved(torch_text(bundle.text_encoder), self.device, torch.float32)
+        self._bundle = bundle
+
+    def over(self, bundle: Bundle) -> TorchRuntime:
+        """The same with other weights in the denoiser and the text encoder, where they differ."""
+        other = copy(self)
+        if bundle.unet is not self._bundle.unet:
+            other._unet = _moved(torch_unet(bundle.unet), self.device, self._half)
+        if bundle.text_encoder is not self._bundle.text_encoder:
+            other._text = _moved(torch_text(bundle.text_encoder), self.device, torch.float32)
+        return other
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, for gradients through it."""
+        return self._unet
 
     @torch.no_grad()
     def encode(self, tokens: NDArray[np.int64]) -> Floats:
@@ -49,17 +64,76 @@ class TorchRuntime:
             self._unet(self._to(x, self._half), t, encoder_hidden_states=states, return_dict=False)[0]
         )
 
+    def attend(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, list[Floats]]:
+        """As `denoise`, to the same bits, and (n, h*w, length) of each cross-attention layer."""
+        with capturing(self._unet, self._layers) as maps:
+            out = self.denoise(x, timestep, text)
+        return out, [_numpy(map_) for map_ in maps]
+
     @torch.no_grad()
     def decode(self, latents: Floats) -> Floats:
         """(n, c, h, w) -> (n, H, W, 3)."""
         z = self._to(latents, torch.float32) / self._scaling
         return _numpy(self._vae.decode(z.to(self._picture), return_dict=False)[0].permute(0, 2, 3, 1))
 
+    @torch.no_grad()
+    def moments(self, pictures: Floats) -> Floats:
+        """(n, H, W, 3) -> (n, 2c, h, w)."""
+        x = self._to(pictures, self._picture).permute(0, 3, 1, 2)
+        return _numpy(self._vae.encode(x).latent_dist.parameters)
+
     def prepare(self, rows: int, height: int, width: int) -> None:
         """Nothing to do: eager torch compiles nothing."""
 
     def _to(self, array: Floats, dtype: torch.dtype) -> torch.Tensor:
         return torch.from_numpy(np.array(array)).to(self.device, dtype)  # torch takes no read-only arrays
+
+
+class TorchPixels:
+    """The network of a pixel bundle as a torch module."""
+
+    name = "torch"
+
+    def __init__(self, bundle: PixelBundle, dtype: Dtype, threads: int | None = None) -> None:
+        self.dtype: Dtype = dtype
+        self.device = _device(dtype, threads)
+        self.threads: int = torch.get_num_threads()
+        self._half: torch.dtype = getattr(torch, dtype)
+        self._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
+
+    def over(self, bundle: PixelBundle) -> TorchPixels:
+        """The same with other weights."""
+        other = copy(self)
+        other._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
+        return other
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, for gradients through it."""
+        return self._unet
+
+    @torch.no_grad()
+    def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
+        """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""
+        t = torch.from_numpy(np.array(timestep)).to(self.device)  # float32: 951 has no bfloat16
+        rows = torch.from_numpy(np.array(x)).to(self.device, self._half)
+        return _numpy(self._unet(rows, t, return_dict=False)[0])
+
+    def decode(self, latents: Floats) -> Floats:
+        """(n, 3, h, w) -> (n, h, w, 3): these latents are the picture."""
+        return latents.transpose(0, 2, 3, 1)
+
+    def prepare(self, rows: int, height: int, width: int) -> None:
+        """Nothing to do: eager torch compiles nothing."""
+
+
+def _device(dtype: Dtype, threads: int | None) -> torch.device:
+    """Where to run; torch is set to so many threads, and to the whole of float32 where that is asked for."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if dtype == "float32":
+        torch.backends.cudnn.allow_tf32 = False  # else convolutions on a GPU keep 10 bits of 23
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _moved(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.models.runtime import Floats, Runtime
+from mezzotint.models.runtime import Floats, PixelRuntime
 from mezzotint.rng import Generator
 from mezzotint.schedule import Schedule
 
@@ -46,8 +46,8 @@ class Verdict:
 
 
 def compare(
-    full: Runtime,
-    half: Runtime,
+    full: PixelRuntime,
+    half: PixelRuntime,
     schedule: Schedule,
     latents: tuple[int, int, int],
     text: Floats,
@@ -62,7 +62,7 @@ def compare(
 
 
 def _run(
-    runtime: Runtime, schedule: Schedule, latents: tuple[int, int, int], states: Floats
+    runtime: PixelRuntime, schedule: Schedule, latents: tuple[int, int, int], states: Floats
 ) -> tuple[Array, float]:
     """(1, c, h, w) of a guided DDIM run from seed 0, and the seconds of its fastest call."""
     x = Generator(0).normal((1, *latents)).astype(np.float64)
@@ -76,6 +76,8 @@ def _run(
         x0, eps = _split(
             schedule.prediction, x, without + _SCALE * (with_text - without), *_levels(schedule, t)
         )
+        if schedule.clip_sample:
+            x0 = np.clip(x0, -schedule.clip_sample, schedule.clip_sample)
         if following is not None:
             alpha, sigma = _levels(schedule, following)
             x = alpha * x0 + sigma * eps

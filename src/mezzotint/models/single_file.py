@@ -10,8 +10,9 @@ import numpy as np
 
 from mezzotint.errors import ModelError
 from mezzotint.models import original_layout as layout
-from mezzotint.models.bundle import Bundle, Part, digest_of
+from mezzotint.models.bundle import Bundle, digest_of
 from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.models.parts import Part
 from mezzotint.models.tensors import Tensor, TensorFile
 
 _VOCABULARY = "openai/clip-vit-large-patch14"  # that of every Stable Diffusion 1.x and 2.x

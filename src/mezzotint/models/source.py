@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.bundle import PICKLED, Bundle, read_folder, refuse_pickle
+from mezzotint.models.bundle import AnyBundle, draws_pixels, is_whole, read_folder
 from mezzotint.models.bundled import BUNDLED
+from mezzotint.models.parts import PICKLED, refuse_pickle
 from mezzotint.models.single_file import read_single_file
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
@@ -18,14 +19,20 @@ _WANTED = [
     "scheduler/scheduler_config.json",
     "tokenizer/*.json",
     "tokenizer/*.txt",
+    "decoder_small/*.json",
+    "decoder_small/model.safetensors",
     *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
     *(f"{part}/diffusion_pytorch_model*.safetensors*" for part in ("unet", "vae")),
     "text_encoder/model*.safetensors*",
+    # the oldest models without text have it all in one folder
+    "config.json",
+    "scheduler_config.json",
+    "diffusion_pytorch_model*.safetensors*",
 ]
 _UNWANTED = ["*.fp16*", "*non_ema*", "*.bin.index*"]
 
 
-def find(source: str | os.PathLike[str], cache: Path) -> Bundle:
+def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
     """The model that `source` names. ModelError says what is wrong, and the nearest name where none is known.
 
     A bundled name goes before a folder of that name: write `./emoji` for the folder.
@@ -48,6 +55,17 @@ def find(source: str | os.PathLike[str], cache: Path) -> Bundle:
     )
 
 
+def reads_text(source: str | os.PathLike[str]) -> bool | None:
+    """Whether the model that `source` names reads prompts; None where that shows only when it is opened."""
+    text = os.fsdecode(source)
+    if text in BUNDLED:
+        return BUNDLED[text].reads_text
+    path = expanded(Path(text))
+    if text and path.is_dir():
+        return not draws_pixels(path)
+    return True if path.is_file() else None
+
+
 def expanded(path: Path) -> Path:
     """The path with a leading `~` or `~user` replaced; ModelError where that user is not known here."""
     try:
@@ -56,7 +74,7 @@ def expanded(path: Path) -> Path:
         raise ModelError(f"cannot find the home folder in {str(path)!r}; write the path in full") from error
 
 
-def _bundled(name: str, cache: Path) -> Bundle:
+def _bundled(name: str, cache: Path) -> AnyBundle:
     model = BUNDLED[name]
     if not model.installed:
         raise ModelError(
@@ -65,7 +83,7 @@ def _bundled(name: str, cache: Path) -> Bundle:
     return read_folder(model.path, name, cache)
 
 
-def _file(path: Path, cache: Path) -> Bundle:
+def _file(path: Path, cache: Path) -> AnyBundle:
     if path.suffix in PICKLED:
         raise refuse_pickle(path)
     if path.suffix != ".safetensors":
@@ -85,7 +103,7 @@ def _download(repo: str) -> Path:
         local = Path(
             snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=True)
         )
-        if _complete(local):
+        if is_whole(local):
             return local
     except (OSError, ValueError):
         pass  # not fetched yet
@@ -96,16 +114,3 @@ def _download(repo: str) -> Path:
         raise ModelError(
             f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
         ) from error
-
-
-def _complete(folder: Path) -> bool:
-    parts = ("unet", "vae", "text_encoder")
-    return (
-        (folder / "model_index.json").is_file()
-        and (folder / "scheduler" / "scheduler_config.json").is_file()
-        and (folder / "tokenizer").is_dir()
-        and all(
-            (folder / part / "config.json").is_file() and any((folder / part).glob("*.safetensors"))
-            for part in parts
-        )
-    )

@@ -6,25 +6,40 @@ The rules are those of transformers' CLIPTokenizer, to which the tests compare i
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
-from mezzotint.models.bundle import Bundle, read_json
+from mezzotint.models.bundle import Bundle
+from mezzotint.models.parts import read_json
+from mezzotint.prompt import Piece
 
 # Characters that both Python and the tokenizer's regex take for white space.
 _WORD = re.compile(r"[^ \t\n\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _SPLIT = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _START, _END = "<|startoftext|>", "<|endoftext|>"
 
+Spans = tuple[tuple[str, tuple[int, ...]], ...]  # words with the positions of their tokens
+
 
 class TruncatedPromptWarning(UserWarning):
     """A prompt has more tokens than the text encoder reads; its end has no effect."""
+
+
+class Tokens(NamedTuple):
+    """A text as an encoder reads it."""
+
+    ids: NDArray[np.int64]  # (1, length): start, text, end, padding
+    weights: NDArray[np.float32]  # (length,)
+    words: int  # tokens before the padding, start and end among them
+    told: str  # what there is to tell where the text is cut
 
 
 class ClipTokenizer:
@@ -57,6 +72,15 @@ class ClipTokenizer:
             )
         return made
 
+    def add_word(self, word: str) -> int:
+        """Make a text one token from now on, which no weights know yet; returns its id. ModelError where it is one."""
+        from tokenizers import AddedToken
+
+        if self._bpe.token_to_id(word) is not None or self._bpe.token_to_id(f"{word}</w>") is not None:
+            raise ModelError(f"{word!r} is a word of this model already; take another, such as '<{word}>'")
+        self._bpe.add_tokens([AddedToken(word, normalized=False)])
+        return int(self._bpe.token_to_id(word))
+
     def __call__(self, text: str) -> NDArray[np.int64]:
         """(1, length) token ids: start, text, end, padding. TruncatedPromptWarning where text is cut."""
         ids, told = self.encode(text)
@@ -66,14 +90,17 @@ class ClipTokenizer:
 
     def encode(self, text: str) -> tuple[NDArray[np.int64], str]:
         """(1, length) token ids, and what there is to tell where text is cut."""
-        text = self._shortened(text)
-        encoded = self._bpe.encode(text, add_special_tokens=False)
-        room, told = self.length - 2, ""
-        if len(encoded.ids) > room:
-            word = _word_at(text, encoded.offsets[room][0])
-            told = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
-        ids = [self._start, *encoded.ids[:room], self._end]
-        return np.array([ids + [self._pad] * (self.length - len(ids))], np.int64), told
+        tokens = self.weighted([Piece(text)])
+        return tokens.ids, tokens.told
+
+    def weighted(self, pieces: Sequence[Piece]) -> Tokens:
+        """The tokens of the pieces in turn, each with the weight of its piece; start, end and padding weigh 1."""
+        shortened = [Piece(self._shortened(piece.text), piece.weight) for piece in pieces]
+        return in_row(self._bpe, shortened, (self._start, self._end, self._pad), self.length)
+
+    def spans(self, pieces: Sequence[Piece]) -> Spans:
+        """Each word that is read, see `spans_in_row`."""
+        return spans_in_row(self._bpe, [Piece(self._shortened(p.text)) for p in pieces], self.length)
 
     def _id(self, token: str, folder: Path) -> int:
         found: int | None = self._bpe.token_to_id(token)
@@ -88,6 +115,27 @@ class ClipTokenizer:
         """
         words = (found.group()[: self._longest_word] for found in _WORD.finditer(text))
         return " ".join(islice(words, self.length))
+
+
+def in_row(tokenizer: Any, pieces: Sequence[Piece], marks: tuple[int, int, int], length: int) -> Tokens:
+    """The pieces' tokens in one row of `length`; `marks` are the ids of start, end and padding."""
+    ids: list[int] = []
+    weights: list[float] = []
+    room, told = length - 2, ""
+    for piece in pieces:
+        found = tokenizer.encode(piece.text, add_special_tokens=False)
+        left = room - len(ids)
+        ids += found.ids[:left]
+        weights += [piece.weight] * len(found.ids[:left])
+        if len(found.ids) > left:
+            word = _word_at(piece.text, found.offsets[left][0])
+            told = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
+            break
+    start, end, pad = marks
+    row = [start, *ids, end]
+    padding = length - len(row)
+    heavy = np.array([1, *weights, *[1] * (1 + padding)], np.float32)
+    return Tokens(np.array([row + [pad] * padding], np.int64), heavy, len(row), told)
 
 
 def _bpe(folder: Path, vocab: dict[str, int], merges: list[tuple[str, str]], unknown: str) -> Any:
@@ -167,6 +215,28 @@ def _merges(path: Path) -> list[str]:
 
 def _optional(path: Path) -> dict[str, Any]:
     return read_json(path) if path.is_file() else {}
+
+
+def _bare(word: re.Match[str]) -> tuple[int, int]:
+    """Where a word begins and ends without the punctuation around it; nowhere where there is nothing else."""
+    letters = [i for i, c in enumerate(word.group(), word.start()) if unicodedata.category(c)[0] != "P"]
+    return (letters[0], letters[-1] + 1) if letters else (word.start(), word.start())
+
+
+def spans_in_row(tokenizer: Any, pieces: Sequence[Piece], length: int) -> Spans:
+    """Each word of the pieces, without the punctuation around it, with its tokens' positions in the row.
+
+    `<start>` comes first; last comes `<end>`, which takes in the padding. What is cut has no position.
+    """
+    words: list[tuple[str, tuple[int, ...]]] = []
+    done = 1  # tokens so far, the start among them
+    for piece in pieces:
+        places = tokenizer.encode(piece.text, add_special_tokens=False).offsets[: length - 1 - done]
+        for begin, end in map(_bare, _WORD.finditer(piece.text)):
+            at = [done + i for i, (a, b) in enumerate(places) if a < end and b > begin]
+            words += [(piece.text[begin:end], tuple(at))] if at else []
+        done += len(places)
+    return (("<start>", (0,)), *words, ("<end>", tuple(range(done, length))))
 
 
 def _word_at(text: str, place: int) -> str:

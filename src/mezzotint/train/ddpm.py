@@ -39,6 +39,8 @@ class DdpmConfig(Config):
     groups: int = Field(16, gt=0)
     head_width: int = Field(32, gt=0)
     batch: int = Field(32, gt=0)
+    weight_cap: float = Field(30.0, ge=1)
+    """Most that a time weighs; 1: plain eps-MSE, as DDPM has it."""
     beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
     loop: LoopConfig
 
@@ -80,13 +82,18 @@ class DdpmTask:
         return pixels([portrait(rng.choice(self.pictures), rng) for _ in range(count)])
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The squared error of eps at uniform times."""
+        """The squared error of eps at uniform times, weighted by time."""
         seed = f"ddpm {self.config.seed} {step}"
         x0 = self._batch(random.Random(seed), self.config.batch)
         generator = torch.Generator().manual_seed(step)
         t = torch.randint(0, len(self.bars), (len(x0),), generator=generator)
         error = self._error(module, x0, t, torch.randn(x0.shape, generator=generator))
-        return error.mean(), {}
+        return (self._weight(self.bars[t]) * error).mean(), {"eps_error": error.mean().item()}
+
+    def _weight(self, bar: Tensor) -> Tensor:
+        """1/SNR, from 1 to the cap: so noisy times, which decide color and place, weigh more than in eps-MSE
+        (the truncated weights of 2202.00512)."""
+        return ((1 - bar) / bar).clamp(1, self.config.weight_cap)
 
     def _error(self, module: nn.Module, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         bar = self.bars[t][:, None, None, None]

@@ -21,6 +21,7 @@ from mezzotint.schedule import Schedule
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.latents import Encoders, LatentStore
 from mezzotint.train.loop import train
+from mezzotint.train.saving import forget_paths
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "scaled_linear",
@@ -155,6 +156,7 @@ class DiffusionTask:
             requires_safety_checker=False,
         )  # fmt: skip
         pipeline.to(dtype=torch.float16).save_pretrained(folder)
+        forget_paths(folder)
         # vocab.json and merges.txt: every reader of the format knows these, and Mezzotint reads only them.
         shutil.rmtree(folder / "tokenizer")
         shutil.copytree(self.config.text / "tokenizer", folder / "tokenizer")
