@@ -7,20 +7,28 @@ from pathlib import Path
 import pytest
 
 from mezzotint.errors import ConfigError
+from mezzotint.train.adapter import AdapterConfig
 from mezzotint.train.clip import ClipConfig
 from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.ddpm import DdpmConfig
+from mezzotint.train.decoder import DecoderConfig
 from mezzotint.train.diffusion import DiffusionConfig
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.finetune_grid import combinations
 from mezzotint.train.vae import VaeConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS: dict[str, type[Config]] = {
-    "vae": VaeConfig, "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
+    "vae": VaeConfig, "vq": VaeConfig,
+    "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
+    "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_recipes_of_the_bundle_are_valid(path: Path) -> None:
-    assert KINDS[path.stem.split("-")[0]].read(path)
+    kind = path.stem.split("-")[0]
+    assert len(combinations(path, {})) > 1 if kind == "study" else KINDS[kind].read(path)
 
 
 def test_unknown_settings_name_the_nearest(tmp_path: Path) -> None:
@@ -54,3 +62,26 @@ def test_the_rate_rises_holds_and_falls() -> None:
         0.5,
         0.05,
     ]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "said"), [("constant", [1, 1, 1]), ("linear", [1, 0.5, 0.01]), ("cosine", [1, 0.5, 0.0002])]
+)
+def test_schedules_begin_after_the_warmup_and_end_at_zero(scheduler: str, said: list[float]) -> None:
+    config = LoopConfig(steps=110, warmup=10, scheduler=scheduler)
+    assert [config.rate(step) for step in (10, 60, 109)] == pytest.approx(said, abs=1e-4)
+    assert [config.rate(step) for step in (0, 4)] == pytest.approx([0.1, 0.5])
+
+
+def test_steps_or_epochs() -> None:
+    assert LoopConfig(epochs=3).lasting(7).steps == 21
+    for wrong in ({}, {"steps": 3, "epochs": 1}):
+        with pytest.raises(ValueError, match="how many"):
+            LoopConfig(**wrong)
+    with pytest.raises(ConfigError, match="no epochs"):
+        LoopConfig(epochs=3).lasting(0)
+
+
+def test_the_former_name_of_the_precision_is_understood() -> None:
+    assert [LoopConfig(steps=1, bf16=b).mixed_precision for b in (True, False)] == ["bf16", "no"]
+    assert LoopConfig(steps=1).bf16

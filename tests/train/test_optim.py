@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from mezzotint.train.optim import Ema, Muon, optimizer, orthogonalized
+from mezzotint.train.optim import AdamW, Ema, Muon, clipped, optimizer, orthogonalized
 
 
 def test_orthogonalized_has_singular_values_near_one() -> None:
@@ -15,17 +16,44 @@ def test_orthogonalized_has_singular_values_near_one() -> None:
         assert 0.5 < values.min() <= values.max() < 1.3
 
 
-def test_adamw_equals_torch() -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_adamw_equals_torch(alone: bool) -> None:
+    """Also where a tensor has no gradient for a while, so that it is a step behind."""
     torch.manual_seed(0)
-    mine, theirs = (nn.Parameter(torch.ones(3, 4)) for _ in range(2))
-    ours = Muon([{"params": [mine], "lr": 0.01, "muon": False}])
-    reference = torch.optim.AdamW([theirs], lr=0.01, betas=(0.9, 0.98), eps=1e-10, weight_decay=0)
-    for _ in range(5):
-        grad = torch.randn(3, 4)
-        for parameter, update in ((mine, ours), (theirs, reference)):
-            parameter.grad = grad.clone()
+    mine, theirs = ([nn.Parameter(torch.ones(3, 4)), nn.Parameter(torch.ones(5))] for _ in range(2))
+    ours: torch.optim.Optimizer
+    if alone:
+        ours, settings = (
+            AdamW(mine, 0.01, weight_decay=0.1),
+            {"betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
+        )
+    else:
+        ours = Muon([{"params": mine, "lr": 0.01, "muon": False}])
+        settings = {"betas": (0.9, 0.98), "eps": 1e-10, "weight_decay": 0.0}
+    reference = torch.optim.AdamW(theirs, lr=0.01, **settings)
+    for step in range(5):
+        grads = [torch.randn(3, 4), torch.randn(5)]
+        for parameters, update in ((mine, ours), (theirs, reference)):
+            for i, (parameter, grad) in enumerate(zip(parameters, grads, strict=True)):
+                parameter.grad = grad.clone() if i == 0 or step > 1 else None
             update.step()
-    assert torch.allclose(mine, theirs, atol=1e-6)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(mine, theirs, strict=True))
+
+
+def test_fine_tuning_has_one_optimizer_for_all() -> None:
+    module = nn.Linear(4, 4)
+    [group] = optimizer(module, 1e-5, 0.0, 0.01).param_groups
+    assert (len(group["params"]), group["lr"], group["weight_decay"]) == (2, 1e-5, 0.01)
+
+
+@pytest.mark.parametrize(("most", "factor"), [(1.0, 0.2), (10.0, 1.0), (0.0, 1.0)])
+def test_gradients_are_shortened_as_one_vector(most: float, factor: float) -> None:
+    parameters = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
+    parameters[0].grad, parameters[1].grad = torch.tensor([3.0]), torch.tensor([-4.0])
+    assert clipped(parameters, most).item() == 5
+    assert [p.grad.item() for p in parameters[:2] if p.grad is not None] == pytest.approx(
+        [3 * factor, -4 * factor]
+    )
 
 
 def test_the_edges_of_a_network_are_not_for_muon() -> None:

@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from mezzotint import Request, generate, open_model
-from mezzotint.errors import DataError
+from mezzotint.errors import ModelError
+from mezzotint.models import bert
 from mezzotint.models.image_text import ImageText
-from mezzotint.train import teacher, text_side
+from mezzotint.train import text_side
 from mezzotint.train.clip import train_clip
 from mezzotint.train.clip_config import ClipConfig, ConvTower, TextTower, VitTower
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.diffusion import DiffusionConfig, train_diffusion
+from mezzotint.train.teacher import Teacher
 from mezzotint.train.text import TextTask
 from mezzotint.train.vae import VaeConfig, train_vae
 from pictures import COLORS, make_pictures
@@ -102,6 +104,6 @@ def test_from_pictures_to_a_model_that_draws(home: Path) -> None:
 def test_without_the_teacher_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher, "find_spec", lambda _: None)
-    with pytest.raises(DataError, match=r"mezzotint\[bert\]"):
-        teacher.minilm(tmp_path)
+    monkeypatch.setattr(bert, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"mezzotint\[bert\]"):
+        Teacher(tmp_path)

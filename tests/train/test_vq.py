@@ -32,7 +32,7 @@ def task(pictures: Path, out: Path, steps: int) -> VaeTask:
 def run(pictures: Path, out: Path, steps: int) -> dict[str, torch.Tensor]:
     made = task(pictures, out, steps)
     train(made, made.config.loop, out)
-    return load_file(out / "checkpoint/state.safetensors")
+    return load_file(out / f"checkpoints/{steps:07d}/state.safetensors")
 
 
 def test_it_resumes_to_the_bit_and_opens(pictures: Path, tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""Fine-tuning: a model and a folder of pictures in, a run's folder with the result, its curves and its samples out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from accelerate import PartialState
+from PIL import Image
+
+from mezzotint.errors import ConfigError, DataError
+from mezzotint.models.bundle import AnyBundle, Bundle, PixelBundle
+from mezzotint.models.cache import default_cache, write_atomic
+from mezzotint.models.source import find
+from mezzotint.train.finetune_about import about, write_card
+from mezzotint.train.finetune_config import FinetuneConfig, check_out, told
+from mezzotint.train.finetune_data import Data
+from mezzotint.train.finetune_pixels import Pixels
+from mezzotint.train.finetune_task import BEFORE, FinetuneTask, Subject, device_of, precision
+from mezzotint.train.finetune_text import Captioned
+from mezzotint.train.finetune_unet import Unet
+from mezzotint.train.finetune_word import Word
+from mezzotint.train.loop import train
+from mezzotint.train.report import write_report
+from mezzotint.train.watch import Domains
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A fine-tuning with everything opened and checked, and nothing done."""
+
+    config: FinetuneConfig
+    bundle: AnyBundle
+    data: Data
+    subject: Subject
+
+
+def ready(config: FinetuneConfig) -> Ready:
+    """Open the model and look through the pictures. All that is wrong is an error here."""
+    check_out(config)
+    if config.mixed_precision == "fp16" and not torch.cuda.is_available():
+        raise ConfigError("fp16 is for GPUs; on this machine take mixed_precision bf16 or no")
+    bundle = find(config.model, default_cache())
+    size, multiple = fitting_size(config, bundle)
+    data = Data.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
+    if len(data.whole) < 2:
+        raise DataError(f"{config.data} has one picture that can be used; fine-tuning needs two at least")
+    return Ready(config, bundle, data, _subject(config, bundle, data))
+
+
+def fitting_size(config: FinetuneConfig, bundle: AnyBundle) -> tuple[int, int]:
+    """Pixels a side, and of what they have to be a multiple. ConfigError where the settings are not for such a model."""
+    if isinstance(bundle, PixelBundle):
+        arch = bundle.architecture()
+        (height, width), multiple = arch.sample_size, arch.side_multiple
+        for name in ("lora", "new_word", "prompts", "template"):
+            if getattr(config, name):
+                raise ConfigError(f"{name} is for text-to-image models; {bundle.name} reads no text")
+        if arch.colors != 3:
+            raise ConfigError(f"{bundle.name} draws {arch.colors} channels; pictures have 3")
+    else:
+        unet, vae, _ = bundle.architectures()
+        multiple = vae.factor * 2 ** (len(unet.channels) - 1)
+        height, width = (side * vae.factor for side in unet.sample_size)
+    if config.size is None and height != width:
+        raise ConfigError(
+            f"{bundle.name} draws {width}x{height}; say which size to learn: --size {min(height, width)}"
+        )
+    return config.size or height, multiple
+
+
+def _subject(config: FinetuneConfig, bundle: AnyBundle, data: Data) -> Subject:
+    if isinstance(bundle, PixelBundle):
+        return Pixels(config, bundle, data)
+    return Captioned(config, bundle, data, Word(config, bundle) if config.new_word else Unet(config, bundle))
+
+
+def finetune(config: FinetuneConfig, command: Sequence[str] = ()) -> Path:
+    """Run, or go on; returns the folder of what was learned. `command`: the words that asked, for the report."""
+    run, processes = ready(config), PartialState()
+    processes.wait_for_everyone()  # until all have found the folder as it should be
+    run.subject.module.to(processes.device)
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_atomic(config.out / "config.yaml", yaml.safe_dump(told(config), sort_keys=False).encode())
+    counts = len(run.data.learned), len(run.data.held)
+    task = FinetuneTask(config, run.subject, *counts, domains(run), lambda: _reported(config.out))
+    facts = about(run.bundle, run.data, task, command)
+    write_atomic(config.out / "about.json", json.dumps(facts, indent=2).encode())
+    try:
+        train(task, config.loop(task.steps_per_epoch), config.out)
+    finally:
+        _reported(config.out)
+    write_card(config.out, made_in(config))
+    return made_in(config)
+
+
+def _reported(folder: Path) -> None:
+    """A page is not worth the training: where it cannot be written, that is a warning."""
+    try:
+        write_report(folder)
+    except OSError as error:
+        warnings.warn(f"cannot write the report in {folder}: {error.strerror or error}", stacklevel=2)
+
+
+def made_in(config: FinetuneConfig) -> Path:
+    """Where the result is."""
+    return config.out / ("lora" if config.lora else "word" if config.new_word else "model")
+
+
+def domains(run: Ready) -> Domains | None:
+    """The new pictures, and what the model draws as it is, before anything is learned."""
+    config, subject = run.config, run.subject
+    if not config.measured:
+        return None
+    kept = config.out / "watch" / "domains.safetensors"
+
+    def before() -> list[Image.Image]:
+        subject.module.eval()
+        with precision(config, device_of(subject.module)):
+            drawn = subject.draw(subject.module, range(BEFORE, BEFORE + config.measured), reference=True)
+        subject.module.train()
+        return drawn
+
+    return Domains(config.judge, run.data.reference, before, kept)

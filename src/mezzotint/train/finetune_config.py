@@ -1,0 +1,203 @@
+"""What a fine-tuning is told, and what has to be the same for a folder to be gone on with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from mezzotint.errors import ConfigError, OutputError, nearest
+from mezzotint.train.config import Config, LoopConfig
+
+TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
+_FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every"}
+"""These may differ from one start of a run to the next."""
+
+ScheduleName = Literal["linear", "cosine", "scaled-linear"]
+
+
+class FinetuneConfig(Config):
+    """`mezzotint finetune`."""
+
+    model: str
+    """A bundled name, a diffusers folder, a .safetensors file or a hub id."""
+    data: str
+    """A folder of pictures, an imagefolder, or a data set on the hub."""
+    out: Path
+    seed: int = Field(0, ge=0)
+    epochs: int = Field(10, ge=1)
+    repeats: int = Field(1, ge=1)
+    """An epoch visits each picture so many times: with few pictures there is less to look at than to learn."""
+    lr: float | None = Field(None, gt=0)
+    """By default 1e-5 for all weights, 1e-4 for LoRA, 5e-3 for a new word."""
+    batch: int = Field(4, ge=1)
+    accumulate: int = Field(2, ge=1)
+    """Batches whose gradients are summed to one step."""
+    size: int | None = Field(None, ge=8)
+    """Pixels a side; by default the model's own."""
+    background: str = "white"
+    """Behind transparent pictures: a color, or "portrait" for another at each visit."""
+    schedule: ScheduleName | None = None
+    """Another noise schedule than the model's own; saved with the result."""
+    offset_noise: float = Field(0.0, ge=0, le=1)
+    hflip: bool | None = None
+    """Mirror half of the pictures; by default where the model reads no text."""
+    drop: float = Field(0.1, ge=0, lt=1)
+    """Share of captions left out, for classifier-free guidance."""
+    lora: int = Field(0, ge=0, le=1024)
+    """Rank; 0: no LoRA."""
+    lora_targets: tuple[str, ...] = Field(TARGETS, min_length=1)
+    """Layers of the UNet that it changes, by the ends of their names."""
+    new_word: str = ""
+    """Learn the embedding of this word alone (textual inversion, 2208.01618)."""
+    word_from: str = ""
+    """A known word that it starts from."""
+    template: str = ""
+    """How captions are used, with {caption} and {word} in it; by default as they are, or with the new word behind."""
+    ema: float = Field(0.995, ge=0, lt=1)
+    """Decay of the averaged weights, which are what is saved; 0: the last weights."""
+    mixed_precision: Literal["no", "bf16", "fp16"] = "bf16"
+    gradient_checkpointing: bool = False
+    scheduler: Literal["constant", "cosine", "linear"] = "constant"
+    """Of the learning rate."""
+    warmup: int = Field(0, ge=0)
+    clip: float = Field(1.0, ge=0)
+    held: float = Field(0.1, ge=0, lt=1)
+    """Share of the pictures, at most 256, that is never learned and measured by."""
+    prompts: tuple[str, ...] = ()
+    """Of the sheets; by default captions of the data."""
+    shown: int = Field(16, ge=1, le=64)
+    """Samples on a sheet."""
+    measured: int = Field(64, ge=0)
+    """Samples an epoch from which distances to the old and the new pictures are estimated; 0: not measured."""
+    judge: str = "judge"
+    """The image-text pair in whose features the distances are."""
+    draw_steps: int = Field(25, ge=1)
+    guidance: float = Field(4.0, ge=1)
+    licence: str = ""
+    """Of the data, for the model card; by default what the data says."""
+    limit_minutes: float = Field(0.0, ge=0)
+    save_minutes: float = Field(4.0, gt=0)
+    keep: int = Field(2, ge=1)
+    """Checkpoints."""
+    log_every: int | None = Field(None, ge=1)
+    """Steps; by default 10, or where epochs are short a few lines an epoch."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for fits, said in (
+            (not (self.lora and self.new_word), "lora and new_word are two things: take one"),
+            (self.lora or self.lora_targets == TARGETS, "lora_targets needs lora, a rank"),
+            (self.new_word or not self.word_from, "word_from needs new_word"),
+            (self.new_word == self.new_word.strip() and " " not in self.new_word, "new_word is one word"),
+            (self.measured != 1, "measured: a distance needs two samples"),
+            (
+                _fills(self.template, bool(self.new_word)),
+                "template is a text with {caption}, and {word} for a new word",
+            ),
+        ):
+            if not fits:
+                raise ValueError(said)
+        return self
+
+    def worded(self, caption: str) -> str:
+        """A caption as it is used."""
+        usual = "{caption}, {word}" if self.new_word and caption else "{caption}{word}"
+        return (self.template or usual).format(caption=caption, word=self.new_word)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, its default for what is learned."""
+        return self.lr or (1e-4 if self.lora else 5e-3 if self.new_word else 1e-5)
+
+    def loop(self, steps_per_epoch: int) -> LoopConfig:
+        """What the loop is told: AdamW alone."""
+        same = ("epochs", "accumulate", "scheduler", "warmup", "ema", "clip", "mixed_precision", "gradient_checkpointing",
+                "save_minutes", "keep")  # fmt: skip
+        values: dict[str, Any] = {name: getattr(self, name) for name in same}
+        often = self.log_every or max(1, min(10, steps_per_epoch // 4))
+        return LoopConfig(minutes=self.limit_minutes, lr=self.rate, muon_lr=0.0, log_every=often, **values)
+
+
+def _fills(template: str, word: bool) -> bool:
+    """Whether it takes a caption or a word, and nothing else."""
+    try:
+        filled = template.format(caption="\0", word="\1")
+    except (KeyError, IndexError, ValueError, AttributeError):
+        return False
+    return not template or ("\1" in filled if word else "\0" in filled)
+
+
+def asked(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
+    """The configuration of these settings; ConfigError in one line, with the nearest known name."""
+    for key in values:
+        if key not in FinetuneConfig.model_fields:
+            raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, FinetuneConfig.model_fields)}")
+    try:
+        return FinetuneConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_said(e, values) for e in error.errors())) from None
+
+
+def _said(error: Any, values: Mapping[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "literal_error":
+        known = error["ctx"]["expected"].replace("'", "")
+        hint = nearest(values[name], known.replace(" or ", ", ").split(", "))
+        return f"{name} is {values[name]!r}; it can be {known}{hint}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if name else said
+
+
+def settings_in(file: Path) -> dict[str, Any]:
+    """The table in a YAML file. ConfigError where there is none."""
+    try:
+        found = yaml.safe_load(file.read_text()) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ConfigError(f"{file} should hold a table of settings")
+    return found
+
+
+def check_out(config: FinetuneConfig) -> None:
+    """OutputError where the folder is not new and not of this very run; the nearest difference is named."""
+    note = config.out / "config.yaml"
+    if not note.exists():
+        if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+            raise OutputError(f"{config.out} holds other things: choose a new --out")
+        return
+    for name, before, now in _differences(settings_in(note), told(config)):
+        raise OutputError(
+            f"{config.out} is of another run: there {name} is {before!r}, here {now!r}; "
+            f"ask for the same, or choose another --out"
+        )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    free = _FREE | ({"epochs"} if now["scheduler"] == "constant" else set())
+    for name in now:
+        if name not in free and before.get(name, _MISSING) != now[name]:
+            yield name, before.get(name, _MISSING), now[name]
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "not known"
+
+
+_MISSING = _Missing()
+
+
+def told(config: FinetuneConfig) -> dict[str, Any]:
+    """The settings as plain YAML values, the data by its full path."""
+    plain: dict[str, Any] = config.model_dump(mode="json") | {"lr": config.rate}
+    if Path(config.data).exists():
+        plain["data"] = os.path.abspath(config.data)
+    if Path(config.model).exists() and os.sep in config.model:
+        plain["model"] = os.path.abspath(config.model)
+    return plain

@@ -1,0 +1,80 @@
+"""The pictures of a fine-tuning: those that are learned, those held out, and those that stand for the new domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from mezzotint.data.folder import PictureFolder
+from mezzotint.data.packed import Packed
+from mezzotint.data.survey import Wanted, reasons
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.watch import REFERENCE, split
+
+
+@dataclass(frozen=True)
+class Data:
+    """One source in two parts that share no picture, unless there are too few to hold any out."""
+
+    whole: PictureFolder
+    learned: PictureFolder
+    held: PictureFolder
+    apart: bool
+    """Whether the held-out pictures are not learned."""
+
+    @classmethod
+    def open(cls, config: FinetuneConfig, size: int, multiple: int, captions: bool) -> Data:
+        """DataError names all that is wrong with the source or the size, before any work."""
+        whole = PictureFolder.open(
+            config.data, size, captions, multiple=multiple, background=config.background, workers=0
+        )
+        learned, held = split(len(whole), config.held, config.seed)
+        return cls(whole, _part(whole, learned, 2), _part(whole, held, 0), len(learned) < len(whole))
+
+    @property
+    def size(self) -> int:
+        """Pixels a side."""
+        return self.whole.size
+
+    def reference(self) -> list[Image.Image]:
+        """At most 512 of all pictures, in an order of their own, as they are."""
+        count = min(REFERENCE, len(self.whole))
+        pixels = [self.whole.batch(1, i, 1, hflip=False).pixels[0] for i in range(count)]
+        return [
+            Image.fromarray(((one.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)) for one in pixels
+        ]
+
+    def words(self, count: int) -> list[str]:
+        """A caption of each of so many pictures, the same pictures as `reference` shows."""
+        captions = [
+            self.whole.batch(1, i, 1, hflip=False).captions[0] for i in range(min(count, len(self.whole)))
+        ]
+        return [captions[i % len(captions)] for i in range(count)]
+
+    def told(self) -> dict[str, object]:
+        """Facts for the report."""
+        found = self.whole.survey
+        return {
+            "pictures": len(self.whole),
+            "learned": len(self.learned),
+            "held_out": len(self.held) if self.apart else 0,
+            "skipped": dict(reasons(found.skipped)),
+            "digest": self.whole.digest,
+            "described": found.described,
+        }
+
+
+def _part(whole: PictureFolder, indices: Sequence[int], ahead: int) -> PictureFolder:
+    """Some of the pictures, as a folder of their own."""
+    found = whole.survey
+    some = replace(
+        found,
+        pictures=found.pictures.only(indices),
+        captions=Packed(found.captions[i] for i in indices),
+        sides=found.sides[list(indices)],
+    )
+    wanted = Wanted(whole.size, background=whole.background)
+    return PictureFolder(some, wanted, 256 * 2**20, 2 if ahead else 0, ahead)

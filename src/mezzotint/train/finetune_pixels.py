@@ -1,0 +1,72 @@
+"""Fine-tuning of a model that draws pixels without a prompt, such as `faces`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from mezzotint.models.bundle import PixelBundle
+from mezzotint.models.networks import torch_pixel_unet
+from mezzotint.planning import plan
+from mezzotint.request import Request
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.finetune_data import Data
+from mezzotint.train.finetune_files import write_pixels
+from mezzotint.train.finetune_noise import Noise, rescheduled, sampled
+from mezzotint.train.finetune_task import device_of, shown
+
+_AT_ONCE = 32
+
+
+class Pixels:
+    """A UNet2DModel; nothing goes with a picture."""
+
+    def __init__(self, config: FinetuneConfig, bundle: PixelBundle, data: Data):
+        self.config, self.data = config, data
+        self.hflip = config.hflip is not False
+        self.scheduler = rescheduled(bundle.scheduler, config.schedule)
+        self.noise = Noise(self.scheduler)
+        request = Request(steps=config.draw_steps, sampler="ddim", guidance="none")
+        self._plan = plan(request, self.noise.schedule)
+        unet = torch_pixel_unet(bundle.unet)
+        unet.register_to_config(sample_size=data.size)
+        self.module: nn.Module = unet.requires_grad_(True).train()
+
+    def learned(self, step: int) -> tuple[Tensor, None]:
+        """Pixels in -1..1, now and then mirrored."""
+        batch = self.data.learned.batch(self.config.seed, step, self.config.batch, self.hflip)
+        return torch.from_numpy(batch.pixels), None
+
+    def held(self, indices: Sequence[int]) -> tuple[Tensor, None]:
+        """Pixels in -1..1."""
+        one = [self.data.held.batch(0, index, 1, hflip=False).pixels for index in indices]
+        return torch.from_numpy(np.concatenate(one)), None
+
+    def ask(self, module: nn.Module, x: Tensor, t: Tensor, condition: Any) -> Tensor:
+        """The network reads no text."""
+        device = device_of(module)
+        out: Tensor = module(x.to(device), t.to(device)).sample
+        return out
+
+    def draw(self, module: nn.Module, seeds: Sequence[int], reference: bool = False) -> list[Image.Image]:
+        """By DDIM."""
+        shape, device = (3, self.data.size, self.data.size), device_of(module)
+
+        def ask(x: Tensor, t: float) -> Tensor:
+            out: Tensor = module(x.to(device), t).sample
+            return out
+
+        pictures: list[Image.Image] = []
+        for start in range(0, len(seeds), _AT_ONCE):
+            pictures += shown(sampled(self._plan, ask, shape, seeds[start : start + _AT_ONCE]))
+        return pictures
+
+    def save(self, module: nn.Module, run: Path) -> None:
+        """A whole model."""
+        write_pixels(module, self.scheduler, run / "model")

@@ -1,0 +1,144 @@
+"""The task of every fine-tuning: noise pictures, ask the subject, and show and measure it after each epoch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.finetune_noise import Noise, drawn
+from mezzotint.train.watch import Domains, Fixed, by_bin, squared
+
+SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
+"""First seeds: of a sheet, of samples that are measured, of what the model drew before."""
+
+
+Batch = tuple[Tensor, Any, Tensor, Tensor]
+
+
+class Subject(Protocol):
+    """What is fine-tuned: its pictures as the network takes them, and what the network makes of them."""
+
+    module: nn.Module
+    noise: Noise
+    hflip: bool
+
+    def learned(self, step: int) -> tuple[Tensor, Any]:
+        """x0 (n, c, h, w) and what goes with it, of a batch: a function of seed and step."""
+
+    def held(self, indices: Sequence[int]) -> tuple[Tensor, Any]:
+        """The same of held-out pictures, as they are."""
+
+    def ask(self, module: nn.Module, x: Tensor, t: Tensor, condition: Any) -> Tensor:
+        """The network's output for noised pictures, on its own device."""
+
+    def draw(self, module: nn.Module, seeds: Sequence[int], reference: bool = False) -> list[Image.Image]:
+        """A sample a seed, of the sheet's prompts in turn; where `reference`, of captions of the data."""
+
+    def save(self, module: nn.Module, run: Path) -> None:
+        """What was learned, into a folder of the run's: `model`, `lora` or `word`."""
+
+
+class FinetuneTask:
+    """What the loop trains."""
+
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        subject: Subject,
+        count: int,
+        held: int,
+        domains: Domains | None,
+        after: Callable[[], object] = lambda: None,
+    ):
+        self.config, self.subject, self.domains = config, subject, domains
+        self.module, self.after = subject.module, after
+        self.steps_per_epoch = epoch_steps(config, count)
+        self.fixed = Fixed(subject.noise, subject.held, range(held), config.seed, 4 * config.batch)
+
+    def batch(self, step: int) -> Batch:
+        """Pictures, what goes with them, uniform times, and noise: a function of seed and step."""
+        x0, condition = self.subject.learned(step)
+        chance = seeded("noise", self.config.seed, step)
+        t = torch.randint(0, self.subject.noise.times, (len(x0),), generator=chance)
+        return x0, condition, t, drawn(x0.shape, self.config.offset_noise, chance)
+
+    def loss_of(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The squared error of what the model predicts, and by time."""
+        errors = squared(self.subject.noise, self.subject.ask, module, *batch)
+        return errors.mean(), by_bin(errors.detach(), self.subject.noise.bin(batch[2]))
+
+    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Of the batch of this step."""
+        return self.loss_of(module, self.batch(step))
+
+    def changes(self, name: str) -> bool:
+        """Whether a weight learns: of LoRA, that alone."""
+        return not self.config.lora or "lora_" in name
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """The error on held-out pictures, and distances to the new and the old ones."""
+        with self._precision(module):
+            found = self.fixed(self.subject.ask, module)
+            if self.domains:
+                seeds = range(MEASURED, MEASURED + self.config.measured)
+                found |= self.domains(self.subject.draw(module, seeds, reference=True))
+        return found
+
+    def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
+        """Samples from fixed seeds."""
+        with self._precision(module):
+            return tiled(self.subject.draw(module, range(SHOWN, SHOWN + self.config.shown))), {}
+
+    def save(self, module: nn.Module, folder: Path) -> None:
+        """The finished model; `folder` is the run's `model`."""
+        self.subject.save(module, folder.parent)
+
+    def _precision(self, module: nn.Module) -> torch.autocast:
+        return precision(self.config, device_of(module))
+
+
+def epoch_steps(config: FinetuneConfig, count: int) -> int:
+    """Steps of the optimizer until each of so many pictures was visited, as often as an epoch does."""
+    return -(-count * config.repeats // (config.batch * config.accumulate))
+
+
+def precision(config: FinetuneConfig, device: torch.device) -> torch.autocast:
+    """What measuring computes in: as training does."""
+    kind = torch.float16 if config.mixed_precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=config.mixed_precision != "no")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where its weights are."""
+    return next(module.parameters()).device
+
+
+def seeded(*parts: object) -> torch.Generator:
+    """A generator of these alone."""
+    digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def tiled(pictures: Sequence[Image.Image], across: int = 8) -> Image.Image:
+    """One picture of many of the same size, so many in a row."""
+    width, height = pictures[0].size
+    across = min(across, len(pictures))
+    sheet = Image.new("RGB", (across * width, -(-len(pictures) // across) * height), "white")
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, across)
+        sheet.paste(picture, (column * width, row * height))
+    return sheet
+
+
+def shown(x: Tensor) -> list[Image.Image]:
+    """Pictures of (n, 3, h, w) in -1..1."""
+    pixels = ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(np.ascontiguousarray(one)) for one in pixels]

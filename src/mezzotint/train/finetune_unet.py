@@ -1,0 +1,104 @@
+"""What learns of a text-to-image model: all weights of its UNet, or LoRA (2106.09685) beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mezzotint.data.encoded import TextStates
+from mezzotint.errors import ConfigError, nearest
+from mezzotint.models.bundle import Bundle
+from mezzotint.models.lora_write import FILE_NAME, peft_layers, save_lora
+from mezzotint.models.networks import torch_text, torch_unet
+from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.finetune_files import write_text_to_image
+from mezzotint.train.finetune_noise import rescheduled
+from mezzotint.train.finetune_task import device_of
+
+
+class Unet:
+    """A UNet2DConditionModel; with a picture go the states of its caption, kept on disk."""
+
+    def __init__(self, config: FinetuneConfig, bundle: Bundle):
+        self.config, self.bundle = config, bundle
+        arch = bundle.architectures()[2]
+        self._tokenizer, self._text = ClipTokenizer.of(bundle), torch_text(bundle.text_encoder)
+        about = f"{bundle.text_encoder.digest} {bundle.digest}"  # the second for the words
+        self._lock = Lock()
+        self._states = TextStates(about, (arch.length, arch.width), self._read)
+        unet = torch_unet(bundle.unet).requires_grad_(True).train()
+        self.module: nn.Module = adapted(unet, config) if config.lora else unet
+
+    def condition(self, words: Sequence[str]) -> Tensor:
+        """(n, length, width)."""
+        with self._lock:  # batches are prepared in a thread of their own
+            return torch.from_numpy(self._states.states(words))
+
+    def ask(self, module: nn.Module, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """The network's output."""
+        device = device_of(module)
+        out: Tensor = module(x.to(device), t.to(device), encoder_hidden_states=condition.to(device)).sample
+        return out
+
+    def save(self, module: nn.Module, run: Path) -> None:
+        """A whole model, or LoRA alone."""
+        if self.config.lora:
+            write_lora(module, run / "lora", self.config)
+        else:
+            scheduler = rescheduled(self.bundle.scheduler, self.config.schedule)
+            write_text_to_image(module, self.bundle, scheduler, run / "model")
+
+    @torch.no_grad()
+    def _read(self, text: str) -> NDArray[np.float32]:
+        with torch.autocast("cpu", enabled=False):
+            ids = torch.from_numpy(self._tokenizer.encode(text)[0])
+            return np.asarray(self._text(input_ids=ids).last_hidden_state[0])
+
+
+def adapted(unet: Any, config: FinetuneConfig) -> nn.Module:
+    """The UNet with LoRA on the layers that are asked for, which alone learns; at first it changes nothing."""
+    from peft import LoraConfig
+
+    check_targets(config.lora_targets, unet)
+    torch.manual_seed(config.seed)
+    unet.requires_grad_(False)
+    beside = LoraConfig(
+        r=config.lora,
+        lora_alpha=config.lora,
+        init_lora_weights="gaussian",
+        target_modules=list(config.lora_targets),
+    )
+    unet.add_adapter(beside)
+    made: nn.Module = unet
+    return made
+
+
+def check_targets(wanted: Sequence[str], unet: nn.Module) -> None:
+    """ConfigError where a name is the end of no layer's."""
+    layers = [name for name, layer in unet.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for target in wanted:
+        if not any(name == target or name.endswith(f".{target}") for name in layers):
+            parts = [name.split(".") for name in layers]
+            known = sorted({".".join(p[-2:]) if p[-1].isdigit() else p[-1] for p in parts})
+            hint = nearest(target, known)
+            raise ConfigError(
+                f"lora_targets: no layer's name ends in {target!r}; known: {', '.join(known)}{hint}"
+            )
+
+
+def write_lora(module: nn.Module, folder: Path, config: FinetuneConfig) -> None:
+    """As diffusers and as kohya's tools read it."""
+    from peft import get_peft_model_state_dict
+
+    state = {name: value.detach().float().cpu() for name, value in get_peft_model_state_dict(module).items()}
+    layers, facts = peft_layers(state), {"base_model": config.model}
+    save_lora(folder / FILE_NAME, layers, config.lora, "diffusers", facts)
+    save_lora(folder / "kohya.safetensors", layers, config.lora, "kohya", facts)

@@ -1,0 +1,103 @@
+"""Textual inversion (2208.01618): one new word, whose embedding alone is learned; every network stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mezzotint.errors import ConfigError
+from mezzotint.models.bundle import Bundle
+from mezzotint.models.networks import torch_text, torch_unet
+from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.prompt import Piece
+from mezzotint.train.finetune_config import FinetuneConfig
+from mezzotint.train.finetune_task import device_of
+
+
+class Learned(nn.Module):
+    """From noised latents and token ids to the UNet's output; its one weight is the word's embedding.
+
+    The frozen networks are held in a tuple, so that no checkpoint carries them.
+    """
+
+    def __init__(self, unet: Any, text: Any, token: int, start: Tensor):
+        super().__init__()
+        self.vector = nn.Parameter(start.clone())  # (width,)
+        text.set_input_embeddings(_Embeddings(text.get_input_embeddings(), token, self))
+        self._frozen = (unet, text)
+        self._there: torch.device | None = None
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Of the UNet, whose activations are most of what is kept."""
+        self._frozen[0].enable_gradient_checkpointing()
+
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
+        """(n, c, h, w)."""
+        unet, text = self._frozen
+        if self._there != x.device:
+            self._frozen, self._there = (unet.to(x.device), text.to(x.device)), x.device
+        out: Tensor = unet(x, t, encoder_hidden_states=text(input_ids=ids).last_hidden_state).sample
+        return out
+
+
+class _Embeddings(nn.Module):
+    """A table of embeddings, and one beside it."""
+
+    def __init__(self, table: nn.Embedding, token: int, learned: Learned):
+        super().__init__()
+        self.table, self.token = table, token
+        self._learned = (learned,)  # not as a part: it holds us
+
+    @property
+    def weight(self) -> Tensor:
+        """Of the table: text encoders take their dtype from it."""
+        return self.table.weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(n, length, width)."""
+        known = self.table(ids.clamp(max=self.table.num_embeddings - 1))
+        vector = self._learned[0].vector.to(known.dtype)
+        return torch.where((ids == self.token)[..., None], vector, known)
+
+
+class Word:
+    """A new word; with a picture go the token ids of its caption, in which the word stands."""
+
+    def __init__(self, config: FinetuneConfig, bundle: Bundle):
+        self.config = config
+        self._tokenizer, text = ClipTokenizer.of(bundle), torch_text(bundle.text_encoder)
+        start = beginning(self._tokenizer, text.get_input_embeddings().weight, config.word_from)
+        token = self._tokenizer.add_word(config.new_word)
+        self.module: nn.Module = Learned(torch_unet(bundle.unet), text, token, start)
+
+    def condition(self, words: Sequence[str]) -> Tensor:
+        """(n, length)."""
+        return torch.cat([torch.from_numpy(self._tokenizer.encode(text)[0]) for text in words])
+
+    def ask(self, module: nn.Module, x: Tensor, t: Tensor, condition: Tensor) -> Tensor:
+        """The UNet's output."""
+        device = device_of(module)
+        out: Tensor = module(x.to(device), t.to(device), condition.to(device))
+        return out
+
+    def save(self, module: nn.Module, run: Path) -> None:
+        """As `load_textual_inversion` of diffusers reads it: a vector under the word's name."""
+        (run / "word").mkdir(parents=True, exist_ok=True)
+        vector = next(module.parameters()).detach().float().cpu().clone()
+        save_file({self.config.new_word: vector[None]}, run / "word" / "learned_embeds.safetensors")
+
+
+def beginning(tokenizer: ClipTokenizer, table: Tensor, word: str) -> Tensor:
+    """(width,) the mean of a known word's embeddings; without one, of them all. ConfigError where it has no tokens."""
+    if not word:
+        return table.mean(0)
+    tokens = tokenizer.weighted([Piece(word)])
+    ids = tokens.ids[0, 1 : tokens.words - 1]
+    if not len(ids):
+        raise ConfigError(f"word_from {word!r} has no tokens; name a word")
+    return table[torch.from_numpy(ids)].mean(0)

@@ -1,0 +1,210 @@
+"""Fine-tuning: what is asked is checked first; what comes out opens elsewhere and is what was learned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMPipeline, StableDiffusionPipeline
+from safetensors.torch import load_file
+
+import tiny
+import tiny_pixels
+from mezzotint import open_model
+from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
+from mezzotint.train.finetune import finetune, ready
+from mezzotint.train.finetune_config import asked
+from pictures import COLORS, make_pictures
+
+LITTLE = {
+    "epochs": 2,
+    "measured": 0,
+    "shown": 2,
+    "draw_steps": 2,
+    "mixed_precision": "no",
+    "ema": 0.5,
+    "save_minutes": 60,
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny models and fifteen pictures."""
+    folder = tmp_path_factory.mktemp("home")
+    make_pictures(folder / "pictures")
+    tiny_pixels.make_pixels(
+        folder / "pixels", {**tiny_pixels.PLAIN, "block_out_channels": (8, 16), "sample_size": 16}
+    )
+    tiny.make_pipeline(folder / "text")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def settings(home: Path, out: Path, model: str = "pixels", **more: Any) -> dict[str, Any]:
+    return {"model": str(home / model), "data": str(home / "pictures"), "out": out, **LITTLE, **more}
+
+
+def lines(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "unet" / "diffusion_pytorch_model.safetensors")
+
+
+def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    made = finetune(
+        asked(settings(home, run, lr=1e-3, measured=4, schedule="cosine", epochs=4, offset_noise=0.1)),
+        ["finetune", "--lr", "1e-3"],
+    )
+    assert made == run / "model"
+    found = lines(run)
+    measured = [line for line in found if "val_loss" in line]
+    assert [line["epoch"] for line in measured] == [0, 1, 2, 3, 4]
+    assert measured[-1]["val_loss"] < 0.9 * measured[0]["val_loss"]
+    assert {"kid_new", "kid_old", "val_loss_t0"} <= measured[0].keys()
+    assert {"loss", "lr", "grad_norm", "samples_per_s"} <= {key for line in found for key in line}
+    assert {path.name for path in (run / "samples").iterdir()} == {
+        f"epoch-{epoch:04d}-{kind}.png" for epoch in range(5) for kind in ("raw", "ema")
+    }
+    assert open_model(made, "openvino", "float32").schedule.alphas_cumprod[500] == pytest.approx(
+        0.49, abs=0.03
+    )
+    pipeline = DDPMPipeline.from_pretrained(made)
+    assert pipeline.scheduler.config.beta_schedule == "squaredcos_cap_v2"
+    assert any(not torch.equal(a, weights(home / "pixels")[name]) for name, a in weights(made).items())
+    page, card = (run / "report.html").read_text(), (made / "README.md").read_text()
+    assert all(
+        said in page for said in ("mezzotint finetune --lr 1e-3", "KID", "epoch 4", "data:image/png", "<svg")
+    )
+    assert "cosine" in card and "licence of the data" in card and "AdamW 0.001" in card
+
+
+def test_stopping_after_an_epoch_changes_nothing(home: Path, tmp_path: Path) -> None:
+    whole = finetune(asked(settings(home, tmp_path / "whole", epochs=2)))
+    finetune(asked(settings(home, tmp_path / "parts", epochs=1)))
+    parts = finetune(asked(settings(home, tmp_path / "parts", epochs=2)))
+    assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
+
+
+def test_full_weights_of_a_text_to_image_model(home: Path, tmp_path: Path) -> None:
+    made = finetune(asked(settings(home, tmp_path / "run", "text", size=64, lr=1e-3)))
+    pipeline = StableDiffusionPipeline.from_pretrained(made)
+    assert pipeline.unet.config.cross_attention_dim == 32
+    assert open_model(made, "openvino", "float32").reads_text
+    before = weights(home / "text")
+    assert all(
+        not torch.equal(value, before[name]) for name, value in weights(made).items() if "to_q" in name
+    )
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Prompts, in rows: " in page and any(name in page for name in COLORS)
+
+
+def test_lora_is_read_by_diffusers_and_is_what_was_learned(home: Path, tmp_path: Path) -> None:
+    config = asked(
+        settings(home, tmp_path / "run", "text", size=64, lora=2, lr=1e-2, lora_targets=["to_q", "to_out.0"])
+    )
+    made = finetune(config)
+    assert {path.name for path in made.iterdir()} >= {
+        "pytorch_lora_weights.safetensors",
+        "kohya.safetensors",
+        "README.md",
+    }
+    pipeline = StableDiffusionPipeline.from_pretrained(home / "text")
+    x, text = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 32)
+    with torch.no_grad():
+        base = pipeline.unet(x, 500, text).sample
+        pipeline.load_lora_weights(made)
+        theirs = pipeline.unet(x, 500, text).sample
+        task = ready(config.model_copy(update={"out": tmp_path / "other"})).subject
+        kept = load_file(sorted((tmp_path / "run" / "checkpoints").iterdir())[-1] / "state.safetensors")
+        learning = [name for name, weight in task.module.named_parameters() if weight.requires_grad]
+        changed = [name for name, _ in task.module.named_parameters() if "lora_" in name]
+        for index, name in enumerate(changed):
+            task.module.get_parameter(name).copy_(kept[f"ema.{index}"])
+        ours = task.ask(task.module, x, torch.tensor([500]), text)
+    assert learning == changed and all("to_q" in name or "to_out" in name for name in changed)
+    assert not any(name.startswith("weight.") and "lora_" not in name for name in kept)
+    assert (theirs - base).abs().max() > 1e-4
+    assert (ours - theirs).abs().max() < 1e-4
+
+
+def test_a_new_word_is_read_by_diffusers(home: Path, tmp_path: Path) -> None:
+    word = "<ball>"
+    made = finetune(
+        asked(settings(home, tmp_path / "run", "text", size=64, new_word=word, word_from="the", epochs=1))
+    )
+    vector = load_file(made / "learned_embeds.safetensors")[word]
+    pipeline = StableDiffusionPipeline.from_pretrained(home / "text")
+    table = pipeline.text_encoder.get_input_embeddings().weight
+    start = table[pipeline.tokenizer("the").input_ids[1]]
+    assert 0 < (vector[0] - start).abs().max() < 0.1
+    pipeline.load_textual_inversion(made / "learned_embeds.safetensors", token=word)
+    ids = pipeline.tokenizer(f"a cat, {word}", padding="max_length", return_tensors="pt").input_ids
+    subject: Any = ready(asked(settings(home, tmp_path / "other", "text", size=64, new_word=word))).subject
+    with torch.no_grad():
+        subject.module.vector.copy_(vector[0])
+        ours = subject.module._frozen[1](
+            input_ids=subject.learner.condition([f"a cat, {word}"])
+        ).last_hidden_state
+        theirs = pipeline.text_encoder(input_ids=ids).last_hidden_state
+    assert (ours - theirs).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"size": 17}, "divisible by 2"),
+        ({"lora": 4}, "reads no text"),
+        ({"mixed_precision": "fp16"}, "fp16 is for GPUs"),
+        ({"model": "facse"}, "did you mean 'faces'"),
+        ({"data": "nowhere"}, "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_said_before_any_work(
+    home: Path, tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(MezzotintError, match=said):
+        ready(asked({**settings(home, tmp_path / "run"), **more}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_without_captions(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "pictures" / "noto", tmp_path / "bare")
+    with pytest.raises(DataError, match="caption"):
+        ready(asked(settings(home, tmp_path / "run", "text", size=64, data=str(tmp_path / "bare"))))
+    with pytest.raises(ConfigError, match=r"lora_targets.*did you mean 'to_q'"):
+        ready(asked(settings(home, tmp_path / "run", "text", size=64, lora=2, lora_targets=["to_qq"])))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty"):
+        ready(asked(settings(home, tmp_path / "run", data=str(tmp_path / "empty"))))
+
+
+def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finetune(asked(settings(home, run, epochs=1)))
+    with pytest.raises(OutputError, match=r"lr is 1e-05, here 0\.001"):
+        ready(asked(settings(home, run, epochs=1, lr=1e-3)))
+    ready(asked(settings(home, run, epochs=3, lr=1e-5, limit_minutes=3)))
+    with pytest.raises(OutputError, match="other things"):
+        ready(asked(settings(home, home / "pictures")))
+
+
+def test_offset_noise_moves_whole_channels() -> None:
+    from mezzotint.train.finetune_noise import drawn
+
+    plain = drawn((64, 3, 16, 16), 0.0, torch.Generator().manual_seed(0))
+    moved = drawn((64, 3, 16, 16), 1.0, torch.Generator().manual_seed(0))
+    assert float(plain.mean((2, 3)).std()) < 0.1
+    assert float(moved.mean((2, 3)).std()) == pytest.approx(1, abs=0.15)
+    assert np.allclose((moved - plain).std((2, 3)), 0, atol=1e-5)
