@@ -103,7 +103,8 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
         reads=1 + (1 - cfg - mix.sum(1) != 0) + (mix != 0).sum(1),
         step=step,
         init=float(sigma[0]) if begin else levels.init,
-        clip=schedule.clip_sample if request.sampler in CLIPPED else None,
+        # diffusers clips in some samplers only; without it, few steps of the others leave a pixel model's range
+        clip=schedule.clip_sample if request.sampler in CLIPPED or not request.compat else None,
     )
     if not all(np.isfinite(column).all() for column in vars(compiled).values() if column is not None):
         which = f"{request.sampler} in {request.steps} steps"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import numbers
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from mezzotint.encoders import parse as parse_encoder
@@ -105,7 +105,7 @@ class Request:
     def to_json(self) -> str:
         """Canonical JSON: keys sorted, no spaces. Fields that came later are written where they are not the default,
         so that older requests keep their digest."""
-        written = {key: value for key, value in asdict(self).items() if value or key not in _LATER}
+        written = {key: value for key, value in vars(self).items() if value or key not in _LATER}
         return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     @classmethod

@@ -21,6 +21,12 @@ class Generator:
         self._bits.state = state
         self._spare: float | None = None
 
+    def copy(self) -> Generator:
+        """Another that goes on from here on its own."""
+        other = Generator(0)
+        other._bits.state, other._spare = self._bits.state, self._spare
+        return other
+
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Standard normal noise of this shape, float32: `torch.randn(shape, generator=...)`."""
         n = math.prod(shape)

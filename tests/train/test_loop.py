@@ -266,3 +266,20 @@ def test_tensorboard_shows_no_step_twice(tmp_path: Path) -> None:
     assert [event.step for event in events] == list(range(1, 10))
     assert [event.value for event in events] == pytest.approx(whole, rel=1e-5)
     assert [line["step"] for line in lines(tmp_path) if "loss" in line] == list(range(1, 10))
+
+
+def test_one_line_in_a_terminal_and_none_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_task.run(tmp_path / "pipe", steps=3)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    tiny_task.run(tmp_path / "terminal", steps=6, epoch=3)
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert "samples/s" in said
+    assert "6/6" in said
+    assert (
+        said.replace("\x1b[?25h", "").strip("\x1b[12KA\r\n").count("\n") <= 1
+    )  # where the line ends for good

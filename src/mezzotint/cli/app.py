@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mezzotint import __version__
-from mezzotint.cli.bench import bench, bench_steering
+from mezzotint.cli.bench import bench, bench_steering, bench_training
 from mezzotint.cli.compare import compare
 from mezzotint.cli.data import data
 from mezzotint.cli.evaluate import evaluate, steering
@@ -19,6 +19,8 @@ from mezzotint.cli.generate import generate
 from mezzotint.cli.latents import latents
 from mezzotint.cli.listing import models, samplers
 from mezzotint.cli.replay import replay
+from mezzotint.cli.store import store
+from mezzotint.cli.study import study
 from mezzotint.cli.train import train
 from mezzotint.cli.voice import fail
 from mezzotint.errors import MezzotintError
@@ -39,8 +41,11 @@ app.command(rich_help_panel="Make pictures")(compare)
 app.command(rich_help_panel="See what there is")(models)
 app.command(rich_help_panel="See what there is")(samplers)
 app.add_typer(latents, rich_help_panel="See what there is")
+app.add_typer(study, rich_help_panel="Measure")
+app.add_typer(store, rich_help_panel="Measure")
 app.command(rich_help_panel="Measure")(bench)
 app.command(rich_help_panel="Measure")(bench_steering)
+app.command(rich_help_panel="Measure")(bench_training)
 app.command("eval", rich_help_panel="Measure")(evaluate)
 app.command("eval-steering", rich_help_panel="Measure")(steering)
 app.add_typer(data, rich_help_panel="Train your own")

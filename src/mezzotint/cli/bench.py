@@ -94,6 +94,32 @@ def bench_steering(
     print(text, end="")
 
 
+def bench_training(
+    batch: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures a batch.")] = 4,
+    accumulate: Annotated[int, typer.Option(metavar="N", min=1, help="Batches a step.")] = 1,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Of each side, in turn.")] = 6,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="In each round.")] = 5,
+    precision: Annotated[str, typer.Option(metavar="bf16|no", help="Mixed, or float32.")] = "bf16",
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Of each side.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file, too.")
+    ] = None,
+) -> None:
+    """Measure training against the plain loop of diffusers' example: same network, pictures, batch, precision; in turn."""
+    import json
+
+    from mezzotint.bench.training import TrainingSettings, run_training
+
+    if out:
+        _check(out)
+    with _progress() as say:
+        settings = TrainingSettings(batch, accumulate, rounds, steps, precision, threads)
+        text = json.dumps(run_training(settings, say), indent=2) + "\n"
+    if out:
+        _write(out, text)
+    print(text, end="")
+
+
 def _console() -> Any:
     from rich.console import Console
 

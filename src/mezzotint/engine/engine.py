@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from weakref import WeakSet
 
+from mezzotint.engine.branch import joined
 from mezzotint.engine.network import Adaptable, Attending, Network, Shape
 from mezzotint.engine.press import Press
 from mezzotint.engine.rows import Mode
@@ -77,8 +78,13 @@ class Engine:
         trace: int = 0,
         attention: bool = False,
         on_step: OnStep | None = None,
+        share: bool = False,
     ) -> list[Future[Picture]]:
-        """Queue several at once, so that the first network call has them all. All are checked first."""
+        """Queue several at once, so that the first network call has them all. All are checked first.
+
+        `share`: requests that differ in their guidance alone go along as one until it differs. The promises hold;
+        `on_step` hears of each from there on. Not with `attention`.
+        """
         listener = on_step or self._on_step
         if attention and not (self._model.reads_text and isinstance(self._model, Attending)):
             raise RequestError(f"{self._model.name} attends to no words; leave attention out")
@@ -89,10 +95,14 @@ class Engine:
                 raise MezzotintError(f"the engine is closed{after}; open another one") from self._crash
             for t in new:
                 t.id = next(self._ids)
-            self._inbox.put(partial(self._press.add, new))
+            self._inbox.put(partial(self._press.add, joined(new) if share and not attention else new))
         for t in new:
             t.future.add_done_callback(partial(self._cancelled, t))
         return [t.future for t in new]
+
+    def check(self, request: Request) -> Plan:
+        """What would be done for a request. RequestError or ModelError where `submit` would raise it."""
+        return self._trajectory(request, None, 0, False).plan
 
     def _cancelled(self, t: Trajectory, future: Future[Picture]) -> None:
         if future.cancelled():

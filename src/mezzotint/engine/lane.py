@@ -16,7 +16,7 @@ from mezzotint.engine.predict import Prediction, Predictor, clipped
 from mezzotint.engine.start import Start
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.steer import Moves, Steering, turned
-from mezzotint.engine.trajectory import LaneKey, Trajectory
+from mezzotint.engine.trajectory import LaneKey, State, Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance.guidance import MAX_MIXES
 from mezzotint.rng import Generator
@@ -45,12 +45,36 @@ class Lane:
             t.further = [self._encode(t, mix.prompt, "mixed prompt") for mix in t.request.terms.mixes]
         if self._key.attention:
             t.gathering = self._gathering(t)
+        if t.origin:
+            self._resume(t, t.origin)
+            return
         t.noise = Generator(t.request.seed)
         if t.begin:
             self._know(t, t.begin)
         t.place = self._pool.take(t.plan.slots, t.plan.init, t.noise)
         if t.known is not None and t.request.begin:
             self._pool.slots[0, t.place] += np.float32(t.plan.alpha[0]) * t.known
+
+    def state(self, t: Trajectory) -> State:
+        """Where it is now, for others to go on from; stays as it is while this one moves."""
+        return State(
+            self._pool.slots[: t.plan.slots, t.place].copy(),
+            t.noise.copy(),
+            t.known,
+            t.kept,
+            t.settled,
+            tuple(t.snapshots),
+            tuple(t.ledger),
+            perf_counter() - t.started,
+        )
+
+    def _resume(self, t: Trajectory, at: State) -> None:
+        """Go on from where another was: every bit as if it had come all the way alone."""
+        t.place = self._pool.put(at.slots, t.plan.slots)
+        t.noise, t.known, t.kept, t.settled = at.noise.copy(), at.known, at.kept, at.settled
+        t.snapshots, t.ledger = list(at.snapshots), list(at.ledger)
+        t.started -= at.seconds
+        t.origin = None
 
     def _gathering(self, t: Trajectory) -> Gathering:
         assert isinstance(self._network, Attending)  # the engine's door sees to it

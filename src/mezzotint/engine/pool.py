@@ -27,12 +27,16 @@ class Pool:
     def take(self, slots: int, init: float, noise: Generator) -> int:
         """A place with slot 0 = init*z and the others 0."""
         z = noise.normal(self.slots.shape[2:])
+        return self.put((init * z)[None], slots)
+
+    def put(self, latents: Latents, slots: int) -> int:
+        """A place whose first slots are `latents` (k, size), and the others 0."""
         if slots > len(self.slots):
             more = np.zeros((slots - len(self.slots), *self.slots.shape[1:]), np.float32)
             self.slots = np.concatenate([self.slots, more])
         place = self._free.pop()
         self.slots[:, place] = 0  # who was here before may have left NaN
-        self.slots[0, place] = init * z
+        self.slots[: len(latents), place] = latents
         return place
 
     @property

@@ -47,13 +47,17 @@ class Press:
             self._settle(t, None)
 
     def cancel_all(self) -> None:
-        """Drop them all."""
-        for t in list(self._queue):
-            self.cancel(t)
+        """Drop them all, with what would branch off from them."""
+        while self._queue:
+            for t in list(self._queue):
+                self.cancel(t)
 
     def abandon(self, error: BaseException) -> None:
         """Fail them all, trusting nothing but their futures."""
-        for t in self._queue:
+        left = list(self._queue)
+        while left:
+            t = left.pop()
+            left += [branch for _, branch in t.branches]
             if t.future.set_running_or_notify_cancel():
                 t.future.set_exception(error)
 
@@ -101,11 +105,28 @@ class Press:
     def _after(self, t: Trajectory, x0: Latents) -> None:
         try:
             t.advance(x0)
+            self._branch(t)
             picture = self._develop(t) if t.finished else None
         except Exception as error:
             return self._fail(t, error)
         if picture:
             self._settle(t, picture)
+
+    def _branch(self, t: Trajectory) -> None:
+        """Let those go that have come along up to here."""
+        ready = [branch for call, branch in t.branches if call == t.call]
+        if ready:
+            state = self._lanes[t.lane].state(t)
+            for branch in ready:
+                branch.origin, branch.call = state, t.call
+            self._release(t, ready)
+
+    def _release(self, t: Trajectory, branches: list[Trajectory]) -> None:
+        t.branches = [(call, branch) for call, branch in t.branches if branch not in branches]
+        self.add(branches)
+        for branch in branches:
+            if branch.future.cancelled():  # while it waited
+                self.cancel(branch)
 
     def _develop(self, t: Trajectory) -> Picture:
         latents = self._lanes[t.lane].latents(t)
@@ -123,6 +144,9 @@ class Press:
         """Free its place, then resolve its future. A future that was cancelled meanwhile stays so."""
         if t.place >= 0:
             self._lanes[t.lane].leave(t)
+        self._release(
+            t, [branch for _, branch in t.branches]
+        )  # it failed: they must go all the way themselves
         if self._queue.remove(t):
             self._lanes.pop(t.lane, None)
         self._clock()

@@ -44,6 +44,20 @@ class LaneKey:
     lora: str = ""  # adapters in the network's weights, as in `Request.lora`
 
 
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where a trajectory was before one of its network calls: what one that goes another way starts from."""
+
+    slots: Latents  # (K, size)
+    noise: Generator
+    known: NDArray[np.float32] | None
+    kept: NDArray[np.float32] | None
+    settled: bool
+    snapshots: tuple[Snapshot, ...]
+    ledger: tuple[Entry, ...]
+    seconds: float  # since its first noise
+
+
 @dataclass(eq=False, slots=True)
 class Trajectory:
     """A request on its way. `place` and what follows are set when it first runs."""
@@ -56,6 +70,9 @@ class Trajectory:
     future: Future[Picture] = field(default_factory=Future)
     on_step: OnStep | None = None
     trace: int = 0  # keep x0 of every so many evaluations; 0 keeps none
+
+    branches: list[tuple[int, Trajectory]] = field(default_factory=list)  # those equal to it up to a call
+    origin: State | None = None  # of the one that it branched off from
 
     call: int = 0  # evaluations done
     place: int = -1  # its row of the pool

@@ -57,7 +57,7 @@ SAMPLERS: dict[str, Sampler] = {
     "unipc": Sampler(dpm_levels, lambda levels, _: unipc(levels)),
 }
 
-# Those that clip x0 where the model asks for it; as in diffusers, the others do not.
+# Those that clip x0 in diffusers where the model asks for it.
 CLIPPED = frozenset({"ddpm", "ddim", "heun"})
 
 # What makes the same pictures in diffusers: `Class.from_config(pipe.scheduler.config, **extra)`.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mezzotint.errors import ConfigError, nearest
 
@@ -49,24 +50,74 @@ def _said(cls: type[BaseModel], error: Any) -> str:
 class LoopConfig(Config):
     """How long, how fast, and how often to look."""
 
-    steps: int = Field(gt=0)
+    steps: int = Field(0, gt=0)
+    """Of the optimizer; in place of it, `epochs`."""
+    epochs: int = Field(0, gt=0)
+    """Where the task has epochs."""
     minutes: float = 0.0
     """Stop this run (not the training) after so many minutes; 0: at the last step."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are averaged into one step."""
     lr: float = Field(1e-3, gt=0)
     muon_lr: float = Field(0.02, ge=0)
+    """Of matrices and convolutions; 0: AdamW for all."""
     weight_decay: float = 0.0
+    scheduler: Literal["constant", "cosine", "linear"] = "constant"
+    """How the rates go after the warmup; the latter two end at zero."""
     warmup: int = 100
     cooldown: int = 0
     """The last so many steps go linearly to a twentieth of the rate."""
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = 1.0
-    bf16: bool = True
-    log_every: int = 20
+    """The largest norm of the gradient; 0: any."""
+    mixed_precision: Literal["bf16", "fp16", "no"] = "bf16"
+    gradient_checkpointing: bool = False
+    """Compute activations twice in place of keeping them."""
+    ahead: int = Field(2, ge=0)
+    """Batches prepared in a thread while the network works, where the task can."""
+    log_every: int = Field(20, ge=1)
     save_minutes: float = 4.0
+    """0: after every step."""
+    keep: int = Field(2, ge=1)
+    """The last so many checkpoints."""
     sheet_minutes: float = 5.0
+    """Where the task has no epochs; else there is a sheet after each."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, found: Any) -> Any:
+        """`bf16: false`, as configurations said it before there was fp16."""
+        if isinstance(found, dict) and "bf16" in found:
+            found = dict(found)
+            found.setdefault("mixed_precision", "bf16" if found.pop("bf16") else "no")
+        return found
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if bool(self.steps) == bool(self.epochs):
+            raise ValueError("say how many steps, or how many epochs")
+        return self
+
+    @property
+    def bf16(self) -> bool:
+        """Whether the network computes in bfloat16."""
+        return self.mixed_precision == "bf16"
+
+    def lasting(self, steps_per_epoch: int) -> Self:
+        """The same in steps. ConfigError where epochs are asked of a task that has none."""
+        if self.steps:
+            return self
+        if not steps_per_epoch:
+            raise ConfigError("this training has no epochs; give loop.steps in place of loop.epochs")
+        return self.model_copy(update={"steps": self.epochs * steps_per_epoch})
 
     def rate(self, step: int) -> float:
         """The factor on every learning rate at this step."""
         rising = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         left = (self.steps - step) / self.cooldown if self.cooldown else 1.0
-        return rising * max(0.05, min(1.0, left))
+        return rising * self._decay(step) * max(0.05, min(1.0, left))
+
+    def _decay(self, step: int) -> float:
+        done = min(1.0, max(0.0, (step - self.warmup) / max(1, self.steps - self.warmup)))
+        decays = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+        return decays[self.scheduler]

@@ -81,14 +81,24 @@ class DdpmTask:
         """(n, 3, size, size)."""
         return pixels([portrait(rng.choice(self.pictures), rng) for _ in range(count)])
 
-    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The squared error of eps at uniform times, weighted by time."""
-        seed = f"ddpm {self.config.seed} {step}"
-        x0 = self._batch(random.Random(seed), self.config.batch)
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Pictures (n, 3, size, size), uniform times (n,), noise."""
+        x0 = self._batch(random.Random(f"ddpm {self.config.seed} {step}"), self.config.batch)
         generator = torch.Generator().manual_seed(step)
         t = torch.randint(0, len(self.bars), (len(x0),), generator=generator)
-        error = self._error(module, x0, t, torch.randn(x0.shape, generator=generator))
-        return (self._weight(self.bars[t]) * error).mean(), {"eps_error": error.mean().item()}
+        return x0, t, torch.randn(x0.shape, generator=generator)
+
+    def loss_of(
+        self, module: nn.Module, batch: tuple[Tensor, Tensor, Tensor]
+    ) -> tuple[Tensor, dict[str, float]]:
+        """The squared error of eps, weighted by time."""
+        error = self._error(module, *batch)
+        weight = self._weight(self.bars[batch[1]]).to(error.device)
+        return (weight * error).mean(), {"eps_error": error.mean().item()}
+
+    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Of the batch of this step."""
+        return self.loss_of(module, self.batch(step))
 
     def _weight(self, bar: Tensor) -> Tensor:
         """1/SNR, from 1 to the cap: so noisy times, which decide color and place, weigh more than in eps-MSE
@@ -96,9 +106,10 @@ class DdpmTask:
         return ((1 - bar) / bar).clamp(1, self.config.weight_cap)
 
     def _error(self, module: nn.Module, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        bar = self.bars[t][:, None, None, None]
-        out = module(bar.sqrt() * x0 + (1 - bar).sqrt() * eps, t).sample
-        error: Tensor = (out.float() - eps).square().mean((1, 2, 3))
+        bar, device = self.bars[t][:, None, None, None], next(module.parameters()).device
+        x = bar.sqrt() * x0 + (1 - bar).sqrt() * eps
+        out = module(x.to(device), t.to(device)).sample
+        error: Tensor = (out.float() - eps.to(device)).square().mean((1, 2, 3))
         return error
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:

@@ -1,79 +1,271 @@
 """The one training loop: steps, averages, logs, sheets, and checkpoints that resume to the bit.
 
-Every batch is a function of (seed, step), so the data order and the random state need no saving.
+Every batch is a function of its number, and random state is set from the number, so neither needs saving.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
+import random
+import sys
 import time
-from contextlib import closing
+import warnings
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from PIL import Image
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from accelerate.state import AcceleratorState
+from safetensors import SafetensorError
+from torch import Tensor
 
-from mezzotint.errors import ConfigError
-from mezzotint.train.config import LoopConfig
-from mezzotint.train.optim import Ema, optimizer
+from mezzotint.errors import ConfigError, ModelError, OutputError
+from mezzotint.train.batches import Ahead, part_of, size_of
+from mezzotint.train.checkpoint import Checkpoints
+from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.line import Line
+from mezzotint.train.log import Log, Means
+from mezzotint.train.look import Looks
+from mezzotint.train.optim import Ema, clipped, optimizer
+from mezzotint.train.pace import Pace
+from mezzotint.train.quick import quick
+from mezzotint.train.record import keep_record
+from mezzotint.train.state import State
+from mezzotint.train.stop import Asked, Stop
+from mezzotint.train.task import Task, ability
 
-
-class Task(Protocol):
-    """What is trained: a module, its loss at a step, and how its work is shown and saved."""
-
-    module: nn.Module
-
-    def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
-        """The loss of the batch of this step, and numbers for the log."""
-
-    def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
-        """A picture of what the module can do now, and measures on fixed examples."""
-
-    def save(self, module: nn.Module, folder: Path) -> None:
-        """Write the finished model."""
+__all__ = ["Task", "train"]
+TIME_IS_UP = 1
 
 
 def train(task: Task, config: LoopConfig, folder: Path) -> None:
-    """Run to `config.steps` (or `config.minutes` of this run), resuming from `folder` where a checkpoint is."""
-    accelerator = Accelerator(mixed_precision="bf16" if config.bf16 else "no")
-    folder.mkdir(parents=True, exist_ok=True)
-    module = task.module
-    update = optimizer(module, config.lr, config.muon_lr, config.weight_decay)
-    ema = Ema(module.parameters(), config.ema)
-    step = _resume(folder, module, update, ema)
-    rates = [group["lr"] for group in update.param_groups]
-    prepared, update = accelerator.prepare(module, update)
-    stop = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
-    save_due, sheet_due = _Timer(config.save_minutes), _Timer(config.sheet_minutes)
-    with closing(_Log(folder, step)) as log:
-        while step < config.steps and time.monotonic() < stop:
-            rate = config.rate(step)
-            for group, base in zip(update.param_groups, rates, strict=True):
-                group["lr"] = base * rate
-            with accelerator.autocast():
-                loss, numbers = task.loss(prepared, step)
-            accelerator.backward(loss)
-            norm = accelerator.clip_grad_norm_(prepared.parameters(), config.clip) if config.clip else 0.0
-            update.step()
-            update.zero_grad(set_to_none=True)
-            ema.update(module.parameters())
-            step += 1
-            log.add(step, {"loss": loss, "grad_norm": norm, "rate": rate, **numbers}, config.log_every)
-            if save_due():
-                _save(folder, module, update, ema, step)
-            if sheet_due():
-                _sheet(task, module, ema, folder, step, log)
-        _save(folder, module, update, ema, step)
-        _sheet(task, module, ema, folder, step, log)
-    ema.swap(module.parameters())
-    task.save(module, folder / "model")
+    """Run to the last step (or for `config.minutes`), going on from the newest checkpoint in `folder`.
+
+    Ctrl-C and SIGTERM: the step is finished, a checkpoint written, and SystemExit(130 or 143) raised. At the end the
+    averaged weights are in the module, and saved. ConfigError where `folder` is of a run with other settings; OutputError
+    where it cannot be written: at the last checkpoint, and at one on the way when the one before failed too.
+    """
+    config = config.lasting(ability(task, "steps_per_epoch", 0))
+    accelerator = _accelerator(config)
+    if accelerator.is_main_process:
+        _open(task, config, folder)
+    accelerator.wait_for_everyone()
+    task.module.to(accelerator.device)
+    _save_memory(task, config)
+    with quick(task.module), Stop() as stop:
+        _Run(task, config, folder, accelerator, stop).go()
+
+
+def _accelerator(config: LoopConfig) -> Accelerator:
+    AcceleratorState._reset_state()  # else one process could train in one precision only
+    kind = config.mixed_precision
+    try:
+        made = Accelerator(mixed_precision=kind)
+    except ValueError as error:
+        raise ConfigError(f"this machine cannot train in {kind} ({error}); take bf16 or no") from error
+    if kind == "fp16" and made.device.type == "cpu":
+        raise ConfigError("training in fp16 needs a GPU; take bf16 or no")
+    return made
+
+
+def _open(task: Task, config: LoopConfig, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
+    asked = ability(task, "config")
+    if isinstance(asked, Config) and "loop" in type(asked).model_fields:
+        keep_record(asked, config, folder)
+
+
+def _save_memory(task: Task, config: LoopConfig) -> None:
+    if config.gradient_checkpointing:
+        names = ("enable_gradient_checkpointing", "gradient_checkpointing_enable")
+        begin = next((getattr(task.module, name) for name in names if hasattr(task.module, name)), None)
+        if begin is None:
+            raise ConfigError(f"a {type(task.module).__name__} has no gradient checkpointing; leave it off")
+        begin()
+
+
+class _Run:
+    """One session of a training."""
+
+    def __init__(self, task: Task, config: LoopConfig, folder: Path, accelerator: Accelerator, stop: Stop):
+        self.task, self.config, self.folder, self.stop = task, config, folder, stop
+        self.accelerator, self.main = accelerator, accelerator.is_main_process
+        self.rank, self.world = accelerator.process_index, accelerator.num_processes
+        changes = ability(task, "changes", lambda name: True)
+        self.parameters = [p for name, p in task.module.named_parameters() if changes(name)]
+        self.learned = [p for p in task.module.parameters() if p.requires_grad]
+        self.ema = Ema(self.parameters, config.ema)
+        update = optimizer(task.module, config.lr, config.muon_lr, config.weight_decay)
+        self.state = State(task.module, update, self.ema, accelerator.scaler, changes)
+        self.checkpoints, self.failed = Checkpoints(folder, config.keep), False
+        facts = self._resume()
+        self.step, self.means = int(facts.get("step", 0)), Means(facts.get("means"))
+        self.rates = [group["lr"] for group in update.param_groups]
+        self.module, self.update = accelerator.prepare(task.module, update)
+        self.epoch = int(ability(task, "steps_per_epoch", 0))
+        self.looks = Looks(task, self.parameters, self.ema, folder, self.epoch)
+        self.looked = self.step if self.looks.place(self.step).exists() else -1
+
+    def _resume(self) -> dict[str, Any]:
+        with self.accelerator.main_process_first():
+            if self.main:
+                self.checkpoints.sweep()
+            return self.checkpoints.newest(self.state.read) or {}
+
+    def go(self) -> None:
+        """To the end, or until asked to stop."""
+        with ExitStack() as open_:
+            self._begin(open_)
+            if self.looks.due(self.step) and self.looked != self.step:
+                self._look()
+            while self.step < self.config.steps and not self._ending():
+                self._advance()
+            self._save(last=True)
+            if (code := self._ending()) > TIME_IS_UP:
+                self._leave(code)
+            if self.looked != self.step:
+                self._look()
+        if self.stop.code:
+            self._leave(self.stop.code)
+        self._finish()
+
+    def _begin(self, open_: ExitStack) -> None:
+        """Open what is closed again, whatever happens."""
+        config, step = self.config, self.step
+        open_.callback(self.accelerator.unwrap_model, self.module, keep_fp32_wrapper=False)
+        if self.main:
+            self.looks.cut(step)
+            self.log = open_.enter_context(closing(Log(self.folder, step, self.looked == step, self.epoch)))
+        self.line = open_.enter_context(closing(Line(step, config.steps, self.epoch, self.main)))
+        self.pace = open_.enter_context(closing(Pace(self.task.module, step, config.steps)))
+        self.batches: Ahead | None = None
+        if make := ability(self.task, "batch"):
+            first, end = step * config.accumulate, config.steps * config.accumulate
+            self.batches = open_.enter_context(closing(Ahead(make, first, end, config.ahead)))
+        elif self.world > 1:
+            raise ConfigError("this training cannot be shared out between processes; start it in one")
+        self.until = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
+        self.save_due, self.sheet_due = _Timer(config.save_minutes), _Timer(config.sheet_minutes)
+
+    def _ending(self) -> int:
+        """Why to stop now: an exit code, TIME_IS_UP, or 0; every process gets the same answer."""
+        code = self.stop.code or (TIME_IS_UP if time.monotonic() >= self.until else 0)
+        if self.world > 1:
+            agreed = torch.tensor(code, device=self.accelerator.device)
+            torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
+            code = int(agreed)
+        return code
+
+    def _advance(self) -> None:
+        """One step of the optimizer, and what is due after it."""
+        for group, base in zip(self.update.param_groups, self.rates, strict=True):
+            group["lr"] = base * self.config.rate(self.step)
+        with self.pace.step():
+            self._gradients()
+            self.accelerator.unscale_gradients()
+            self.means.add({"grad_norm": clipped(self.learned, self.config.clip)})
+            self.update.step()
+            self.update.zero_grad(set_to_none=True)
+            self.ema.update(self.parameters)
+        self.step += 1
+        if self.step % self.config.log_every == 0:
+            self._write()
+        self.line.moved(self.step)
+        if self.looks.due(self.step) or (not self.epoch and self.sheet_due()):
+            self._look()
+        if self.save_due():
+            self._save()
+
+    def _gradients(self) -> None:
+        """Of all batches of this step, averaged."""
+        count = self.config.accumulate
+        for i in range(count):
+            last = i + 1 == count
+            with nullcontext() if last else self.accelerator.no_sync(self.module):
+                loss, numbers = self._loss(self.step * count + i)
+                self.accelerator.backward(loss / count)
+            self.means.add({"loss": loss, **numbers})
+
+    def _loss(self, index: int) -> tuple[Tensor, dict[str, float]]:
+        """Of a batch, or of this process's part of it, which weighs as much as it has samples."""
+        _seed(index * self.world + self.rank)
+        self.pace.fetching()
+        if self.batches is None:
+            self.pace.samples += getattr(ability(self.task, "config"), "batch", 0)
+            with self.accelerator.autocast():
+                return self.task.loss(self.module, index)
+        batch = self.batches.take(index)
+        whole = size_of(batch)
+        self.pace.samples += whole
+        part = part_of(batch, self.rank, self.world) if self.world > 1 else batch
+        with self.accelerator.autocast():
+            loss, numbers = ability(self.task, "loss_of")(self.module, part)
+        return loss * (self.world * size_of(part) / whole) if self.world > 1 else loss, numbers
+
+    def _write(self) -> None:
+        """A line of the log."""
+        numbers = self.means.taken()
+        if self.world > 1:
+            every = torch.tensor(numbers["loss"], device=self.accelerator.device)
+            numbers["loss"] = float(self.accelerator.reduce(every, "mean"))
+        self._check(numbers["loss"])
+        numbers |= {"lr": self.update.param_groups[0]["lr"], **self.pace.taken(self.step)}
+        if self.main:
+            self.log.write(self.step, numbers)
+        self.line.moved(self.step, numbers)
+
+    def _look(self) -> None:
+        if self.main:
+            try:
+                self.looks.make(self.step, self.log, self.stop)
+            except Asked:
+                return  # it is made when the run goes on
+        self.looked = self.step
+
+    def _check(self, loss: float) -> None:
+        """ModelError where the weights are lost, before they take the place of good ones."""
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the loss is {loss} at step {self.step}: lower the learning rate; checkpoints from before are kept"
+            )
+
+    def _save(self, last: bool = False) -> None:
+        """A checkpoint. One that cannot be written is a warning; two in a row, or the last, an OutputError."""
+        if not self.main:
+            return
+        means = self.means.state()
+        self._check(means.get("loss", (0.0, 0))[0])
+        try:
+            self.checkpoints.write(
+                self.step, lambda place: self.state.write(place, self.step, {"means": means})
+            )
+            self.failed = False
+        except OutputError as error:
+            if last or self.failed:
+                raise
+            self.failed = True
+            warnings.warn(f"{error}; training goes on", stacklevel=2)
+
+    def _leave(self, code: int) -> None:
+        if self.main:
+            told = f"stopped at step {self.step} of {self.config.steps}; the same command goes on from there"
+            print(told, file=sys.stderr, flush=True)
+        raise SystemExit(code)
+
+    def _finish(self) -> None:
+        """The averaged weights are what is saved."""
+        self.ema.swap(self.parameters)
+        if self.main:
+            try:
+                self.task.save(self.task.module, self.folder / "model")
+            except (OSError, SafetensorError) as error:
+                said = getattr(error, "strerror", None) or error
+                raise OutputError(f"cannot write the model: {said}; the same command tries again") from error
 
 
 class _Timer:
@@ -83,121 +275,13 @@ class _Timer:
         self.seconds, self.since = 60 * minutes, time.monotonic()
 
     def __call__(self) -> bool:
-        due = time.monotonic() - self.since > self.seconds
+        due = time.monotonic() - self.since >= self.seconds
         self.since = time.monotonic() if due else self.since
         return due
 
 
-def _sheet(task: Task, module: nn.Module, ema: Ema, folder: Path, step: int, log: _Log) -> None:
-    ema.swap(module.parameters())
-    module.eval()
-    with torch.no_grad():
-        image, numbers = task.sheet(module)
-    module.train()
-    ema.swap(module.parameters())
-    image.save(folder / f"sheet-{step:07d}.png")
-    image.save(folder / "sheet.png")
-    log.write(step, {f"eval_{key}": value for key, value in numbers.items()})
-
-
-def _save(folder: Path, module: nn.Module, update: Any, ema: Ema, step: int) -> None:
-    """Write a checkpoint beside the old one, then exchange them: a kill leaves one whole checkpoint."""
-    part, kept = folder / "checkpoint.part", folder / "checkpoint"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    state = update.state_dict()
-    tensors = {f"weight.{name}": value.contiguous() for name, value in module.state_dict().items()}
-    tensors |= {f"ema.{index}": value.contiguous() for index, value in enumerate(ema.shadow)}
-    scalars: dict[str, dict[str, Any]] = {}
-    for index, entries in state["state"].items():
-        for key, value in entries.items():
-            if isinstance(value, Tensor):
-                tensors[f"state.{index}.{key}"] = value.contiguous()
-            else:
-                scalars.setdefault(str(index), {})[key] = value
-    save_file({name: value.clone() for name, value in tensors.items()}, part / "state.safetensors")
-    (part / "state.json").write_text(json.dumps({"step": step, "ema_count": ema.count, "scalars": scalars}))
-    for path in part.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    old = folder / "checkpoint.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if kept.exists():
-        kept.rename(old)
-    part.rename(kept)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _resume(folder: Path, module: nn.Module, update: torch.optim.Optimizer, ema: Ema) -> int:
-    """Load the newest whole checkpoint into everything; returns the step to go on from."""
-    kept = next(
-        (folder / name for name in ("checkpoint", "checkpoint.old") if (folder / name).exists()), None
-    )
-    if kept is None:
-        return 0
-    facts, tensors = json.loads((kept / "state.json").read_text()), load_file(kept / "state.safetensors")
-    try:
-        module.load_state_dict(
-            {k.removeprefix("weight."): v for k, v in tensors.items() if k.startswith("weight.")}
-        )
-    except RuntimeError as error:
-        raise ConfigError(
-            f"the checkpoint in {folder} is of another network: choose a new output folder"
-        ) from error
-    with torch.no_grad():
-        for index, shadow in enumerate(ema.shadow):
-            shadow.copy_(tensors[f"ema.{index}"])
-    ema.count = facts["ema_count"]
-    parameters = [parameter for group in update.param_groups for parameter in group["params"]]
-    for name, value in tensors.items():
-        if name.startswith("state."):
-            _, index, key = name.split(".")
-            update.state[parameters[int(index)]][key] = value
-    for index, entries in facts["scalars"].items():
-        update.state[parameters[int(index)]].update(entries)
-    return int(facts["step"])
-
-
-class _Log:
-    """Means of the last steps, to the terminal, to JSONL and to TensorBoard where it is installed."""
-
-    def __init__(self, folder: Path, step: int):
-        self.file = (folder / "log.jsonl").open("a")
-        self.sums: dict[str, Any] = {}
-        self.began, self.step = time.monotonic(), step
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board: Any = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
-        except ImportError:
-            self.board = None
-
-    def add(self, step: int, numbers: dict[str, Any], every: int) -> None:
-        """Gather the numbers of one step; write their means every so often."""
-        for key, value in numbers.items():
-            self.sums[key] = self.sums.get(key, 0.0) + (
-                value.detach() if isinstance(value, Tensor) else value
-            )
-        if step % every == 0:
-            count, now = step - self.step, time.monotonic()
-            means = {key: float(value) / count for key, value in self.sums.items()}
-            self.write(step, means | {"seconds": (now - self.began) / count})
-            self.sums, self.began, self.step = {}, now, step
-
-    def close(self) -> None:
-        """Close the files."""
-        self.file.close()
-        if self.board is not None:
-            self.board.close()
-
-    def write(self, step: int, numbers: dict[str, float]) -> None:
-        """One line of the log."""
-        line = {"step": step, "time": round(time.time(), 1)} | {
-            key: round(v, 6) for key, v in numbers.items()
-        }
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
-        print(json.dumps(line), flush=True)
-        if self.board is not None:
-            for key, value in numbers.items():
-                self.board.add_scalar(key, value, step)
+def _seed(number: int) -> None:
+    """What dropout and the like draw is a function of the batch's number."""
+    random.seed(number)
+    np.random.seed(number % 2**32)
+    torch.manual_seed(number)

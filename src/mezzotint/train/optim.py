@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+class AdamW(torch.optim.Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2017, 1711.05101), all tensors in one call of torch's kernel.
+
+    torch's own class keeps a count of steps for each tensor, and to count on costs as much as half of the kernel.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float = 0.0, eps: float = 1e-8):
+        super().__init__(
+            parameters, {"lr": lr, "betas": (0.9, 0.999), "eps": eps, "weight_decay": weight_decay}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every parameter that has a gradient."""
+        for group in self.param_groups:
+            adamw(group, self.state)
+
+
+def adamw(group: dict[str, Any], state: dict[Tensor, Any]) -> None:
+    """One step of AdamW on those of a group that have a gradient; they keep `step`, `m` and `v`."""
+    alike: dict[tuple[object, ...], list[Tensor]] = {}
+    for parameter in group["params"]:
+        if parameter.grad is not None:
+            kept = state[parameter]
+            if not kept:
+                kept |= {"step": 0, "m": torch.zeros_like(parameter), "v": torch.zeros_like(parameter)}
+            kept["step"] += 1
+            alike.setdefault((kept["step"], parameter.device, parameter.dtype), []).append(parameter)
+    for (step, device, _), parameters in alike.items():
+        count = torch.tensor(step, dtype=torch.float32, device=device)  # type: ignore[arg-type]
+        torch._fused_adamw_(
+            parameters, [p.grad for p in parameters if p.grad is not None], [state[p]["m"] for p in parameters],
+            [state[p]["v"] for p in parameters], [], [count] * len(parameters), lr=group["lr"],
+            beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"],
+            eps=group["eps"], amsgrad=False, maximize=False,
+        )  # fmt: skip
 
 
 class Muon(torch.optim.Optimizer):
@@ -22,10 +59,12 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One update of every parameter that has a gradient."""
         for group in self.param_groups:
-            update = self._muon if group["muon"] else self._adamw
+            if not group["muon"]:
+                adamw(group, self.state)
+                continue
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    update(parameter, parameter.grad, group)
+                    self._muon(parameter, parameter.grad, group)
 
     def _muon(self, parameter: Tensor, grad: Tensor, group: dict[str, float]) -> None:
         state = self.state[parameter]
@@ -38,20 +77,6 @@ class Muon(torch.optim.Optimizer):
         parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(
             update.view_as(parameter), alpha=-group["lr"]
         )
-
-    def _adamw(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"], state["m"], state["v"] = (
-                0,
-                torch.zeros_like(parameter),
-                torch.zeros_like(parameter),
-            )
-        state["step"] += 1
-        (b1, b2), lr = group["betas"], group["lr"]
-        m, v = state["m"].lerp_(grad, 1 - b1), state["v"].mul_(b2).addcmul_(grad, grad, value=1 - b2)
-        scale = math.sqrt(1 - b2 ** state["step"])
-        parameter.addcdiv_(m, v.sqrt().add_(group["eps"]), value=-lr * scale / (1 - b1 ** state["step"]))
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
@@ -71,18 +96,33 @@ def orthogonalized(matrix: Tensor) -> Tensor:
 def optimizer(
     module: nn.Module, lr: float, muon_lr: float, weight_decay: float = 0.0
 ) -> torch.optim.Optimizer:
-    """Muon on inner matrices and convolutions; AdamW on embeddings, norms, biases, and the first and last layers."""
+    """Muon on inner matrices and convolutions; AdamW on embeddings, norms, biases, and the first and last layers.
+
+    Where `muon_lr` is 0, as for fine-tuning: AdamW on all.
+    """
+    learned = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    if not muon_lr:
+        return AdamW([p for _, p in learned], lr, weight_decay)
     edges = ("conv_in", "conv_out", "embedding", "quant_conv", "logit_scale", "patch")
     muon: list[Tensor] = []
     adam: list[Tensor] = []
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            inner = parameter.ndim >= 2 and not any(edge in name for edge in edges) and muon_lr > 0
-            (muon if inner else adam).append(parameter)
+    for name, parameter in learned:
+        inner = parameter.ndim >= 2 and not any(edge in name for edge in edges)
+        (muon if inner else adam).append(parameter)
     groups: list[dict[str, object]] = [{"params": adam, "lr": lr, "muon": False}]
     if muon:
         groups.append({"params": muon, "lr": muon_lr, "muon": True, "weight_decay": weight_decay})
     return Muon(groups)
+
+
+def clipped(parameters: Iterable[Tensor], most: float) -> Tensor:
+    """Shorten the gradients to a norm of at most `most` (0: any) as one vector; returns the norm before, a scalar."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(grads, foreach=True)
+    # On a CPU reading the norm costs nothing, and mostly saves a pass over the gradients.
+    if most and (norm.is_cuda or not norm <= most):
+        torch._foreach_mul_(grads, (most / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 class Ema:

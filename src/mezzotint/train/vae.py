@@ -50,7 +50,7 @@ class VaeTask:
         """Pyramid of absolute errors, a squared error, and the penalty of the regularizer."""
         config, rng = self.config, random.Random(f"vae {self.config.seed} {step}")
         x = pixels([_crop(self.composer.scene(rng).image, config.crop, rng) for _ in range(config.batch)])
-        settled = step >= config.loop.steps - config.loop.cooldown
+        settled = step // config.loop.accumulate >= config.loop.steps - config.loop.cooldown
         out, penalty, numbers = module(x, torch.Generator().manual_seed(step), settled)
         error = out.float() - x
         loss = error.abs().mean() + error.square().mean()

@@ -1,0 +1,102 @@
+"""Sheets and measures on the way: of the averaged weights, and by epoch of the last weights too."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import nn
+
+from mezzotint.train.log import Log
+from mezzotint.train.optim import Ema
+from mezzotint.train.stop import Stop
+from mezzotint.train.task import Task, ability
+
+
+@dataclass
+class Looks:
+    """Makes sheets; one that is there tells that its step has been looked at."""
+
+    task: Task
+    parameters: list[nn.Parameter]
+    ema: Ema
+    folder: Path
+    epoch: int
+    """Steps of one, or 0."""
+
+    def due(self, step: int) -> bool:
+        """Whether this step ends an epoch, or begins the first."""
+        return bool(self.epoch) and step % self.epoch == 0
+
+    def place(self, step: int, kind: str = "ema") -> Path:
+        """Where the sheet of a step is."""
+        if self.due(step):
+            return self.folder / "samples" / f"epoch-{step // self.epoch:04d}-{kind}.png"
+        return self.folder / f"sheet-{step:07d}.png"
+
+    def cut(self, step: int) -> None:
+        """Remove what a run that was killed made after this step: it is made anew."""
+        for place in self.folder.glob("samples/epoch-*-*.png"):
+            if int(place.name.split("-")[1]) * self.epoch > step:
+                place.unlink()
+        for place in self.folder.glob("sheet-*.png"):
+            if int(place.stem.split("-")[1]) > step:
+                place.unlink()
+
+    def make(self, step: int, log: Log, stop: Stop) -> None:
+        """Look, write it down, and the averaged weights' sheet last. Raises Asked where a signal comes meanwhile."""
+        sheets = {}
+        with at_rest(self.task.module), self._averaged():
+            with stop.at_once():
+                numbers = dict(ability(self.task, "validate", lambda module: {})(self.task.module))
+                sheets["ema"], told = self.task.sheet(self.task.module)
+            numbers |= {f"eval_{key}": value for key, value in told.items()}
+        if self.due(step):
+            sheets["raw"] = sheets["ema"]
+            if step:
+                with at_rest(self.task.module), stop.at_once():
+                    sheets["raw"], told = self.task.sheet(self.task.module)
+                numbers |= {f"eval_raw_{key}": value for key, value in told.items()}
+        log.write(step, numbers)
+        for kind in sorted(sheets, reverse=True):
+            _keep(sheets[kind], self.place(step, kind))
+        _keep(sheets["ema"], self.folder / "sheet.png")
+        ability(self.task, "after", lambda: None)()
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        self.ema.swap(self.parameters)
+        try:
+            yield
+        finally:
+            self.ema.swap(self.parameters)
+
+
+@contextmanager
+def at_rest(module: nn.Module) -> Iterator[None]:
+    """Without gradients and dropout; afterwards each part of the module is in the mode in which it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+def _keep(image: Image.Image, place: Path) -> None:
+    """Whole or not at all. A sheet is not worth the training: where it cannot be written, that is a warning."""
+    part = place.with_suffix(".part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        image.save(part, format="PNG")
+        part.replace(place)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        warnings.warn(f"cannot write {place}: {error.strerror or error}", stacklevel=2)

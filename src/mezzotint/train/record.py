@@ -1,0 +1,89 @@
+"""`config.yaml` of a run's folder: what was asked, so that the same goes on and another is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mezzotint.errors import ConfigError, OutputError
+from mezzotint.models.cache import write_atomic
+from mezzotint.train.config import Config, LoopConfig
+
+FREE = (
+    "steps",
+    "epochs",
+    "minutes",
+    "cooldown",
+    "log_every",
+    "save_minutes",
+    "sheet_minutes",
+    "keep",
+    "ahead",
+)
+"""Of the loop, what may differ from one session to the next: how long, and how often to look."""
+_FREE = {"out", *(f"loop.{name}" for name in FREE)}
+
+
+def keep_record(config: Config, loop: LoopConfig, folder: Path) -> None:
+    """Write what was asked, or compare. ConfigError names what differs; what may differ is written anew."""
+    note = folder / "config.yaml"
+    asked = config.model_dump(mode="json") | {"loop": loop.model_dump(mode="json")}
+    if note.exists():
+        chosen = _flat(config.model_dump(mode="json", exclude_defaults=True))
+        _refuse(folder, list(_differences(_flat(_read(note)), _flat(asked), chosen)))
+    try:
+        write_atomic(note, yaml.safe_dump(asked, sort_keys=False).encode())
+    except OSError as error:
+        raise OutputError(f"cannot write {note}: {error.strerror}") from None
+
+
+def _refuse(folder: Path, found: list[str]) -> None:
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        raise ConfigError(
+            f"{folder} is of a run with other settings: {'; '.join(found[:3])}{more}; choose a new output folder, "
+            f"or edit its config.yaml if the run shall go on with these"
+        )
+
+
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(note.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read {note}: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{note} should hold a table of settings; choose a new output folder")
+    return found
+
+
+def _differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> Iterator[str]:
+    """Settings that differ, in words. One that the record does not know counts only where it was `chosen`."""
+    for name in sorted((before.keys() | now.keys()) - _FREE):
+        if name not in before:
+            if name in chosen:
+                yield f"{name} is {now[name]} here, and not set there"
+        elif name not in now or not _same(before[name], now[name]):
+            yield f"{name} is {before[name]} there and {now.get(name, 'not set')} here"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Paths may be spelled in two ways."""
+    if isinstance(one, str) and isinstance(other, str) and one and other:
+        return os.path.abspath(one) == os.path.abspath(other)
+    return bool(one == other)
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
+    return flat
