@@ -139,7 +139,7 @@ def test_generate_and_replay(
 ) -> None:
     """Two adapters, one of them in a line of a file; the recipe replays without the files, and says what is missing."""
     import tiny
-    from mezzotint.models.lora_write import save_lora
+    from mezzotint.models.lora.write import save_lora
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

@@ -111,14 +111,14 @@ def test_nothing_is_built_for_who_does_not_ask(smallest: Any, tmp_path: Path) ->
 def test_no_plain_network_is_built_again_for_a_change_to_the_attending_one(
     monkeypatch: pytest.MonkeyPatch, first: Any, tmp_path: Path
 ) -> None:
-    from mezzotint.models.bundle import read_folder
-    from mezzotint.models.openvino_network import ATTENDING, _key
+    from mezzotint.models.disk.bundle import read_folder
+    from mezzotint.models.openvino.network import ATTENDING, _key
 
     plain: Any = read_folder(first.folder, "first", tmp_path).unet  # type: ignore[union-attr]
     attending = replace(plain, name=ATTENDING)
     before, read = (_key(plain), _key(attending)), Path.read_text
     monkeypatch.setattr(
-        Path, "read_text", lambda path, *more: read(path, *more) + "#" * (path.stem == "graph_attention")
+        Path, "read_text", lambda path, *more: read(path, *more) + "#" * (path.parent.name == "openvino" and path.stem == "attention")
     )
     assert _key(plain) == before[0]
     assert _key(attending) != before[1]

@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mezzotint.errors import ModelError
-from mezzotint.models import open_model, source
+from mezzotint.models import open_model
+from mezzotint.models.disk import source
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])

@@ -15,7 +15,7 @@ import pytest
 
 from mezzotint.models import Model, open_model
 from mezzotint.models import cache as kept
-from mezzotint.models.weights import Weights
+from mezzotint.models.disk.weights import Weights
 
 Floats = np.ndarray
 

@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from mezzotint.guidance import Clip
-from mezzotint.models.cutouts import Pieces, pieces, pooled, resized
-from mezzotint.models.cutting import cut
+from mezzotint.models.steering.cutouts import Pieces, pieces, pooled, resized
+from mezzotint.models.steering.cutting import cut
 
 SIZE = 16
 

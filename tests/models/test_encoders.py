@@ -12,10 +12,11 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models import Model, bert
-from mezzotint.models.adapter import Adapter
-from mezzotint.models.bert import Bert, minilm
-from mezzotint.models.encoders import ADAPTER, Encoders, weighted
+from mezzotint.models import Model
+from mezzotint.models.texts import bert
+from mezzotint.models.texts.adapter import Adapter
+from mezzotint.models.texts.bert import Bert, minilm
+from mezzotint.models.texts.encoders import ADAPTER, Encoders, weighted
 from models.conftest import Made
 
 TEXT = "a cat on the moon"

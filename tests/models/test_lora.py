@@ -17,10 +17,11 @@ from safetensors.numpy import load_file, save_file
 import tiny
 import tiny_pixels
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models import Model, PixelModel, keep_lora, open_model, runtime_openvino
-from mezzotint.models.adapting import OPEN
-from mezzotint.models.lora_kept import kept_lora
-from mezzotint.models.lora_write import FILE_NAME, peft_layers, save_lora
+from mezzotint.models import Model, PixelModel, keep_lora, open_model
+from mezzotint.models.lora.adapting import OPEN
+from mezzotint.models.lora.kept import kept_lora
+from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
+from mezzotint.models.openvino import runtime as runtime_openvino
 from mezzotint.request import Request
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -10,10 +10,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from mezzotint.models.architecture import TextArch, UNetArch, VaeArch
-from mezzotint.models.graph_text import build_text
-from mezzotint.models.graph_unet import build_unet
-from mezzotint.models.graph_vae import belongs_to_encoder, build_decoder
+from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
+from mezzotint.models.openvino.text import build_text
+from mezzotint.models.openvino.unet import build_unet
+from mezzotint.models.openvino.vae import belongs_to_encoder, build_decoder
 
 SD1_UNET = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
 SD2_UNET = {

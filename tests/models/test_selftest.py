@@ -87,7 +87,7 @@ def test_a_small_error_is_taken() -> None:
 
 @pytest.mark.parametrize("half, wanted", [(Toy(), "bfloat16"), (Toy(error=0.5), "float32")])
 def test_remembered(smallest: Any, tmp_path: Path, half: Toy, wanted: str) -> None:
-    from mezzotint.models.bundle import read_folder
+    from mezzotint.models.disk.bundle import read_folder
 
     half.dtype = "bfloat16"
     bundle = read_folder(smallest.folder, "smallest", tmp_path)

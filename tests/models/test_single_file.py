@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 import tiny
 from mezzotint.errors import ModelError
 from mezzotint.models import open_model
-from mezzotint.models.source import find
+from mezzotint.models.disk.source import find
 
 Weights = dict[str, torch.Tensor]
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
@@ -261,7 +261,7 @@ def test_the_vocabulary(state: Weights, tmp_path: Path, cache: Path, monkeypatch
 def test_prediction(
     state: Weights, tmp_path: Path, cache: Path, add: Weights, metadata: Any, yaml: str | None, wanted: str
 ) -> None:
-    from mezzotint.models.single_file import read_single_file
+    from mezzotint.models.disk.single_file import read_single_file
     from mezzotint.schedule import Schedule
 
     tiny.make_tokenizer(tmp_path / "tokenizer")

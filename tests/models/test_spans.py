@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece, parse
 
 

@@ -17,9 +17,9 @@ import tiny
 from mezzotint.errors import ModelError
 from mezzotint.guidance import Clip, Color, Job, Pull, Steer
 from mezzotint.models import Model, open_model
-from mezzotint.models.cutouts import pieces
 from mezzotint.models.pixel_model import PixelModel
-from mezzotint.models.small_decoder import SmallArch, SmallDecoder
+from mezzotint.models.steering.cutouts import pieces
+from mezzotint.models.steering.small_decoder import SmallArch, SmallDecoder
 from tiny_pair import features, make_pair
 from tiny_pixels import PLAIN, make_pixels
 

@@ -13,7 +13,7 @@ import pytest
 import tiny
 from mezzotint.errors import ModelError
 from mezzotint.models import TruncatedPromptWarning
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.texts.tokenizer import ClipTokenizer
 
 CORPUS = [
     "",

@@ -15,8 +15,8 @@ from torch import nn
 
 from mezzotint.errors import ModelError
 from mezzotint.models.image_text import ImageText
-from mezzotint.models.open_clip_pair import OpenClipPair
-from mezzotint.models.vision import derived
+from mezzotint.models.steering.open_clip_pair import OpenClipPair
+from mezzotint.models.steering.vision import derived
 from tiny_pair import MEAN, STD, features, make_pair
 
 

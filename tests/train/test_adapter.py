@@ -13,7 +13,7 @@ import torch
 import tiny
 from mezzotint import open_model
 from mezzotint.errors import ConfigError, DataError, ModelError
-from mezzotint.models.encoders import ADAPTER
+from mezzotint.models.texts.encoders import ADAPTER
 from mezzotint.train.adapter import AdapterConfig, AdapterTask, read_captions, train_adapter
 from mezzotint.train.config import LoopConfig
 

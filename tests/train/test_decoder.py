@@ -11,8 +11,8 @@ import torch
 
 import tiny
 from mezzotint.errors import ConfigError
-from mezzotint.models.graph_small import small_part
-from mezzotint.models.small_decoder import SmallDecoder
+from mezzotint.models.openvino.small import small_part
+from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.decoder import DecoderConfig, roughened, train_decoder
 

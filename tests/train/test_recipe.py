@@ -10,8 +10,8 @@ import torch
 
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError
-from mezzotint.models import bert
 from mezzotint.models.image_text import ImageText
+from mezzotint.models.texts import bert
 from mezzotint.train import text_side
 from mezzotint.train.clip import train_clip
 from mezzotint.train.clip_config import ClipConfig, ConvTower, TextTower, VitTower

@@ -4,11 +4,11 @@ Nothing heavy is imported before a model is opened.
 """
 
 from mezzotint.models.bundled import BUNDLED, BundledModel
-from mezzotint.models.lora_kept import keep_lora
+from mezzotint.models.lora.kept import keep_lora
 from mezzotint.models.model import Model
 from mezzotint.models.opening import AnyModel, open_model
 from mezzotint.models.pixel_model import PixelModel
-from mezzotint.models.tokenizer import TruncatedPromptWarning
+from mezzotint.models.texts.tokenizer import TruncatedPromptWarning
 
 __all__ = [
     "BUNDLED",

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.architecture import VaeArch
-from mezzotint.models.bundle import Bundle
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.cache import default_cache
-from mezzotint.models.configs import MANY, allow, blocks, real, size, whole, wholes
-from mezzotint.models.parts import Part, read_json, read_part
+from mezzotint.models.disk.architecture import VaeArch
+from mezzotint.models.disk.bundle import Bundle
+from mezzotint.models.disk.configs import MANY, allow, blocks, real, size, whole, wholes
+from mezzotint.models.disk.parts import Part, read_json, read_part
+from mezzotint.models.disk.source import expanded, find
 from mezzotint.models.runtime import Floats
-from mezzotint.models.source import expanded, find
 
 _CLASSES = ("AutoencoderKL", "VQModel")
 _PLACES = ("", "vae", "vqvae")  # in a folder that is an autoencoder, or has one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mezzotint.models.architecture import UNetArch
+from mezzotint.models.disk.architecture import UNetArch
 
 
 class CrossAttention(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mezzotint.models.vision import Vision
+    from mezzotint.models.steering.vision import Vision
 
 Floats = NDArray[np.float32]
 BUNDLED = ("clip", "judge")
@@ -88,7 +88,7 @@ class ImageText:
     def features(self, pictures: Tensor, dtype: torch.dtype) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """(n, d), not of unit length, of (n, 3, size, size) in 0..1, computed inside in `dtype`; and what turns a
         gradient with respect to them into one with respect to the pictures."""
-        from mezzotint.models.vision import Vision, derived, foldable
+        from mezzotint.models.steering.vision import Vision, derived, foldable
 
         if not foldable(self._model):
             return derived(self._plain, pictures, dtype, self._mean.tolist(), self._std.tolist())

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.adapting import Adapting
-from mezzotint.models.bundle import AnyBundle, Bundle
 from mezzotint.models.capacity import most_rows
 from mezzotint.models.cross_attention import cross_attention
-from mezzotint.models.encoders import Encoders
+from mezzotint.models.disk.bundle import AnyBundle, Bundle
+from mezzotint.models.lora.adapting import Adapting
 from mezzotint.models.runtime import Floats, Runtime, bucket, fitting, padded
-from mezzotint.models.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
+from mezzotint.models.texts.encoders import Encoders
+from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
 from mezzotint.schedule import Schedule
 
 _TEXTS_KEPT = 256

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mezzotint.models.parts import Part
-from mezzotint.models.weights import Weights
+from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.weights import Weights
 
 
 def torch_unet(part: Part) -> Any:

@@ -12,15 +12,15 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.bundle import AnyBundle, PixelBundle
 from mezzotint.models.bundled import DEFAULT
 from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
+from mezzotint.models.disk.bundle import AnyBundle, PixelBundle
+from mezzotint.models.disk.source import expanded, find
 from mezzotint.models.model import Model
 from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.runtime import Dtype, PixelRuntime, Runtime
 from mezzotint.models.selftest import Verdict, compare
-from mezzotint.models.source import expanded, find
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.schedule import Schedule
 
 RuntimeName = Literal["auto", "torch", "openvino"]
@@ -60,8 +60,8 @@ def open_model(
 def _openvino_model(
     bundle: AnyBundle, dtype: DtypeName, threads: int | None, schedule: Schedule, cache: Path
 ) -> AnyModel:
-    from mezzotint.models.openvino_network import machine, usable_threads
-    from mezzotint.models.runtime_openvino import OpenVinoPixels, OpenVinoRuntime
+    from mezzotint.models.openvino.network import machine, usable_threads
+    from mezzotint.models.openvino.runtime import OpenVinoPixels, OpenVinoRuntime
 
     abilities = machine()
     if dtype == "float16" or (dtype == "bfloat16" and "BF16" not in abilities[1]):

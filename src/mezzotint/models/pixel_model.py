@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.adapting import Adapting
-from mezzotint.models.bundle import PixelBundle
 from mezzotint.models.capacity import most_rows
+from mezzotint.models.disk.bundle import PixelBundle
+from mezzotint.models.lora.adapting import Adapting
 from mezzotint.models.runtime import Floats, PixelRuntime, bucket, fitting, padded
 from mezzotint.schedule import Schedule
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from mezzotint.models.attention_torch import capturing
-from mezzotint.models.bundle import Bundle, PixelBundle
 from mezzotint.models.cross_attention import cross_attention
+from mezzotint.models.disk.bundle import Bundle, PixelBundle
 from mezzotint.models.networks import torch_pixel_unet, torch_text, torch_unet, torch_vae
 from mezzotint.models.runtime import Dtype, Floats
 

@@ -1,0 +1,1 @@
+"""A model on disk: folders and files found and checked, architectures read from configs, weights by name."""

@@ -1,0 +1,178 @@
+"""What a network of the Stable Diffusion 1.x/2.x family may be, read from its configs.
+
+A setting that would change the arithmetic and that Mezzotint does not follow is an error: silently other
+pictures are worse than none. Settings that only matter for training are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mezzotint.errors import ModelError
+from mezzotint.models.disk.configs import MANY, Config, allow, blocks, each_level, real, size, whole, wholes
+
+_FAMILY = "Stable Diffusion 1.x/2.x"
+_UNET_ONLY: dict[str, tuple[Any, ...]] = {
+    "center_input_sample": (False,),
+    "downsample_padding": (1,),
+    "mid_block_scale_factor": (1,),
+    "act_fn": ("silu",),
+    "only_cross_attention": (False,),
+    "mid_block_only_cross_attention": (None, False),
+    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
+    "num_attention_heads": (None,),
+    "dual_cross_attention": (False,),
+    "encoder_hid_dim": (None,),
+    "encoder_hid_dim_type": (None,),
+    "class_embed_type": (None,),
+    "num_class_embeds": (None,),
+    "addition_embed_type": (None,),
+    "resnet_time_scale_shift": ("default",),
+    "resnet_skip_time_act": (False,),
+    "resnet_out_scale_factor": (1,),
+    "time_embedding_type": ("positional",),
+    "time_embedding_dim": (None,),
+    "time_embedding_act_fn": (None,),
+    "timestep_post_act": (None,),
+    "time_cond_proj_dim": (None,),
+    "conv_in_kernel": (3,),
+    "conv_out_kernel": (3,),
+    "attention_type": ("default",),
+    "cross_attention_norm": (None,),
+    "class_embeddings_concat": (False,),
+    "reverse_transformer_layers_per_block": (None,),
+}
+_VAE_ONLY: dict[str, tuple[Any, ...]] = {
+    "act_fn": ("silu",),
+    "latents_mean": (None,),
+    "latents_std": (None,),
+    "shift_factor": (None, 0),
+    "mid_block_add_attention": (True,),
+}
+_TEXT_ONLY: dict[str, tuple[Any, ...]] = {
+    "hidden_act": ("quick_gelu", "gelu"),
+    "use_attention_mask": (None, False),
+}
+_DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}
+_UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
+
+
+@dataclass(frozen=True)
+class UNetArch:
+    """A UNet2DConditionModel. Tuples have one value for each level, from the largest grid to the smallest."""
+
+    latent_channels: int
+    channels: tuple[int, ...]
+    layers: tuple[int, ...]  # residual blocks a level on the way down; one more on the way up
+    heads: tuple[int, ...]  # attention heads (diffusers calls the number `attention_head_dim`)
+    depth: tuple[int, ...]  # transformer blocks in each attention layer
+    down_attends: tuple[bool, ...]
+    up_attends: tuple[bool, ...]  # from the smallest grid to the largest, as the blocks are numbered
+    context: int  # width of the text states
+    groups: int
+    eps: float
+    flip_sin_to_cos: bool
+    freq_shift: float
+    sample_size: tuple[int, int]  # (height, width) of the latents it was trained on
+
+    @classmethod
+    def read(cls, c: Config, where: str) -> UNetArch:
+        """From `unet/config.json`; ModelError for what is not in the family."""
+        allow(c, _UNET_ONLY, where, _FAMILY)
+        channels = wholes(c, "block_out_channels", (320, 640, 1280, 1280), where)
+        n = len(channels)
+        if whole(c, "in_channels", 4, where) != whole(c, "out_channels", 4, where):
+            raise ModelError(
+                f"{where}: in_channels differs from out_channels; inpainting and edit models are not served"
+            )
+        down = c.get("down_block_types", ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"])
+        up = c.get("up_block_types", ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3)
+        return cls(
+            latent_channels=whole(c, "in_channels", 4, where),
+            channels=channels,
+            layers=each_level(c, "layers_per_block", 2, n, where, MANY),
+            heads=each_level(c, "attention_head_dim", 8, n, where),
+            depth=each_level(c, "transformer_layers_per_block", 1, n, where, MANY),
+            down_attends=blocks(down, _DOWN, n, where),
+            up_attends=blocks(up, _UP, n, where),
+            context=whole(c, "cross_attention_dim", 1280, where),
+            groups=whole(c, "norm_num_groups", 32, where),
+            eps=real(c, "norm_eps", 1e-5, where, 0, 1),
+            flip_sin_to_cos=bool(c.get("flip_sin_to_cos", True)),
+            freq_shift=real(c, "freq_shift", 0, where, 0, max(0, channels[0] // 2 - 1)),
+            sample_size=size(c, 64, where),
+        )
+
+
+@dataclass(frozen=True)
+class VaeArch:
+    """An AutoencoderKL, widths from the largest grid to the smallest."""
+
+    latent_channels: int
+    in_channels: int
+    out_channels: int
+    channels: tuple[int, ...]
+    layers: int
+    groups: int
+    scaling_factor: float
+    quant_conv: bool
+    post_quant_conv: bool
+    force_upcast: bool  # float16 overflows in it
+
+    @property
+    def factor(self) -> int:
+        """Pixels along a side for each latent."""
+        return int(2 ** (len(self.channels) - 1))
+
+    @classmethod
+    def read(cls, c: Config, where: str) -> VaeArch:
+        """From `vae/config.json`; ModelError for what is not in the family."""
+        allow(c, _VAE_ONLY, where, _FAMILY)
+        channels = wholes(c, "block_out_channels", (64,), where)
+        for key, block in (
+            ("down_block_types", "DownEncoderBlock2D"),
+            ("up_block_types", "UpDecoderBlock2D"),
+        ):
+            blocks(c.get(key, [block]), {block: False}, len(channels), where)
+        return cls(
+            latent_channels=whole(c, "latent_channels", 4, where),
+            in_channels=whole(c, "in_channels", 3, where),
+            out_channels=whole(c, "out_channels", 3, where),
+            channels=channels,
+            layers=whole(c, "layers_per_block", 1, where, MANY),
+            groups=whole(c, "norm_num_groups", 32, where),
+            scaling_factor=real(c, "scaling_factor", 0.18215, where, 1e-6, 1e6),
+            quant_conv=bool(c.get("use_quant_conv", True)),
+            post_quant_conv=bool(c.get("use_post_quant_conv", True)),
+            force_upcast=bool(c.get("force_upcast", True)),
+        )
+
+
+@dataclass(frozen=True)
+class TextArch:
+    """A CLIPTextModel."""
+
+    vocab: int
+    width: int
+    inner: int
+    layers: int
+    heads: int
+    length: int  # tokens, 77 for CLIP
+    act: str
+    eps: float
+
+    @classmethod
+    def read(cls, c: Config, where: str) -> TextArch:
+        """From `text_encoder/config.json`; ModelError for what is not in the family."""
+        allow(c, _TEXT_ONLY, where, _FAMILY)
+        return cls(
+            vocab=whole(c, "vocab_size", 49408, where),
+            width=whole(c, "hidden_size", 512, where),
+            inner=whole(c, "intermediate_size", 2048, where),
+            layers=whole(c, "num_hidden_layers", 12, where, MANY),
+            heads=whole(c, "num_attention_heads", 8, where),
+            length=whole(c, "max_position_embeddings", 77, where),
+            act=str(c.get("hidden_act", "quick_gelu")),
+            eps=real(c, "layer_norm_eps", 1e-5, where, 0, 1),
+        )

@@ -1,0 +1,151 @@
+"""A model on disk, of one of two kinds: a text-to-image model, or one that draws pixels without a prompt.
+
+Names in a folder's files are data: classes are matched against a list and never imported from what a file
+says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mezzotint.errors import ModelError, nearest
+from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
+from mezzotint.models.disk.architecture_pixel import PixelArch
+from mezzotint.models.disk.parts import Part, read_json, read_part
+
+_TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_PIXELS = ("DDPMPipeline", "DDIMPipeline")
+_CLASSES = {
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL",),
+    "text_encoder": ("CLIPTextModel",),
+    "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
+}
+_PIXEL_UNET = "UNet2DModel"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A text-to-image model on disk, checked as far as its configs go."""
+
+    name: str
+    path: Path
+    digest: str  # of everything that decides pixels
+    unet: Part
+    vae: Part
+    text_encoder: Part
+    scheduler: Mapping[str, Any]
+    tokenizer: Path  # a folder
+    pad_token: str | None = None  # overrides the tokenizer's own
+
+    def architectures(self) -> tuple[UNetArch, VaeArch, TextArch]:
+        """What the three networks are; ModelError where they do not fit together."""
+        unet = UNetArch.read(self.unet.config, str(self.unet.where / "config.json"))
+        vae = VaeArch.read(self.vae.config, str(self.vae.where / "config.json"))
+        text = TextArch.read(self.text_encoder.config, str(self.text_encoder.where / "config.json"))
+        if unet.latent_channels != vae.latent_channels:
+            raise ModelError(
+                f"{self.path}: unet has {unet.latent_channels} channels, vae {vae.latent_channels}"
+            )
+        if unet.context != text.width:
+            raise ModelError(
+                f"{self.path}: unet reads text {unet.context} wide, text_encoder gives {text.width}"
+            )
+        return unet, vae, text
+
+
+@dataclass(frozen=True)
+class PixelBundle:
+    """A model on disk that draws pixels without a prompt, checked as far as its config goes."""
+
+    name: str
+    path: Path
+    digest: str  # of everything that decides pixels
+    unet: Part
+    scheduler: Mapping[str, Any]
+
+    def architecture(self) -> PixelArch:
+        """What the network is."""
+        return PixelArch.read(self.unet.config, str(self.unet.where / "config.json"))
+
+
+AnyBundle = Bundle | PixelBundle
+
+
+def read_folder(path: Path, name: str, cache: Path) -> AnyBundle:
+    """A diffusers folder of either kind. ModelError names the file that is missing, foreign or damaged."""
+    return (_read_pixels if draws_pixels(path) else _read_text_to_image)(path, name, cache)
+
+
+def draws_pixels(path: Path) -> bool:
+    """Whether a folder's model has no text to read; ModelError where it is of neither kind.
+
+    The oldest models on the hub are a denoiser alone, without an index.
+    """
+    index, bare = path / "model_index.json", path / "config.json"
+    if not index.is_file() and bare.is_file():
+        return bool(read_json(bare).get("_class_name") == _PIXEL_UNET)
+    kind, known = read_json(index).get("_class_name"), _TEXT_TO_IMAGE + _PIXELS
+    if kind not in known:
+        opens = f"Mezzotint opens {_TEXT_TO_IMAGE[0]} and {_PIXELS[0]}"
+        raise ModelError(f"{index}: pipeline {kind!r}; {opens}{nearest(str(kind), known)}")
+    return kind in _PIXELS
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a folder has the files of a model, of either kind, as far as their names tell."""
+    parts = ("unet", "vae", "text_encoder")
+    if (path / "model_index.json").is_file() and all((path / part).is_dir() for part in parts):
+        scheduled = (path / "scheduler" / "scheduler_config.json").is_file()
+        return scheduled and (path / "tokenizer").is_dir() and all(_filled(path / part) for part in parts)
+    unet = _pixel_folder(path, "unet")
+    scheduled = (_pixel_folder(path, "scheduler") / "scheduler_config.json").is_file()
+    return scheduled and _filled(unet) and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
+
+
+def _filled(part: Path) -> bool:
+    return (part / "config.json").is_file() and any(part.glob("*.safetensors"))
+
+
+def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
+    _check_index(path / "model_index.json", _CLASSES)
+    unet, vae, text = (read_part(path / part, part, path, cache) for part in ("unet", "vae", "text_encoder"))
+    if not (path / "tokenizer").is_dir():
+        raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
+    scheduler = read_json(path / "scheduler" / "scheduler_config.json")
+    digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
+    return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
+
+
+def _read_pixels(path: Path, name: str, cache: Path) -> PixelBundle:
+    """The parts lie in folders of their own or, in the oldest models, in the model's folder itself."""
+    if (path / "model_index.json").is_file():
+        _check_index(path / "model_index.json", {"unet": (_PIXEL_UNET,)})
+    unet = read_part(_pixel_folder(path, "unet"), "unet", path, cache)
+    if (kind := unet.config.get("_class_name", _PIXEL_UNET)) != _PIXEL_UNET:
+        raise ModelError(f"{unet.where / 'config.json'}: class {kind!r}; a pixel model has a {_PIXEL_UNET}")
+    scheduler = read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json")
+    return PixelBundle(name, path, key_of("model", [unet.digest], dict(scheduler)), unet, scheduler)
+
+
+def _pixel_folder(path: Path, part: str) -> Path:
+    return path / part if (path / part).is_dir() else path
+
+
+def digest_of(parts: Iterable[Part], scheduler: Mapping[str, Any], tokenizer: Path, cache: Path) -> str:
+    """The digest of a model: of everything that decides pixels."""
+    files = [file for file in sorted(tokenizer.iterdir()) if file.suffix in (".json", ".txt")]
+    words = [(file.name, remembered_digest(file, cache)) for file in files]
+    return key_of("model", [part.digest for part in parts], dict(scheduler), words)
+
+
+def _check_index(path: Path, classes: Mapping[str, tuple[str, ...]]) -> None:
+    index = read_json(path)
+    for part, known in classes.items():
+        found = index.get(part)
+        if not isinstance(found, list) or len(found) != 2 or found[1] not in known:
+            raise ModelError(f"{path}: {part} is {found!r}; Mezzotint opens {' or '.join(known)}")

@@ -1,0 +1,116 @@
+"""From what the user names to a model on disk: a bundled name, a folder, a single file, or a hub id."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from mezzotint.errors import ModelError, nearest
+from mezzotint.models.bundled import BUNDLED
+from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, is_whole, read_folder
+from mezzotint.models.disk.parts import PICKLED, refuse_pickle
+from mezzotint.models.disk.single_file import read_single_file
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+# What a model is made of, and nothing else: no pickles, no code, no second copies in other formats.
+_WANTED = [
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "tokenizer/*.json",
+    "tokenizer/*.txt",
+    "decoder_small/*.json",
+    "decoder_small/model.safetensors",
+    *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
+    *(f"{part}/diffusion_pytorch_model*.safetensors*" for part in ("unet", "vae")),
+    "text_encoder/model*.safetensors*",
+    # the oldest models without text have it all in one folder
+    "config.json",
+    "scheduler_config.json",
+    "diffusion_pytorch_model*.safetensors*",
+]
+_UNWANTED = ["*.fp16*", "*non_ema*", "*.bin.index*"]
+
+
+def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
+    """The model that `source` names. ModelError says what is wrong, and the nearest name where none is known.
+
+    A bundled name goes before a folder of that name: write `./emoji` for the folder.
+    """
+    if not isinstance(source, str | os.PathLike):
+        raise ModelError(f"a model is named by a text or a path, not by {source!r}")
+    text = os.fsdecode(source)
+    if text in BUNDLED:
+        return _bundled(text, cache)
+    path = expanded(Path(text))
+    if path.is_file():
+        return _file(path, cache)
+    if text and path.is_dir():  # Path("") is the current folder
+        return read_folder(path.resolve(), path.resolve().name, cache)
+    if isinstance(source, str) and _HUB_ID.fullmatch(text) and path.suffix not in (".safetensors", *PICKLED):
+        return read_folder(_download(text), text, cache)
+    raise ModelError(
+        f"no model {text!r}: neither a bundled name ({', '.join(BUNDLED)}), nor a folder or .safetensors "
+        f"file, nor a hub id (owner/name){nearest(text, BUNDLED)}"
+    )
+
+
+def reads_text(source: str | os.PathLike[str]) -> bool | None:
+    """Whether the model that `source` names reads prompts; None where that shows only when it is opened."""
+    text = os.fsdecode(source)
+    if text in BUNDLED:
+        return BUNDLED[text].reads_text
+    path = expanded(Path(text))
+    if text and path.is_dir():
+        return not draws_pixels(path)
+    return True if path.is_file() else None
+
+
+def expanded(path: Path) -> Path:
+    """The path with a leading `~` or `~user` replaced; ModelError where that user is not known here."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"cannot find the home folder in {str(path)!r}; write the path in full") from error
+
+
+def _bundled(name: str, cache: Path) -> AnyBundle:
+    model = BUNDLED[name]
+    if not model.installed:
+        raise ModelError(
+            f"the bundled model {name!r} is not in this copy of Mezzotint; install a released package"
+        )
+    return read_folder(model.path, name, cache)
+
+
+def _file(path: Path, cache: Path) -> AnyBundle:
+    if path.suffix in PICKLED:
+        raise refuse_pickle(path)
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path} is not a model; a model is a diffusers folder or a .safetensors file")
+    return read_single_file(path, cache)
+
+
+def _download(repo: str) -> Path:
+    """The folder of a hub model: what is already there, else fetched."""
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ModelError(
+            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
+        ) from error
+    try:
+        local = Path(
+            snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=True)
+        )
+        if is_whole(local):
+            return local
+    except (OSError, ValueError):
+        pass  # not fetched yet
+    try:
+        return Path(snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
+    except Exception as error:  # the hub's, httpx's and the system's errors share no root
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(
+            f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
+        ) from error

@@ -1,0 +1,98 @@
+"""The small decoder of a model: latents to quick pictures, in one pass on the latents' own grid.
+
+It serves guidance and previews, never a finished picture. It lies in `decoder_small/` of a model's folder,
+reads latents as the denoiser gives them (scaled), and costs a hundredth of a full decoder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mezzotint.errors import ModelError
+from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.models.disk.parts import Part, read_json
+from mezzotint.models.disk.tensors import TensorFile
+from mezzotint.models.disk.weights import Weights
+from mezzotint.models.openvino.layers import Layers, Node
+from mezzotint.models.openvino.silent import load
+from mezzotint.models.runtime import Floats
+
+FOLDER = "decoder_small"
+FILE = "model.safetensors"
+_BOUNDS = {"latent_channels": 64, "channels": 1024, "blocks": 32, "factor": 32}
+
+
+@dataclass(frozen=True)
+class SmallArch:
+    """3x3 convolutions: one in, residual pairs with SiLU, one out to factor*factor pixels a latent."""
+
+    latent_channels: int = 4
+    channels: int = 64
+    blocks: int = 3
+    factor: int = 8
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], where: str) -> SmallArch:
+        """From its `config.json`; ModelError for what is not a small decoder."""
+        if config.get("_class_name") != "SmallDecoder":
+            raise ModelError(f"{where} is of {config.get('_class_name')!r}, not of a SmallDecoder")
+        for key, most in _BOUNDS.items():
+            value = config.get(key)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+                raise ModelError(f"{where}: {key} is {value!r}; it should be a whole number from 1 to {most}")
+        return cls(**{key: int(config[key]) for key in _BOUNDS})
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `read` reads."""
+        return {"_class_name": "SmallDecoder", **asdict(self)}
+
+
+def small_part(model: Path, cache: Path) -> Part | None:
+    """The small decoder of a model's folder, where it has one."""
+    folder = model / FOLDER
+    if not folder.is_dir():
+        return None
+    config, file = read_json(folder / "config.json"), folder / FILE
+    if not file.is_file():
+        raise ModelError(f"{file} is missing; copy the model's folder again")
+    digest = key_of(FOLDER, config, remembered_digest(file, cache))
+    return Part(FOLDER, folder, config, digest, lambda: TensorFile.open(file))
+
+
+def build_small(arch: SmallArch, weights: Weights) -> Any:
+    """The graph `latents (n, c, h, w) -> pictures (n, 8h, 8w, 3)`, about -1..1."""
+    net = _Small(weights)
+    z = net.input("latents", [-1, arch.latent_channels, -1, -1])
+    graph = net.model(net.decode(z, arch), [z], FOLDER)
+    weights.finish()
+    return graph
+
+
+def compile_small(arch: SmallArch, weights: Weights, threads: int) -> Callable[[Floats], Floats]:
+    """(n, c, h, w) -> (n, 8h, 8w, 3), for any number of rows and any size; one call at a time."""
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
+    request = load().Core().compile_model(build_small(arch, weights), "CPU", options).create_infer_request()
+    lock = threading.Lock()
+
+    def decode(latents: Floats) -> Floats:
+        with lock:
+            return np.array(request.infer([latents])[0], np.float32)
+
+    return decode
+
+
+class _Small(Layers):
+    def decode(self, z: Node, a: SmallArch) -> Node:
+        x = self.conv(z, "conv_in", a.latent_channels, a.channels)
+        for i in range(a.blocks):
+            y = self.conv(self.silu(x), f"blocks.{i}.conv1", a.channels, a.channels)
+            x = self.op.add(x, self.conv(self.silu(y), f"blocks.{i}.conv2", a.channels, a.channels))
+        x = self.conv(self.silu(x), "conv_out", a.channels, 3 * a.factor**2)
+        return self.op.transpose(self.op.depth_to_space(x, "depth_first", a.factor), self.ints(0, 2, 3, 1))

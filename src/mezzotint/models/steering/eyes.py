@@ -1,0 +1,103 @@
+"""What a loss sees: latents as pictures, with a gradient, by a decoder that is as quick as the term allows (torch)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mezzotint.errors import ModelError
+from mezzotint.guidance.steer import Decoder
+from mezzotint.models.disk.parts import Part
+from mezzotint.models.networks import torch_vae
+from mezzotint.models.openvino.small import small_part
+from mezzotint.models.steering.linear_map import Floats
+from mezzotint.models.steering.precision import quick
+from mezzotint.models.steering.small_decoder import SmallDecoder
+
+
+class PixelEyes:
+    """Of a model whose latents are the picture."""
+
+    def settle(self, decoder: Decoder) -> Decoder:
+        """There is nothing to decode, whatever is asked for."""
+        return "full"
+
+    def open(self, decoder: Decoder) -> None:
+        """Nothing to open."""
+
+    def look(self, decoder: Decoder, seen: Tensor) -> Tensor:
+        """The same."""
+        return seen
+
+    def pixels(self, decoder: Decoder) -> int:
+        """Pixels of the picture for each that `look` gives."""
+        return 1
+
+    def digest(self, decoder: Decoder) -> str:
+        """There is no decoder."""
+        return ""
+
+
+class LatentEyes:
+    """Of a model with an autoencoder."""
+
+    def __init__(self, model: Path, vae: Part, cache: Path, factor: int, device: torch.device, fit: Any):
+        self._model, self._vae, self._cache = model, vae, cache
+        self._factor, self._device, self._fit = factor, device, fit
+        self._small_part = small_part(model, cache)
+        self._open: dict[str, Any] = {}
+
+    def settle(self, decoder: Decoder) -> Decoder:
+        """What "auto" stands for here. ModelError where the model has no such decoder."""
+        if decoder == "auto":
+            return "small" if self._small_part else "linear"
+        if decoder == "small" and not self._small_part:
+            raise ModelError(
+                f"{self._model} has no small decoder; train one (mezzotint train decoder), or take linear or full"
+            )
+        return decoder
+
+    def open(self, decoder: Decoder) -> None:
+        """Have a settled decoder in memory."""
+        if decoder not in self._open:
+            made = {"small": self._small, "linear": self._linear, "full": self._full}[decoder]()
+            self._open[decoder] = made
+
+    def look(self, decoder: Decoder, seen: Tensor) -> Tensor:
+        """(n, 3, H, W) about -1..1 from (n, c, h, w); "linear" gives a pixel for each latent."""
+        self.open(decoder)
+        picture: Tensor = self._open[decoder](seen)
+        return picture
+
+    def pixels(self, decoder: Decoder) -> int:
+        """Pixels of the picture for each that `look` gives."""
+        return self._factor**2 if decoder == "linear" else 1
+
+    def digest(self, decoder: Decoder) -> str:
+        """Of the weights that decode."""
+        part = self._small_part if decoder == "small" else self._vae
+        return part.digest if part else ""
+
+    def _small(self) -> Any:
+        assert self._small_part is not None
+        net = SmallDecoder.open(self._small_part)
+        dtype = quick(self._device, net.arch.channels)
+        net.to(self._device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return lambda z: net(z.to(dtype, memory_format=torch.channels_last))
+
+    def _linear(self) -> Any:
+        matrix: Floats = self._fit()
+        weight = torch.from_numpy(matrix[:-1].T.copy()).to(self._device)[:, :, None, None]
+        bias = torch.from_numpy(matrix[-1].copy()).to(self._device)
+        return lambda z: nn.functional.conv2d(z, weight, bias)
+
+    def _full(self) -> Any:
+        net = nn.Module.to(torch_vae(self._vae), self._device)
+        scaling = float(net.config.scaling_factor)
+        return lambda z: net.decode(z / scaling, return_dict=False)[0]
+
+
+Eyes = PixelEyes | LatentEyes

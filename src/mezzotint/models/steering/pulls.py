@@ -1,0 +1,163 @@
+"""Losses of gradient terms and their gradients (torch); imported when the first term is used.
+
+Each sample is for itself: losses are summed over a call, never averaged, so no force depends on the company.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mezzotint.guidance.steer import Clip, Decoder, Job, Pull, Steer
+from mezzotint.models.image_text import ImageText
+from mezzotint.models.steering.cutouts import pieces
+from mezzotint.models.steering.cutting import cut
+from mezzotint.models.steering.eyes import Eyes
+from mezzotint.models.steering.linear_map import Floats
+from mezzotint.models.steering.losses import COLOR_UNIT, color_loss, spherical
+from mezzotint.models.steering.open_clip_pair import PREFIX, OpenClipPair
+from mezzotint.models.steering.precision import quick
+
+Pair = ImageText | OpenClipPair
+_AT_ONCE = 16  # cutouts in one call of a network: more leave the processor's cache, and get slower
+
+
+class Steering:
+    """Computes terms on what a model predicts. `ready` may come from any thread, `pull` from one at a time."""
+
+    def __init__(self, eyes: Eyes, device: torch.device, threads: int = 0):
+        self._eyes, self._device, self._threads = eyes, device, threads
+        self._pairs: dict[str, Pair] = {}
+        self._lock = threading.Lock()
+
+    def ready(self, term: Steer) -> None:
+        """Open what a term needs, and read its text. ModelError says what is missing."""
+        with self._lock:
+            self._eyes.open(self._eyes.settle(term.decoder))  # type: ignore[attr-defined]  # both kinds have it
+            if isinstance(term, Clip):
+                self._target(term)
+
+    def facts(self, term: Steer) -> dict[str, str]:
+        """Which decoder and which pair compute a term, and in what precision."""
+        decoder = self._eyes.settle(term.decoder)  # type: ignore[attr-defined]
+        told = {"decoder": decoder, "decoder_digest": self._eyes.digest(decoder)}
+        if isinstance(term, Clip):
+            pair = self._pair(term.model)
+            dtype = str(quick(self._device, pair.width)).removeprefix("torch.")
+            told |= {"clip": term.model, "clip_digest": pair.digest, "clip_dtype": dtype}
+        return told
+
+    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
+        """What came of each job, in their order. `alone`: one by one, so that bits do not depend on the others."""
+        if self._threads and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+        found: dict[int, Pull] = {}
+        for decoder, part in _grouped(jobs, self._eyes, alone):
+            found.update(zip(part, self._pulled([jobs[i] for i in part], decoder), strict=True))
+        return [found[i] for i in range(len(jobs))]
+
+    def _pulled(self, jobs: list[Job], decoder: Decoder) -> list[Pull]:
+        """Jobs of one shape through one decoder."""
+        seen = torch.from_numpy(np.stack([job.seen for job in jobs])).to(self._device).requires_grad_()
+        with torch.enable_grad():
+            pictures = self._eyes.look(decoder, seen)
+        losses, slopes = self._losses(jobs, pictures.detach(), self._eyes.pixels(decoder))
+        gradient = slopes if pictures is seen else torch.autograd.grad(pictures, seen, slopes)[0]
+        units = [1.0 if isinstance(job.term, Clip) else COLOR_UNIT for job in jobs]
+        values = (gradient * -gradient.new_tensor(units)[:, None, None, None]).cpu().numpy()
+        return [Pull(loss, value) for loss, value in zip(losses.tolist(), values, strict=True)]
+
+    def _losses(self, jobs: list[Job], pictures: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+        """(n,) losses, and (n, 3, H, W) their slopes, in the pictures' own precision and each loss's unit."""
+        parts = _alike(jobs)
+        if len(parts) == 1:
+            return self._loss(jobs, pictures, pixels)
+        losses, slopes = torch.zeros(len(jobs), device=self._device), torch.empty_like(pictures)
+        for part in parts:
+            losses[part], slopes[part] = self._loss([jobs[i] for i in part], pictures[part], pixels)
+        return losses, slopes
+
+    def _loss(self, jobs: list[Job], pictures: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+        """As `_losses`, of jobs that share a loss."""
+        if isinstance(jobs[0].term, Clip):
+            losses, slopes = self._clip_loss(jobs, pictures)
+        else:
+            colors = [job.term.rgb for job in jobs]  # type: ignore[attr-defined]
+            losses, slopes = color_loss(pictures.float(), colors, pixels)
+        return losses, slopes.to(pictures.dtype)
+
+    def _clip_loss(self, jobs: list[Job], pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The spherical distance to the text, a mean over each picture's cutouts."""
+        terms: list[Clip] = [job.term for job in jobs]  # type: ignore[misc]
+        pair = self._pair(terms[0].model)
+        dtype = quick(self._device, pair.width)
+        height, width = pictures.shape[-2:]
+        made = [pieces(t, height, width, pair.size, job.draw) for t, job in zip(terms, jobs, strict=True)]
+        cutouts, back = cut(pictures.to(dtype), made, ["range" in term.slips for term in terms])
+        counts = [len(one.turns) for one in made]
+        targets = torch.from_numpy(np.repeat([self._target(term) for term in terms], counts, 0))
+        shares = torch.from_numpy(np.repeat(1 / np.array(counts, np.float32), counts))
+        losses, slopes = [], []
+        whole = zip(
+            *(torch.split(t, _AT_ONCE) for t in (cutouts, *_on(self._device, targets, shares))), strict=True
+        )
+        for part, target, share in whole:
+            features, through = pair.features(part, dtype)
+            loss, slope = spherical(features, target)
+            losses.append(loss * share)
+            slopes.append(through(slope * share[:, None]))
+        sums = torch.stack([part.sum() for part in torch.split(torch.cat(losses), counts)])
+        return sums, back(torch.cat(slopes))
+
+    def _target(self, term: Clip) -> Floats:
+        target: Floats = self._pair(term.model).embed_texts([term.text])[0]
+        return target
+
+    def _pair(self, name: str) -> Pair:
+        if name not in self._pairs:
+            opened = OpenClipPair.open(name) if name.startswith(PREFIX) else ImageText.open(name)
+            self._pairs[name] = opened.to(self._device)
+        return self._pairs[name]
+
+
+def pulled_back(
+    network: Callable[[Tensor], Tensor], x: Floats, device: torch.device
+) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """network(x), and what turns gradients with respect to it into gradients with respect to x."""
+    with torch.enable_grad():
+        entry = torch.from_numpy(np.array(x, np.float32)).to(device).requires_grad_()
+        out = network(entry)
+
+    def back(slopes: Floats) -> Floats:
+        given = torch.from_numpy(np.array(slopes, np.float32)).to(device)
+        (found,) = torch.autograd.grad(out, entry, given, retain_graph=True)  # several terms may ask
+        return np.asarray(found.cpu().numpy(), np.float32)
+
+    return np.asarray(out.detach().float().cpu().numpy(), np.float32), back
+
+
+def _grouped(jobs: Sequence[Job], eyes: Eyes, alone: bool) -> list[tuple[Decoder, list[int]]]:
+    """Which jobs share a call of a decoder: those of one decoder and shape."""
+    settled: list[Decoder] = [eyes.settle(job.term.decoder) for job in jobs]  # type: ignore[attr-defined]
+    if alone:
+        return [(decoder, [i]) for i, decoder in enumerate(settled)]
+    return _by(range(len(jobs)), lambda i: (settled[i], jobs[i].seen.shape), lambda key: key[0])
+
+
+def _alike(jobs: Sequence[Job]) -> list[list[int]]:
+    """Which jobs share a loss: all of color; all of one CLIP."""
+    return [part for _, part in _by(range(len(jobs)), lambda i: getattr(jobs[i].term, "model", ""), str)]
+
+
+def _by(items: Any, key: Any, name: Any) -> list[tuple[Any, list[int]]]:
+    return [(name(k), list(part)) for k, part in groupby(sorted(items, key=key), key)]
+
+
+def _on(device: torch.device, *values: Tensor) -> tuple[Tensor, ...]:
+    return tuple(value.to(device) for value in values)

@@ -1,0 +1,155 @@
+"""What lets an engine steer a model, kept apart from the model: torch is imported when the first term is used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, MutableMapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mezzotint.errors import ModelError
+from mezzotint.guidance.steer import Job, Pull, Steer
+from mezzotint.models.cache import default_cache
+from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
+from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
+from mezzotint.models.runtime import Floats, PixelRuntime
+from mezzotint.models.steering.linear_map import colors, linear_map
+
+if TYPE_CHECKING:
+    import torch
+
+    from mezzotint.models.steering.pulls import Steering
+
+Back = Callable[[Floats], Floats]
+
+
+class Steered:
+    """The part of a model that gives gradients and quick pictures."""
+
+    name: str
+    latent_channels: int
+    vae_factor: int
+
+    def __init__(self, bundle: AnyBundle, runtime: PixelRuntime, cache: Path | None) -> None:
+        self._bundle, self._executes = bundle, runtime
+        self._cache = default_cache() if cache is None else cache
+        self._lock = threading.RLock()
+        self._made: MutableMapping[str, Any] = {}
+
+    def ready(self, term: Steer) -> None:
+        """Open what a term needs. ModelError where it is missing or damaged, or torch is not installed."""
+        self._steering.ready(term)
+
+    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
+        """The loss of each job and the gradient of its negative with respect to what it sees."""
+        return self._steering.pull(jobs, alone)
+
+    def facts(self, term: Steer) -> dict[str, str]:
+        """What computes a term, for the provenance: decoder and pair with their digests, and the precision."""
+        return self._steering.facts(term)
+
+    def pullback(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, Back]:
+        """As `denoise`, in float32, and what turns d_out (n, c, h, w) into d_x, once."""
+        from mezzotint.models.steering.pulls import pulled_back
+
+        return pulled_back(self._network(timestep, text), x, self._device)
+
+    def preview(self, latents: Floats) -> NDArray[np.uint8]:
+        """(n, H, W, 3) quick pictures of (n, c, h, w): by the small decoder, else by the linear map."""
+        if isinstance(self._bundle, PixelBundle):
+            pictures = np.moveaxis(latents, 1, -1)
+        elif self._small is not None:
+            pictures = self._small(np.ascontiguousarray(latents, np.float32))
+        else:
+            return _enlarged(_bytes(colors(latents, self._linear())), self.vae_factor)
+        return _bytes(pictures)
+
+    @property
+    def _device(self) -> torch.device:
+        import torch
+
+        found: torch.device = getattr(self._executes, "device", torch.device("cpu"))
+        return found
+
+    @property
+    def _steering(self) -> Steering:
+        return self._once("steering", self._steer)  # type: ignore[no-any-return]
+
+    def _steer(self) -> Steering:
+        try:
+            from mezzotint.models.steering.eyes import LatentEyes, PixelEyes
+            from mezzotint.models.steering.pulls import Steering
+        except ImportError as error:
+            raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
+        if isinstance(self._bundle, PixelBundle):
+            return Steering(PixelEyes(), self._device, self._executes.threads)
+        place, factor = self._bundle.path, self.vae_factor
+        eyes = LatentEyes(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
+        return Steering(eyes, self._device, self._executes.threads)
+
+    def _linear(self) -> Floats:
+        def fit() -> Floats:
+            decode, channels = self._executes.decode, self.latent_channels
+            assert isinstance(self._bundle, Bundle)
+            return linear_map(decode, channels, self._bundle.vae.digest, self._cache)
+
+        return self._once("linear", fit)  # type: ignore[no-any-return]
+
+    @property
+    def _small(self) -> Callable[[Floats], Floats] | None:
+        return self._once("small", self._opened_small)  # type: ignore[no-any-return]
+
+    def _opened_small(self) -> Callable[[Floats], Floats] | None:
+        part = small_part(self._bundle.path, self._cache)
+        if part is None:
+            return None
+        if self._executes.name == "torch":
+            from mezzotint.models.steering.small_decoder import SmallDecoder
+
+            net = SmallDecoder.open(part)
+            return net.numpy
+        arch = SmallArch.read(part.config, str(part.where / "config.json"))
+        return compile_small(arch, part.weights(), self._executes.threads)
+
+    def _network(self, timestep: Floats, text: Floats) -> Any:
+        """x (n, c, h, w) to the denoiser's output, both tensors."""
+        import torch
+
+        unet = self._once(f"unet {self._bundle.unet.digest}", self._denoiser)
+        t = torch.from_numpy(np.array(timestep, np.float32)).to(self._device)
+        if isinstance(self._bundle, PixelBundle):
+            return lambda x: unet(x, t, return_dict=False)[0]
+        states = torch.from_numpy(np.array(text, np.float32)).to(self._device)
+        return lambda x: unet(x, t, encoder_hidden_states=states, return_dict=False)[0]
+
+    def _denoiser(self) -> Any:
+        """The denoiser in float32: the runtime's own where it is one."""
+        import torch
+
+        from mezzotint.models.networks import torch_pixel_unet, torch_unet
+
+        if self._executes.name == "torch" and self._executes.dtype == "float32":
+            return self._executes.unet  # type: ignore[attr-defined]
+        make = torch_pixel_unet if isinstance(self._bundle, PixelBundle) else torch_unet
+        return torch.nn.Module.to(make(self._bundle.unet), self._device)
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
+
+
+def _bytes(pictures: Floats) -> NDArray[np.uint8]:
+    """(n, H, W, 3) in -1..1 as 0..255; what is not finite is black."""
+    return np.asarray(np.nan_to_num(((pictures + 1) * 127.5).round().clip(0, 255)), np.uint8)
+
+
+def _enlarged(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    height, width = pictures.shape[1] * factor, pictures.shape[2] * factor
+    grown = [Image.fromarray(p).resize((width, height), Image.Resampling.BICUBIC) for p in pictures]
+    return np.stack([np.asarray(image) for image in grown])

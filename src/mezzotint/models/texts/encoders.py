@@ -1,0 +1,180 @@
+"""The text states that a denoiser reads, by the model's own encoder or by others in its place, with controls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.encoders import NAMES, parse
+from mezzotint.errors import ModelError, RequestError
+from mezzotint.models.cache import default_cache
+from mezzotint.models.texts.bert import BY_WIDTH, MINILM, MINILM_WIDTH, Bert
+from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, Tokens
+from mezzotint.prompt import parse as pieces
+
+Floats = NDArray[np.float32]
+Run = Callable[[NDArray[np.int64]], Floats]  # token ids (1, length) to states (1, length, width)
+
+ADAPTER = "adapter_bert"
+"""The folder beside a model's parts that holds its map from BERT's states; stock readers pass it over."""
+
+_USUAL = (
+    "", "a cat", "a red rose", "a dog and a house", "three green apples on a blue background", "a castle at night",
+    "a beautiful sunset above sea and mountains", "a picture of a sports car in the city", "two people in the snow",
+    "a robot in space, flat style", "an old book", "the moon", "a dancer on a stage", "a bowl of soup and a spoon",
+)  # fmt: skip
+"""Texts whose states tell how the model's own usually look."""
+
+
+class Encoders:
+    """All encoders of one model. An encoder but its own is opened when a text first asks for it."""
+
+    def __init__(self, run: Run, tokenizer: ClipTokenizer, width: int, folder: Path) -> None:
+        self._run, self._tokenizer = run, tokenizer
+        self._width, self._folder = width, folder
+        self._berts: dict[str, Bert] = {}
+
+    def over(self, run: Run) -> Encoders:
+        """The same but for the model's own, which is another; what is open is shared."""
+        other = copy(self)
+        other._run = run
+        vars(other).pop("_usual", None)  # measured on the model's own
+        return other
+
+    def read(self, text: str, encoder: str = "") -> tuple[Floats, str]:
+        """(length, width) of a text, and what there is to tell where it is cut. `encoder`: an expression.
+
+        RequestError or ModelError where that encoder does not fit or is not there.
+        """
+        shares = parse(encoder).shares
+        reads = [self._by_name(share.name, text) for share in shares]
+        told = next((told for _, told in reads if told), "")
+        if len(shares) == 1 and shares[0].weight == 1:
+            return reads[0]
+        total = sum(
+            np.float32(share.weight) * states for share, (states, _) in zip(shares, reads, strict=True)
+        )
+        return np.asarray(total, np.float32), told
+
+    def spans(self, text: str, encoder: str = "") -> Spans:
+        """The token positions of each word. RequestError where the states are not those of one encoder's tokens."""
+        name, *more = [share.name for share in parse(encoder).shares]
+        if more or name in ("random", "shuffled"):
+            advice = "leave attention out, or take the model's own encoder or a bert alone"
+            raise RequestError(f"the states of encoder {encoder!r} belong to no words; {advice}")
+        if name in ("clip", "bert-adapted"):
+            return self._tokenizer.spans(pieces(text))
+        bert = self._opened("" if name in NAMES else name)
+        return bert.spans(pieces(text), self._tokenizer.length)
+
+    def _by_name(self, name: str, text: str) -> tuple[Floats, str]:
+        kinds: dict[str, Callable[[str], tuple[Floats, str]]] = {
+            "clip": self._own,
+            "bert": self._bert,
+            "bert-unmasked": lambda text: self._bert(text, masked=False),
+            "bert-adapted": self._adapted,
+            "random": self._random,
+            "shuffled": self._shuffled,
+            "norm-matched": self._norm_matched,
+        }
+        return kinds[name](text) if name in NAMES else self._bert(text, name)
+
+    def _own(self, text: str) -> tuple[Floats, str]:
+        tokens = self._tokenizer.weighted(pieces(text))
+        return weighted(self._run(tokens.ids)[0], tokens.weights), tokens.told
+
+    def _bert(self, text: str, source: str = "", masked: bool = True) -> tuple[Floats, str]:
+        """BERT's last hidden states, padding included, as CLIP's are."""
+        states, tokens = self._read_bert(text, source, masked)
+        return weighted(states, tokens.weights), tokens.told
+
+    def _read_bert(self, text: str, source: str, masked: bool = True) -> tuple[Floats, Tokens]:
+        bert = self._opened(source)
+        tokens = bert.tokens(pieces(text), self._tokenizer.length)
+        return bert.states(tokens, masked), tokens
+
+    def _adapted(self, text: str) -> tuple[Floats, str]:
+        """BERT's states mapped to the own ones, position by position, so it is the own tokens that have weights."""
+        states, tokens = self._read_bert(text, MINILM)
+        own = self._tokenizer.weighted(pieces(text))
+        return weighted(self._adapter(states, tokens.words), own.weights), tokens.told or own.told
+
+    def _random(self, text: str) -> tuple[Floats, str]:
+        """Normal states with the usual mean and deviation of each feature; the text decides the draw alone."""
+        mean, std = self._usual
+        drawn = _generator(text).standard_normal((self._tokenizer.length, len(mean)))
+        return np.asarray(mean + std * drawn, np.float32), ""
+
+    def _shuffled(self, text: str) -> tuple[Floats, str]:
+        """The own states with tokens and features permuted: the same numbers without their meaning.
+
+        Cross-attention does not see the order of tokens, so permuting these alone would change nothing.
+        """
+        states, told = self._own(text)
+        rng = _generator(text)
+        rows, columns = (rng.permutation(n) for n in states.shape)
+        return np.ascontiguousarray(states[rows][:, columns]), told
+
+    def _norm_matched(self, text: str) -> tuple[Floats, str]:
+        """BERT's directions with the own lengths, token by token."""
+        (bert, told), (own, _) = self._bert(text), self._own(text)
+        length, target = (np.linalg.norm(states, axis=1, keepdims=True) for states in (bert, own))
+        return np.asarray(bert * (target / np.maximum(length, 1e-12)), np.float32), told
+
+    @cached_property
+    def _usual(self) -> tuple[Floats, Floats]:
+        """(width,) mean and deviation of each feature of the own states, over texts and positions."""
+        states = np.concatenate([self._own(text)[0] for text in _USUAL])
+        return states.mean(0), states.std(0)
+
+    def _fitting(self) -> str:
+        """What the plain name `bert` stands for with this model."""
+        if self._width not in BY_WIDTH:
+            known = " or ".join(f"{width} ({name})" for width, name in BY_WIDTH.items())
+            advice = "name a folder with a BERT of that width, such as path/to/bert"
+            raise RequestError(f"bert is {known} wide, the model reads text {self._width} wide; {advice}")
+        return BY_WIDTH[self._width]
+
+    def _opened(self, source: str) -> Bert:
+        """The BERT of a folder or hub id; "": the one that fits the model."""
+        source = source or self._fitting()
+        if source not in self._berts:
+            width = MINILM_WIDTH if source == MINILM else self._width
+            self._berts[source] = Bert.open(source, width, default_cache())
+        return self._berts[source]
+
+    @cached_property
+    def _adapter(self) -> Callable[[Floats, int], Floats]:
+        folder = self._folder / ADAPTER
+        if not (folder / "config.json").is_file():
+            made = "make one with `mezzotint train adapter CONFIG`, and copy its folder `model` to there"
+            raise ModelError(f"the model has no adapter for BERT in {folder}; {made}")
+        from mezzotint.models.texts.adapter import open_adapter
+
+        return open_adapter(folder, MINILM_WIDTH, self._width, self._tokenizer.length)
+
+
+def weighted(states: Floats, weights: Floats) -> Floats:
+    """States (length, width) times the weights of their tokens, rescaled to the mean from before, as A1111 does.
+
+    Where a mean is nothing beside the states themselves (under 1 % of their root mean square) it is left: there
+    the rescaling would multiply by a ratio of rounding errors.
+    """
+    if (weights == 1).all():
+        return states
+    heavy = states * weights[:, None]
+    before, after = float(states.mean()), float(heavy.mean())
+    if min(abs(before), abs(after)) > 0.01 * float(np.sqrt(np.square(states).mean())):
+        heavy = heavy * np.float32(before / after)
+    return np.asarray(heavy, np.float32)
+
+
+def _generator(text: str) -> np.random.Generator:
+    """Seeded by the text, the same on every machine."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))

@@ -1,0 +1,140 @@
+"""What a study asks for, and every mistake told before any work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+
+from mezzotint import library
+from mezzotint.errors import ConfigError
+from mezzotint.study.cells import cells
+from mezzotint.study.outline import Outline
+from mezzotint.study.spec import Study
+from toy import Toy
+
+
+def read(tmp_path: Path, **told: Any) -> Study:
+    path = tmp_path / "late-cfg.yaml"
+    path.write_text(yaml.safe_dump(told))
+    return Study.read(path)
+
+
+def requests(study: Study) -> list[Any]:
+    return [cell.request for cell in cells(study)]
+
+
+def test_axes_are_crossed_and_zipped(tmp_path: Path) -> None:
+    study = read(
+        tmp_path,
+        base={"prompt": "a cat"},
+        axes={"guidance.cfg.scale": [1, 2.5], "encoder": ["", "bert"]},
+        zipped=[{"sampler": ["ddpm", "ddim"], "steps": [100, 20]}],
+        seeds=3,
+    )
+    made = cells(study)
+    assert study.name == "late-cfg"
+    assert study.count == len(made) * 3 == 24
+    assert [
+        (c.request.guidance, c.request.encoder, c.request.sampler, c.request.steps) for c in made[:4]
+    ] == [
+        ("cfg(1)", "", "ddpm", 100),
+        ("cfg(1)", "", "ddim", 20),
+        ("cfg(1)", "bert", "ddpm", 100),
+        ("cfg(1)", "bert", "ddim", 20),
+    ]
+    assert made[-1].values == {"guidance.cfg.scale": 2.5, "encoder": "bert", "sampler": "ddim", "steps": 20}
+    assert {request.prompt for request in requests(study)} == {"a cat"}
+
+
+def test_a_word_in_braces_is_an_axis(tmp_path: Path) -> None:
+    study = read(
+        tmp_path,
+        base={"prompt": "a {thing} {x}{y}", "guidance": 'cfg(2) + clip("a {thing}", effect={x})'},
+        axes={"thing": ["cat", "dog"], "x": [0.1, 0.2]},
+    )
+    first, *_, last = requests(study)
+    assert first.guidance == 'cfg(2) + clip("a cat", effect=0.1)'
+    assert last.prompt == "a dog 0.2{y}"
+
+
+def test_any_field_of_any_term_is_an_axis(tmp_path: Path) -> None:
+    study = read(
+        tmp_path,
+        base={"guidance": 'cfg(2, stop=0.5) + cfg(3, start=0.5) + clip("a cat")'},
+        axes={"guidance.cfg.2.scale": [7], "guidance.clip.scale": [50], "guidance.course-clip.cutouts": [9]},
+    )
+    assert (
+        requests(study)[0].guidance
+        == 'cfg(2, stop=0.5) + cfg(7, start=0.5) + clip("a cat", scale=50, cutouts=9)'
+    )
+
+
+def test_init_is_a_file_kept_in_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    study = read(tmp_path, base={"init": "red.png"}, axes={"begin": [0, 5]})
+    made = cells(study)
+    assert made[0].request.init == library.keep(tmp_path / "red.png")
+    assert made[1].request.begin == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"axis": {}}, "unknown setting 'axis'; did you mean 'axes'?"),
+        ({"axes": {"steps": []}}, "axis steps is empty"),
+        ({"zipped": [{"steps": [], "eta": []}]}, "axis steps, eta is empty"),
+        ({"axes": {"stepz": [1]}}, "did you mean 'steps'?"),
+        ({"axes": {"guidance.cgf.scale": [1]}}, "no term is called 'cgf'; did you mean 'cfg'?"),
+        ({"axes": {"guidance.cfg.skale": [1]}}, "cfg has no 'skale'; did you mean 'scale'?"),
+        ({"axes": {"guidance.cfg": [1]}}, "is not guidance.TERM.FIELD"),
+        ({"axes": {"guidance.clip.scale": [1]}}, "guidance cfg(7.5) has no clip"),
+        ({"axes": {"seed": [1]}}, "`seeds`"),
+        ({"base": {"promt": "a"}}, "did you mean 'prompt'?"),
+        ({"base": {"seed": 1}}, "`seeds`"),
+        ({"axes": {"steps": [5, 5]}}, "has a value twice"),
+        ({"axes": {"steps": [5]}, "zipped": [{"steps": [6]}]}, "is there twice"),
+        ({"zipped": [{"steps": [5, 6], "sampler": ["ddim"]}]}, "steps has 2, sampler has 1"),
+        ({"seeds": 0}, "seeds"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": [1, 1]}, "seeds"),
+        ({"seeds": 2_000_000}, "at most 1000000"),
+        ({"axes": {"steps": [[1]]}}, "axes.steps"),
+        ({"mode": "exakt"}, "mode"),
+        ({"base": {"init": "nowhere.png"}}, "cannot read"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told(tmp_path: Path, told: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        cells(read(tmp_path, **told))
+    assert said in str(error.value)
+
+
+def test_all_cells_that_cannot_be_are_told_at_once(tmp_path: Path) -> None:
+    study = read(
+        tmp_path,
+        axes={"sampler": ["ddim", "euler", "dddim"], "eta": [0, 0.5, 2], "prompt": ["a", "b"]},
+    )
+    with pytest.raises(ConfigError) as error:
+        cells(study)
+    said = str(error.value)
+    assert said.startswith("12 cells of the study cannot be made: ")
+    assert "did you mean 'ddim'?" in said
+    assert "eta is for the ddim sampler" in said
+    assert "eta must be from 0 to 1" in said
+    assert "sampler=euler, eta=0.5, prompt=a | sampler=euler, eta=0.5, prompt=b" in said
+
+
+def test_what_does_not_suit_the_model_is_told_too(tmp_path: Path) -> None:
+    study = read(tmp_path, axes={"width": [64, 72], "model": ["one", "wordless"]}, base={"prompt": "a cat"})
+    models = {"one": Toy(side_multiple=16), "wordless": Toy(reads_text=False)}
+    with pytest.raises(ConfigError) as error:
+        Outline(study, lambda name: models[name])
+    said = str(error.value)
+    assert "3 cells" in said
+    assert "divisible by 16, not 72x64 [width=72, model=one]" in said
+    assert "draws without a prompt" in said
