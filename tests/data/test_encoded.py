@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from mezzotint.data import kept
 from mezzotint.data.encoded import Latents, TextStates
-from mezzotint.data.folder import PictureFolder
 from mezzotint.data.kept import Kept
+from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import DataError
 from picture_files import cut_off, fill, noise
 

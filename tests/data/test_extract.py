@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.data.extract import write_subset
-from mezzotint.data.folder import PictureFolder
+from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import DataError
 from pictures import make_pictures
 

@@ -11,9 +11,9 @@ import numpy as np
 import psutil
 import pytest
 
-from mezzotint.data.ahead import Ahead, Recent
-from mezzotint.data.folder import PictureFolder
-from mezzotint.data.order import Order
+from mezzotint.data.pictures.ahead import Ahead, Recent
+from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.data.pictures.order import Order
 from picture_files import noise
 
 MB = 2**20

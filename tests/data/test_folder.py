@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.data.folder import Batch, PictureFolder
+from mezzotint.data.pictures.folder import Batch, PictureFolder
 from mezzotint.errors import DataError
 from picture_files import cut_off, fill, noise
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.data.files import EXTENSIONS
-from mezzotint.data.folder import PictureFolder
-from mezzotint.data.survey import Survey, Wanted, survey
+from mezzotint.data.pictures.files import EXTENSIONS
+from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.data.pictures.survey import Survey, Wanted, survey
 from mezzotint.errors import DataError
 from picture_files import bomb, fill, noise
 

@@ -13,8 +13,8 @@ from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.ddpm import DdpmConfig
 from mezzotint.train.decoder import DecoderConfig
 from mezzotint.train.diffusion import DiffusionConfig
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_grid import combinations
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.grid import combinations
 from mezzotint.train.vae import VaeConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"

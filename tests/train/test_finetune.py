@@ -17,8 +17,8 @@ import tiny
 import tiny_pixels
 from mezzotint import open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
-from mezzotint.train.finetune import finetune, ready
-from mezzotint.train.finetune_config import asked
+from mezzotint.train.finetune.config import asked
+from mezzotint.train.finetune.run import finetune, ready
 from pictures import COLORS, make_pictures
 
 LITTLE = {
@@ -201,7 +201,7 @@ def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_offset_noise_moves_whole_channels() -> None:
-    from mezzotint.train.finetune_noise import drawn
+    from mezzotint.train.finetune.noise import drawn
 
     plain = drawn((64, 3, 16, 16), 0.0, torch.Generator().manual_seed(0))
     moved = drawn((64, 3, 16, 16), 1.0, torch.Generator().manual_seed(0))

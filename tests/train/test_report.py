@@ -12,9 +12,9 @@ from PIL import Image
 
 from mezzotint.errors import ConfigError
 from mezzotint.pages.figures import Figure, Series, smoothed, svg, ticks
-from mezzotint.train.finetune_grid import combinations, study
-from mezzotint.train.report import Run, write_report
-from mezzotint.train.report_grid import write_grid
+from mezzotint.train.finetune.grid import combinations, study
+from mezzotint.train.finetune.report import Run, write_report
+from mezzotint.train.finetune.report_grid import write_grid
 
 
 def make_run(folder: Path, scale: float = 1.0) -> Path:

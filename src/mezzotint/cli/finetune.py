@@ -159,7 +159,7 @@ def finetune(
     if jobs > 1 and not grid:
         raise ConfigError("--jobs is for a study: --grid FILE.yaml")
     with needs_extra("train"):
-        import mezzotint.train.finetune as learning
+        import mezzotint.train.finetune.run as learning
     if grid:
         _study(learning, grid, given, jobs)
     else:
@@ -167,7 +167,7 @@ def finetune(
 
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
-    from mezzotint.train.finetune_config import asked, settings_in
+    from mezzotint.train.finetune.config import asked, settings_in
 
     settings = (settings_in(file) if file else {}) | given
     for name in ("model", "data", "out"):
@@ -181,8 +181,8 @@ def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
 
 def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
     from mezzotint.cli.voice import note
-    from mezzotint.train.finetune_grid import combinations, study
-    from mezzotint.train.report_grid import write_grid
+    from mezzotint.train.finetune.grid import combinations, study
+    from mezzotint.train.finetune.report_grid import write_grid
 
     runs = combinations(file, given)
     folder = next(iter(runs.values())).out.parent

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.data.folder import PictureFolder, to_floats
 from mezzotint.data.kept import Kept, Key
-from mezzotint.data.survey import PORTRAIT
+from mezzotint.data.pictures.folder import PictureFolder, to_floats
+from mezzotint.data.pictures.survey import PORTRAIT
 from mezzotint.errors import DataError
 from mezzotint.models.cache import default_cache, key_of
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.errors import ConfigError, DataError, ModelError
-from mezzotint.models.adapter import Adapter
-from mezzotint.models.bert import MINILM, MINILM_WIDTH, Bert
-from mezzotint.models.bundle import Bundle
 from mezzotint.models.cache import default_cache
+from mezzotint.models.disk.bundle import Bundle
+from mezzotint.models.disk.source import find
 from mezzotint.models.networks import torch_text
-from mezzotint.models.source import find
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.texts.adapter import Adapter
+from mezzotint.models.texts.bert import MINILM, MINILM_WIDTH, Bert
+from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.loop import train

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.errors import ConfigError
-from mezzotint.models.graph_small import SmallArch
-from mezzotint.models.small_decoder import SmallDecoder
+from mezzotint.models.openvino.small import SmallArch
+from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.loop import train
 

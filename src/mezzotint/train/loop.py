@@ -17,21 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from safetensors import SafetensorError
 from torch import Tensor
 
 from mezzotint.errors import ConfigError, ModelError, OutputError
 from mezzotint.train.batches import Ahead, part_of, size_of
 from mezzotint.train.checkpoint import Checkpoints
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import LoopConfig
 from mezzotint.train.line import Line
 from mezzotint.train.log import Log, Means
 from mezzotint.train.look import Looks
 from mezzotint.train.optim import Ema, clipped, optimizer
 from mezzotint.train.pace import Pace
 from mezzotint.train.quick import quick
-from mezzotint.train.record import keep_record
+from mezzotint.train.start import accelerator_for, open_folder, save_memory
 from mezzotint.train.state import State
 from mezzotint.train.stop import Asked, Stop
 from mezzotint.train.task import Task, ability
@@ -48,45 +47,14 @@ def train(task: Task, config: LoopConfig, folder: Path) -> None:
     where it cannot be written: at the last checkpoint, and at one on the way when the one before failed too.
     """
     config = config.lasting(ability(task, "steps_per_epoch", 0))
-    accelerator = _accelerator(config)
+    accelerator = accelerator_for(config)
     if accelerator.is_main_process:
-        _open(task, config, folder)
+        open_folder(task, config, folder)
     accelerator.wait_for_everyone()
     task.module.to(accelerator.device)
-    _save_memory(task, config)
+    save_memory(task, config)
     with quick(task.module), Stop() as stop:
         _Run(task, config, folder, accelerator, stop).go()
-
-
-def _accelerator(config: LoopConfig) -> Accelerator:
-    AcceleratorState._reset_state()  # else one process could train in one precision only
-    kind = config.mixed_precision
-    try:
-        made = Accelerator(mixed_precision=kind)
-    except ValueError as error:
-        raise ConfigError(f"this machine cannot train in {kind} ({error}); take bf16 or no") from error
-    if kind == "fp16" and made.device.type == "cpu":
-        raise ConfigError("training in fp16 needs a GPU; take bf16 or no")
-    return made
-
-
-def _open(task: Task, config: LoopConfig, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
-    asked = ability(task, "config")
-    if isinstance(asked, Config) and "loop" in type(asked).model_fields:
-        keep_record(asked, config, folder)
-
-
-def _save_memory(task: Task, config: LoopConfig) -> None:
-    if config.gradient_checkpointing:
-        names = ("enable_gradient_checkpointing", "gradient_checkpointing_enable")
-        begin = next((getattr(task.module, name) for name in names if hasattr(task.module, name)), None)
-        if begin is None:
-            raise ConfigError(f"a {type(task.module).__name__} has no gradient checkpointing; leave it off")
-        begin()
 
 
 class _Run:

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from mezzotint.models.bert import minilm
+from mezzotint.models.texts.bert import minilm
 
 
 class Teacher:

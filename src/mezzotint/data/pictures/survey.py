@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from mezzotint.data.files import FilePictures, list_folder
-from mezzotint.data.header import Header, look
-from mezzotint.data.hub import is_hub_id, list_hub
-from mezzotint.data.listing import Listing, Pictures, Skipped
-from mezzotint.data.packed import Packed
+from mezzotint.data.pictures.files import FilePictures, list_folder
+from mezzotint.data.pictures.header import Header, look
+from mezzotint.data.pictures.hub import is_hub_id, list_hub
+from mezzotint.data.pictures.listing import Listing, Pictures, Skipped
+from mezzotint.data.pictures.packed import Packed
 from mezzotint.errors import DataError, nearest
 
 MAX_SIZE = 4096

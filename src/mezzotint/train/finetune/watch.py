@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.image_text import ImageText
-from mezzotint.train.finetune_noise import BINS, Noise
+from mezzotint.train.finetune.noise import BINS, Noise
 from mezzotint.train.kid import kid, spread
 
 PAIRS = 64

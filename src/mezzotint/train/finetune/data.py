@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from mezzotint.data.folder import PictureFolder
-from mezzotint.data.packed import Packed
-from mezzotint.data.survey import Wanted, reasons
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.watch import REFERENCE, split
+from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.survey import Wanted, reasons
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.watch import REFERENCE, split
 
 
 @dataclass(frozen=True)

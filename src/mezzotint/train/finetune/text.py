@@ -14,15 +14,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mezzotint.data.encoded import Latents
-from mezzotint.data.folder import PictureFolder
-from mezzotint.models.bundle import Bundle
+from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_vae
 from mezzotint.planning import plan
 from mezzotint.request import Request
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_data import Data
-from mezzotint.train.finetune_noise import Noise, rescheduled, sampled
-from mezzotint.train.finetune_task import seeded, shown
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.noise import Noise, rescheduled, sampled
+from mezzotint.train.finetune.task import seeded, shown
 
 _AT_ONCE = 16
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mezzotint import __version__
-from mezzotint.models.bundle import AnyBundle, Bundle
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.cache import write_atomic
+from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_data import Data
-from mezzotint.train.finetune_task import FinetuneTask
-from mezzotint.train.finetune_text import Captioned
-from mezzotint.train.report import Run
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.report import Run
+from mezzotint.train.finetune.task import FinetuneTask
+from mezzotint.train.finetune.text import Captioned
 
 _PRECISIONS = {"no": "float32", "bf16": "bf16", "fp16": "fp16"}
 _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")

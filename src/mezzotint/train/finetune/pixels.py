@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.models.bundle import PixelBundle
+from mezzotint.models.disk.bundle import PixelBundle
 from mezzotint.models.networks import torch_pixel_unet
 from mezzotint.planning import plan
 from mezzotint.request import Request
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_data import Data
-from mezzotint.train.finetune_files import write_pixels
-from mezzotint.train.finetune_noise import Noise, rescheduled, sampled
-from mezzotint.train.finetune_task import device_of, shown
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.files import write_pixels
+from mezzotint.train.finetune.noise import Noise, rescheduled, sampled
+from mezzotint.train.finetune.task import device_of, shown
 
 _AT_ONCE = 32
 

@@ -11,7 +11,7 @@ from typing import Any
 import diffusers
 from torch import nn
 
-from mezzotint.models.bundle import Bundle
+from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_text, torch_vae
 from mezzotint.train.saving import forget_paths
 

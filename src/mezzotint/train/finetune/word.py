@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mezzotint.errors import ConfigError
-from mezzotint.models.bundle import Bundle
+from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_text, torch_unet
-from mezzotint.models.tokenizer import ClipTokenizer
+from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_task import device_of
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.task import device_of
 
 
 class Learned(nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from io import BufferedReader, BytesIO
 from typing import NamedTuple, Protocol, Self
 
-from mezzotint.data.packed import Packed
+from mezzotint.data.pictures.packed import Packed
 
 Binary = BufferedReader | BytesIO
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from mezzotint.data.header import FORMATS, check
-from mezzotint.data.listing import Binary
+from mezzotint.data.pictures.header import FORMATS, check
+from mezzotint.data.pictures.listing import Binary
 
 Pixels = NDArray[np.uint8]
 LONGEST = 4

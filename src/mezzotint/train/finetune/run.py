@@ -14,20 +14,20 @@ from accelerate import PartialState
 from PIL import Image
 
 from mezzotint.errors import ConfigError, DataError
-from mezzotint.models.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.cache import default_cache, write_atomic
-from mezzotint.models.source import find
-from mezzotint.train.finetune_about import about, write_card
-from mezzotint.train.finetune_config import FinetuneConfig, check_out, told
-from mezzotint.train.finetune_data import Data
-from mezzotint.train.finetune_pixels import Pixels
-from mezzotint.train.finetune_task import BEFORE, FinetuneTask, Subject, device_of, precision
-from mezzotint.train.finetune_text import Captioned
-from mezzotint.train.finetune_unet import Unet
-from mezzotint.train.finetune_word import Word
+from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
+from mezzotint.models.disk.source import find
+from mezzotint.train.finetune.about import about, write_card
+from mezzotint.train.finetune.config import FinetuneConfig, check_out, told
+from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.pixels import Pixels
+from mezzotint.train.finetune.report import write_report
+from mezzotint.train.finetune.task import BEFORE, FinetuneTask, Subject, device_of, precision
+from mezzotint.train.finetune.text import Captioned
+from mezzotint.train.finetune.unet import Unet
+from mezzotint.train.finetune.watch import Domains
+from mezzotint.train.finetune.word import Word
 from mezzotint.train.loop import train
-from mezzotint.train.report import write_report
-from mezzotint.train.watch import Domains
 
 
 @dataclass(frozen=True)

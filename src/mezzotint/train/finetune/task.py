@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_noise import Noise, drawn
-from mezzotint.train.watch import Domains, Fixed, by_bin, squared
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.noise import Noise, drawn
+from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, squared
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 """First seeds: of a sheet, of samples that are measured, of what the model drew before."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from mezzotint.models.cache import write_atomic
 from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
 from mezzotint.pages.layout import figure, page, section, sheet, wide
-from mezzotint.train.report import Run
+from mezzotint.train.finetune.report import Run
 
 _KEYS = {
     "val_loss": "Validation loss",

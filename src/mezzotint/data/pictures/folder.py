@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.ahead import Ahead, Recent
-from mezzotint.data.decode import Pixels, decode
-from mezzotint.data.files import EXTENSIONS
-from mezzotint.data.order import Order, chance
+from mezzotint.data.pictures.ahead import Ahead, Recent
+from mezzotint.data.pictures.decode import Pixels, decode
+from mezzotint.data.pictures.files import EXTENSIONS
+from mezzotint.data.pictures.order import Order, chance
+from mezzotint.data.pictures.survey import PORTRAIT, Survey, Wanted, survey
 from mezzotint.data.subsets import portrait
-from mezzotint.data.survey import PORTRAIT, Survey, Wanted, survey
 from mezzotint.errors import DataError
 
 Crop = Literal["center", "random"]

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from mezzotint.data.encoded import TextStates
 from mezzotint.errors import ConfigError, nearest
-from mezzotint.models.bundle import Bundle
-from mezzotint.models.lora_write import FILE_NAME, peft_layers, save_lora
+from mezzotint.models.disk.bundle import Bundle
+from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.networks import torch_text, torch_unet
-from mezzotint.models.tokenizer import ClipTokenizer
-from mezzotint.train.finetune_config import FinetuneConfig
-from mezzotint.train.finetune_files import write_text_to_image
-from mezzotint.train.finetune_noise import rescheduled
-from mezzotint.train.finetune_task import device_of
+from mezzotint.models.texts.tokenizer import ClipTokenizer
+from mezzotint.train.finetune.config import FinetuneConfig
+from mezzotint.train.finetune.files import write_text_to_image
+from mezzotint.train.finetune.noise import rescheduled
+from mezzotint.train.finetune.task import device_of
 
 
 class Unet:
