@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 
 LOOP = {"log_every": 3, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "mixed_precision": "no"}
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a fine-tuning was started with."""
-    import mezzotint.train.finetune as learning
+    import mezzotint.train.finetune.run as learning
 
     started: list[Any] = []
 
@@ -93,13 +93,13 @@ def test_a_study(cli: Cli, begun: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", ["finetune-animals", "finetune-fxemoji"])
 def test_shipped_configurations_are_read(name: str) -> None:
-    from mezzotint.train.finetune_config import asked, settings_in
+    from mezzotint.train.finetune.config import asked, settings_in
 
     config = asked(settings_in(Path(__file__).parents[2] / "configs" / f"{name}.yaml"))
     assert config.model in ("faces", "emoji")
 
 
 def test_the_shipped_study_is_read() -> None:
-    from mezzotint.train.finetune_grid import combinations
+    from mezzotint.train.finetune.grid import combinations
 
     assert len(combinations(Path(__file__).parents[2] / "configs" / "study-animals.yaml", {})) == 6

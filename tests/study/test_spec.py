@@ -19,7 +19,7 @@ from toy import Toy
 
 def read(tmp_path: Path, **told: Any) -> Study:
     path = tmp_path / "late-cfg.yaml"
-    path.write_text(yaml.safe_dump(told))
+    path.write_text(yaml.safe_dump(told, sort_keys=False))
     return Study.read(path)
 
 

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mezzotint.errors import ConfigError, OutputError
-from mezzotint.train import state
-from mezzotint.train.checkpoint import Checkpoints
+from mezzotint.train.running import state
+from mezzotint.train.running.checkpoint import Checkpoints
 from tiny_task import run
 
 

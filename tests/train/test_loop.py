@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 import tiny_task
 from mezzotint.errors import ConfigError, ModelError
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
 from pictures import make_pictures
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mezzotint.train.optim import AdamW, Ema, Muon, clipped, optimizer, orthogonalized
+from mezzotint.train.running.optim import AdamW, Ema, Muon, clipped, optimizer, orthogonalized
 
 
 def test_orthogonalized_has_singular_values_near_one() -> None:

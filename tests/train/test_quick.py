@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor, AttnP
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from mezzotint.train.quick import PlainAttention, doubled, quick
+from mezzotint.train.running.quick import PlainAttention, doubled, quick
 
 
 @pytest.fixture(scope="module")

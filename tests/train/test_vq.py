@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from mezzotint.models.autoencoder import Autoencoder, Facts
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.loop import train
 from mezzotint.train.regularizers import Shape, Vq
+from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
 from pictures import make_pictures
 

@@ -24,7 +24,7 @@ from mezzotint.models.texts.bert import MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
 from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 from mezzotint.train.teacher import whole_words
 from mezzotint.train.text_side import written
 from mezzotint.train.texts import phrase

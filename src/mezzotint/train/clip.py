@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mezzotint.train.clip_config import ClipConfig
-from mezzotint.train.loop import train
 from mezzotint.train.pair import PairTask
+from mezzotint.train.running.loop import train
 from mezzotint.train.text import TextTask
 
 __all__ = ["ClipConfig", "train_clip"]

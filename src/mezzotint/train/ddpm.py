@@ -19,7 +19,7 @@ from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 from mezzotint.train.vae import pixels
 
 

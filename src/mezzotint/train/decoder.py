@@ -16,7 +16,7 @@ from mezzotint.errors import ConfigError
 from mezzotint.models.openvino.small import SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 
 HELD = 64
 

@@ -20,7 +20,7 @@ from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.latents import Encoders, LatentStore
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 from mezzotint.train.saving import forget_paths
 
 SCHEDULER = {

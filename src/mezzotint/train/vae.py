@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from mezzotint.data.compose import Composer
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.loop import train
 from mezzotint.train.regularizers import REGULARIZERS, Shape
+from mezzotint.train.running.loop import train
 
 
 class VaeConfig(Shape):

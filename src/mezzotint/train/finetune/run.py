@@ -27,7 +27,7 @@ from mezzotint.train.finetune.text import Captioned
 from mezzotint.train.finetune.unet import Unet
 from mezzotint.train.finetune.watch import Domains
 from mezzotint.train.finetune.word import Word
-from mezzotint.train.loop import train
+from mezzotint.train.running.loop import train
 
 
 @dataclass(frozen=True)

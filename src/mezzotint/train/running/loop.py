@@ -21,19 +21,19 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mezzotint.errors import ConfigError, ModelError, OutputError
-from mezzotint.train.batches import Ahead, part_of, size_of
-from mezzotint.train.checkpoint import Checkpoints
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.line import Line
-from mezzotint.train.log import Log, Means
-from mezzotint.train.look import Looks
-from mezzotint.train.optim import Ema, clipped, optimizer
-from mezzotint.train.pace import Pace
-from mezzotint.train.quick import quick
-from mezzotint.train.start import accelerator_for, open_folder, save_memory
-from mezzotint.train.state import State
-from mezzotint.train.stop import Asked, Stop
-from mezzotint.train.task import Task, ability
+from mezzotint.train.running.batches import Ahead, part_of, size_of
+from mezzotint.train.running.checkpoint import Checkpoints
+from mezzotint.train.running.line import Line
+from mezzotint.train.running.log import Log, Means
+from mezzotint.train.running.look import Looks
+from mezzotint.train.running.optim import Ema, clipped, optimizer
+from mezzotint.train.running.pace import Pace
+from mezzotint.train.running.quick import quick
+from mezzotint.train.running.start import accelerator_for, open_folder, save_memory
+from mezzotint.train.running.state import State
+from mezzotint.train.running.stop import Asked, Stop
+from mezzotint.train.running.task import Task, ability
 
 __all__ = ["Task", "train"]
 TIME_IS_UP = 1

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mezzotint.errors import ConfigError
-from mezzotint.train.checkpoint import FACTS, STATE
-from mezzotint.train.optim import Ema
+from mezzotint.train.running.checkpoint import FACTS, STATE
+from mezzotint.train.running.optim import Ema
 
 
 @dataclass

@@ -9,8 +9,8 @@ from accelerate.state import AcceleratorState
 
 from mezzotint.errors import ConfigError, OutputError
 from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.record import keep_record
-from mezzotint.train.task import Task, ability
+from mezzotint.train.running.record import keep_record
+from mezzotint.train.running.task import Task, ability
 
 
 def accelerator_for(config: LoopConfig) -> Accelerator:

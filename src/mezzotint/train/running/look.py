@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mezzotint.train.log import Log
-from mezzotint.train.optim import Ema
-from mezzotint.train.stop import Stop
-from mezzotint.train.task import Task, ability
+from mezzotint.train.running.log import Log
+from mezzotint.train.running.optim import Ema
+from mezzotint.train.running.stop import Stop
+from mezzotint.train.running.task import Task, ability
 
 
 @dataclass
