@@ -19,7 +19,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 # The probe waits for two frames after every picture in sight has its pixels, then runs a script and reports.
 _PROBE = """<script>addEventListener("load", async () => {
 const frame = () => new Promise(requestAnimationFrame), all = () => [...document.querySelectorAll(".tile img")];
-const whole = async () => { while (!all().every(i => i.complete && i.naturalWidth)) await frame(); await frame(); await frame(); };
+const whole = async () => { while (!all().every(i => i.complete && i.naturalWidth)) await frame();
+  await frame(); await frame(); };
 const said = {};
 try { await whole(); said.opened = performance.now(); SCRIPT } catch (error) { said.error = String(error); }
 new Image().src = "http://127.0.0.1:PORT/" + encodeURIComponent(JSON.stringify(said));

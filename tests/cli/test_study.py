@@ -71,8 +71,8 @@ def test_a_study_is_run_and_goes_on(cli: Cli, toy: Model, file: Path) -> None:
         ("steps: 4", "stepz: 4", "did you mean 'steps'?"),
         ("scale: [2, 4, 6]", "scale: [2, x]", "cells of the study cannot be made"),
         ("diversity", "fid", "reference"),
-        ("seeds: 2", "plots: [{metric: sharpness, over: scales}]", "did you mean 'scale'?"),
-        ("seeds: 2", "plots: [{metrics: sharpness}]", "did you mean 'metric'?"),
+        ("over: scale", "over: scales", "did you mean 'scale'?"),
+        ("{metric:", "{metrics:", "did you mean 'metric'?"),
     ],
 )
 def test_a_bad_study_is_refused_before_any_work(

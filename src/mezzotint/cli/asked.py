@@ -44,7 +44,7 @@ def nothing() -> ConfigError:
 
 def may_be_wordless(model: str) -> bool:
     """Whether a model may draw without a prompt, so far as can be told before it is opened."""
-    from mezzotint.models.source import reads_text
+    from mezzotint.models.disk.source import reads_text
 
     return not reads_text(model)
 
@@ -65,7 +65,7 @@ def lora(given: Sequence[str]) -> str:
     for text in given:
         path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
         adapters.append((path, weight_of(number)))
-    from mezzotint.models.lora_kept import keep_lora
+    from mezzotint.models.lora.kept import keep_lora
 
     return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 import typer
 
 if TYPE_CHECKING:
-    from mezzotint.data.listing import Skipped
-    from mezzotint.data.survey import Survey
+    from mezzotint.data.pictures.listing import Skipped
+    from mezzotint.data.pictures.survey import Survey
 
 data = typer.Typer(
     name="data", help="Make pictures to train on, choose among them, and look through your own."
@@ -84,8 +84,8 @@ def check(
     every: Annotated[bool, typer.Option("--all", help="Name every file that is skipped.")] = False,
 ) -> None:
     """Look through pictures before anyone trains on them: what is there, what is skipped and why."""
-    from mezzotint.data.files import EXTENSIONS
-    from mezzotint.data.survey import Wanted, survey
+    from mezzotint.data.pictures.files import EXTENSIONS
+    from mezzotint.data.pictures.survey import Wanted, survey
     from mezzotint.errors import DataError
 
     found = survey(source, Wanted(size, captions, min_side), EXTENSIONS)
@@ -116,7 +116,7 @@ def tell_survey(source: str, found: Survey, file: TextIO) -> None:
 
 def tell_skipped(skipped: Sequence[Skipped], file: TextIO, most: int | None = NAMED) -> None:
     """A table of what is left out, by reason, with names: the first few, or all of them."""
-    from mezzotint.data.survey import reasons
+    from mezzotint.data.pictures.survey import reasons
 
     for reason, count in reasons(skipped).most_common():
         _line(f"{count:>8,}  {reason}", file)

@@ -64,7 +64,7 @@ def steering(
     from mezzotint.cli.voice import note
     from mezzotint.evaluation.steering import best, sweep
 
-    table = Table(title=f"{model}, {steps} steps of ddim")
+    table = Table(title=f"{model}, {steps} steps")
     for heading in ("term", "effect", "pairs", "gain", "95 % interval", "subject kept"):
         table.add_column(heading, justify="left" if heading == "term" else "right")
     for kind, tried in (("color", seeds // 2), ("clip", seeds // 2)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,6 @@ import typer
 from mezzotint.cli.train import needs_extra
 
 if TYPE_CHECKING:
-    from mezzotint.study.outline import Outline
-    from mezzotint.study.run import Work
     from mezzotint.study.spec import Study
 
 study = typer.Typer(name="study", help="Many pictures that answer a question; run again to go on.")
@@ -34,14 +33,15 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do.")] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the tables go; by default studies/NAME.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the page and the tables go; by default studies/NAME."),
     ] = None,
     store: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")] = Path("store"),
     index: Annotated[
         str, typer.Option(metavar="URL", help="A database for the store's index, such as postgresql://...")
     ] = "",
 ) -> int:
-    """Make the pictures of a study that are missing, measure them, and write the tables.
+    """Make the pictures of a study that are missing, measure them, and write a page.
 
     mezzotint study run cfg.yaml --dry-run
     """
@@ -63,47 +63,23 @@ def run(
 def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry: bool) -> int:
     from mezzotint.cli.folder import make_folder
     from mezzotint.cli.voice import note
-    from mezzotint.models import open_model
     from mezzotint.store import Store
-    from mezzotint.study.measuring import Measuring
-    from mezzotint.study.outline import Outline
-    from mezzotint.study.run import run, work
+    from mezzotint.study.answer import Laboratory
 
-    measuring = Measuring(asked)
-    outline = Outline(asked, open_model, measuring.companions)
     with Store.open(folder, index) as store:
-        items = work(outline, store)
-        for line in told(outline, items):
+        laboratory = Laboratory(asked, store)
+        for line in laboratory.told():
             print(line) if dry else note(line)
         if dry:
             return 0
-        outcome = run(items, store, minutes, note)
+        found = laboratory.answer(minutes, note)
+        outcome, pictures = found.outcome, laboratory.outline.pictures
         for what, where in outcome.failed.items():
             note(f"error: {what} [{' | '.join(where)}]")
-        there = outline.pictures - sum(len(item.tasks) for item in items) + outcome.made
         if outcome.code or outcome.late:
-            note(f"stopped with {there} of {outline.pictures} pictures; the same command goes on from there")
-        if outcome.code:
-            return outcome.code
-        table = measuring(outline, store, note)
-        make_folder(out)
-        table.to_csv(out / "table.csv")
-        print(out / "table.csv")
-    return 1 if outcome.failed else 0
-
-
-def told(outline: Outline, items: Sequence[Work]) -> list[str]:
-    """What there is to do, in three lines: pictures, network calls, time."""
-    from mezzotint.study.run import duration
-
-    missing = sum(item.cost.pictures for item in items)
-    evaluations, rows, spared = (
-        sum(getattr(item.cost, name) for item in items) for name in ("evaluations", "rows", "spared")
-    )
-    cells, seeds = len(outline.cells), len(outline.study.seed_list)
-    seconds = sum(item.seconds for item in items)
-    return [
-        f"{outline.pictures} pictures: {cells} cells x {seeds} seeds; {missing} are missing",
-        f"{evaluations} network evaluations, {rows} rows; shared beginnings save {spared} evaluations",
-        f"about {duration(seconds)} on this machine",
-    ]
+            there = pictures - sum(len(item.tasks) for item in laboratory.work) + outcome.made
+            note(f"stopped with {there} of {pictures} pictures; the same command goes on from there")
+        if not outcome.code:
+            make_folder(out)
+            print(laboratory.page(found, out, shlex.join(["mezzotint", *sys.argv[1:]])))
+    return outcome.code or (1 if outcome.failed else 0)

@@ -62,7 +62,7 @@ _TRUNK = attrgetter(*(field.name for field in fields(Request) if field.name != "
 
 def trunk(request: Request) -> Hashable:
     """What requests must have in common to share anything: all but their guidance."""
-    return _TRUNK(request)  # type: ignore[no-any-return]
+    return _TRUNK(request)
 
 
 def joined(trajectories: Sequence[Trajectory]) -> list[Trajectory]:

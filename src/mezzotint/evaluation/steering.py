@@ -95,9 +95,9 @@ def best(found: Sequence[Outcome]) -> Outcome:
 def _bases(opened: AnyModel, model: str, seeds: int, steps: int, first: int) -> list[Request]:
     """The unguided halves of the pairs; low classifier-free guidance where there is a prompt."""
     subjects = SUBJECTS.get(model, SUBJECTS["emoji"]) if opened.reads_text else ("",)
-    guidance = "cfg(2)" if opened.reads_text else "none"
+    guidance, sampler = ("cfg(2)", "ddim") if opened.reads_text else ("none", "euler-a")
     return [
-        Request(subjects[i % len(subjects)], seed=first + i, steps=steps, sampler="ddim", guidance=guidance)
+        Request(subjects[i % len(subjects)], seed=first + i, steps=steps, sampler=sampler, guidance=guidance)
         for i in range(seeds)
     ]
 

@@ -1,0 +1,1 @@
+"""Studies: a question in YAML, answered by many pictures, with what they measure and how sure it is."""

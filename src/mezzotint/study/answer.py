@@ -1,0 +1,136 @@
+"""A study from its question to its table and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from time import monotonic
+
+from PIL import Image
+
+from mezzotint.bench.machine import machine
+from mezzotint.errors import ConfigError, DataError, nearest
+from mezzotint.models import open_model
+from mezzotint.store import Store, precision_of
+from mezzotint.study.measuring import Measuring
+from mezzotint.study.outline import OpenModel, Outline
+from mezzotint.study.report import About, CellSets, Plot, write
+from mezzotint.study.run import Outcome, Say, Work, duration, run, work
+from mezzotint.study.spec import Study
+from mezzotint.study.table import Row, Table
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study found, and how."""
+
+    table: Table
+    outcome: Outcome
+    sets: tuple[CellSets, ...]
+    seconds: float
+
+
+class Laboratory:
+    """A study with all that it needs open. MezzotintError tells all that is wrong with it, before any work.
+
+    with Store.open("store") as store: answer = Laboratory(Study.read(path), store).answer()
+    """
+
+    def __init__(self, study: Study, store: Store, opened: OpenModel = open_model) -> None:
+        self.study, self.store = study, store
+        self.plots = _plots(study)
+        self.measuring = Measuring(study)
+        self.outline = Outline(study, opened, self.measuring.companions)
+
+    @cached_property
+    def work(self) -> list[Work]:
+        """What is missing, and what it costs; the first time on a machine, its speed is measured."""
+        return work(self.outline, self.store)
+
+    def told(self) -> list[str]:
+        """What there is to do, in three lines: pictures, network calls, time."""
+        missing, evaluations, rows, spared = (
+            sum(getattr(item.cost, name) for item in self.work)
+            for name in ("pictures", "evaluations", "rows", "spared")
+        )
+        cells, seeds = len(self.outline.cells), len(self.study.seed_list)
+        beside = self.outline.pictures - cells * seeds
+        compared = f", and {beside} to compare with" if beside else ""
+        return [
+            f"{self.outline.pictures} pictures: {cells} cells x {seeds} seeds{compared}; {missing} are missing",
+            f"{evaluations} network evaluations, {rows} rows; shared beginnings save {spared} evaluations",
+            f"about {duration(sum(item.seconds for item in self.work))} on this machine",
+        ]
+
+    def answer(self, minutes: float = 0.0, say: Say = lambda line: None) -> Answer:
+        """Draw what is missing, within so many minutes (0: any), and measure what is there.
+
+        After a signal nothing is measured; `outcome.code` is then what the process should end with.
+        """
+        began = monotonic()
+        outcome = run(self.work, self.store, minutes, say)
+        if outcome.code:
+            return Answer(Table(()), outcome, (), monotonic() - began)
+        table = self.measuring(self.outline, self.store, say)
+        return Answer(table, outcome, tuple(self.measuring.sets(table, self.store)), monotonic() - began)
+
+    def page(self, answer: Answer, out: Path, command: str = "") -> Path:
+        """Write the page of an answer, with its tables, into a folder; returns its path."""
+        about = About(
+            title=self.study.name or "study",
+            question=self.study.question,
+            command=command,
+            began=datetime.now(UTC).isoformat(timespec="minutes"),
+            facts=self._facts(),
+            cost=self._cost(answer),
+        )
+        return write(out, answer.table, about, self._picture, self.plots, answer.sets)
+
+    def _picture(self, row: Row) -> Image.Image:
+        picture = self.store.read(row.key)
+        if picture is None:
+            raise DataError(f"picture {row.key[:12]} is damaged or gone; run the study again")
+        return picture.image
+
+    def _facts(self) -> dict[str, object]:
+        models = {
+            f"model {part.name}": f"{part.network.digest[:12]}, {precision_of(part.network)}, {part.mode}"
+            for part in self.outline.parts
+        }
+        about = machine()
+        return {**models, **{f"version of {n}": v for n, v in about.pop("versions").items()}, **about}
+
+    def _cost(self, answer: Answer) -> dict[str, object]:
+        told = {name: sum(getattr(item.cost, name) for item in self.work) for name in ("evaluations", "rows")}
+        return {
+            "pictures in all": self.outline.pictures,
+            "drawn in this run": answer.outcome.made,
+            "network evaluations of this run": told["evaluations"],
+            "rows of this run": told["rows"],
+            "evaluations saved by shared beginnings": sum(item.cost.spared for item in self.work),
+            "time of this run": duration(answer.seconds),
+        }
+
+
+def _plots(study: Study) -> tuple[Plot, ...]:
+    """The plots of a study. ConfigError for what no table of it has."""
+    known: dict[str, Callable[[], list[str]]] = {
+        "metric": lambda: [*study.metrics, "evaluations", "seconds"],
+        "over": lambda: list(study.axis_names),
+        "by": lambda: [*study.axis_names, "model"],
+    }
+    for plot in study.plots:
+        for word, value in plot.items():
+            if word not in known:
+                raise ConfigError(f"a plot has no {word!r}; it has metric, over and by{nearest(word, known)}")
+            if value not in known[word]():
+                names = known[word]()
+                raise ConfigError(
+                    f"a plot's {word} is {value!r}, which this study has not{nearest(str(value), names)}"
+                )
+        if not {"metric", "over"} <= set(plot):
+            raise ConfigError("a plot needs a metric and an axis: {metric: NAME, over: AXIS}")
+    return tuple(Plot(**plot) for plot in study.plots)

@@ -1,0 +1,140 @@
+"""Measures the pictures of a study: each picture once for each metric, kept in the store beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+
+from mezzotint.errors import DataError
+from mezzotint.models.cache import key_of
+from mezzotint.picture import Picture
+from mezzotint.request import Request
+from mezzotint.store import Store
+from mezzotint.study.metrics import (
+    Context,
+    Metric,
+    Settings,
+    batches,
+    companions,
+    measure,
+    ready,
+)
+from mezzotint.study.outline import Outline, Part
+from mezzotint.study.report import CellSets
+from mezzotint.study.spec import Study
+from mezzotint.study.table import Row, Table, Value
+
+_BATCH = 64  # pictures at a time, and between two times that something is kept
+
+
+class Measuring:
+    """The metrics of a study, with all that they need open. ConfigError tells all that is wrong with them."""
+
+    def __init__(self, study: Study) -> None:
+        self._settings = Settings(reference=study.reference, text=study.text, color=study.color)
+        self.context = Context(self._settings, self._plain)
+        self.metrics = ready(study.metrics, self.context) if study.metrics else []
+        self._each = [metric for metric in self.metrics if not metric.of_set]
+        self._names = {metric.name: self._kept_as(metric) for metric in self._each}
+        self._look: Callable[[Request], Picture] | None = None
+
+    def companions(self, requests: Sequence[Request]) -> list[Request]:
+        """Further pictures to draw, which metrics compare with."""
+        return companions(self.metrics, requests)
+
+    def _kept_as(self, metric: Metric) -> str:
+        """Its name in the store: with what else its values depend on, so that no other study takes them for its own."""
+        pairs = [self.context.pair(which).digest for which in ("clip", "judge") if self._needs(metric, which)]
+        asked = [self._settings.text, self._settings.color]
+        return f"{metric.name}@{key_of(pairs, asked)[:12]}" if pairs or any(asked) else metric.name
+
+    @staticmethod
+    def _needs(metric: Metric, which: str) -> bool:
+        return which in metric.needs or (which == "judge" and "objects" in metric.needs)
+
+    def __call__(self, outline: Outline, store: Store, say: Callable[[str], None]) -> Table:
+        """The table of what is there, with metrics; those that the store has are not computed again."""
+        table = outline.table(store)
+        for part in outline.parts if self._each else ():
+            mine = {row.key: row.request for row in table if row.model == part.name}
+            missing = self._missing(mine, part, store)
+            if count := sum(map(len, missing.values())):
+                say(f"measuring {count} pictures")
+            self._look = lru_cache(maxsize=256)(partial(_found, part, store))
+            for names, keys in missing.items():
+                for some in batches(keys, _BATCH):
+                    self._measure(names, some, store)
+        return self._named(table, store)
+
+    def sets(self, table: Table, store: Store) -> Iterator[CellSets]:
+        """The numbers of each cell's pictures as a set."""
+        of_sets = [metric for metric in self.metrics if metric.of_set]
+        cells = dict[tuple[Value, ...], list[Row]]()
+        for row in table if of_sets else ():
+            cells.setdefault(tuple(row.cell.values()), []).append(row)
+        for rows in cells.values():
+            pictures = _Pictures(store, [row.key for row in rows])
+            yield CellSets(rows[0].cell, measure(of_sets, pictures, self.context).sets)
+
+    def _missing(
+        self, requests: dict[str, Request], part: Part, store: Store
+    ) -> dict[tuple[str, ...], list[str]]:
+        """Which pictures lack which metrics. Where a run was stopped, not all that they compare with is there."""
+        known = store.metrics(requests)
+        beside = {
+            (metric.name, key): part.key(metric.plain(request))
+            for metric in self._each
+            if metric.plain is not None
+            for key, request in requests.items()
+        }
+        here = store.here(set(beside.values()))
+        found: dict[tuple[str, ...], list[str]] = {}
+        for key in requests:
+            names = (name for name, kept in self._names.items() if kept not in known.get(key, {}))
+            lacking = tuple(n for n in names if (n, key) not in beside or beside[n, key] in here)
+            if lacking:
+                found.setdefault(lacking, []).append(key)
+        return found
+
+    def _measure(self, names: tuple[str, ...], keys: list[str], store: Store) -> None:
+        pictures = [_read(store, key) for key in keys]
+        values = measure([m for m in self._each if m.name in names], pictures, self.context).each
+        store.set_metrics(
+            {key: {self._names[name]: values[name][i] for name in names} for i, key in enumerate(keys)}
+        )
+
+    def _named(self, table: Table, store: Store) -> Table:
+        kept = store.metrics({row.key for row in table})
+        found = {
+            key: {name: values[as_] for name, as_ in self._names.items() if as_ in values}
+            for key, values in kept.items()
+        }
+        return table.with_metrics(found)
+
+    def _plain(self, request: Request) -> Picture:
+        assert self._look is not None
+        return self._look(request)
+
+
+class _Pictures(Sequence[Picture]):
+    """Pictures that are read as they are asked for: a set may be large."""
+
+    def __init__(self, store: Store, keys: Sequence[str]) -> None:
+        self._store, self._keys = store, keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, i: int) -> Picture:  # type: ignore[override]  # nobody slices
+        return _read(self._store, self._keys[i])
+
+
+def _found(part: Part, store: Store, request: Request) -> Picture:
+    return _read(store, part.key(request))
+
+
+def _read(store: Store, key: str) -> Picture:
+    picture = store.read(key)
+    if picture is None:
+        raise DataError(f"picture {key[:12]} is damaged or gone; run the study again")
+    return picture

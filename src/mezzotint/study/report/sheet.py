@@ -1,0 +1,117 @@
+"""The contact sheet: small pictures in a folder beside the page, and what is known of each, compactly."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mezzotint.errors import OutputError
+from mezzotint.study.table import Row, Table
+
+FOLDER, SIDE = "pictures", 192  # pixels at most
+_TILE = 96  # on the page
+_PRINTED = 120  # pictures on paper, and where scripts are off
+_HERE = Path(__file__).parent
+STYLE = (_HERE / "sheet.css").read_text(encoding="utf-8")
+
+
+def short(key: str) -> str:
+    """The name of a picture's file: 64 of the bits of its key."""
+    return key[:16]
+
+
+def thumbnails(folder: Path, table: Table, picture: Callable[[Row], Image.Image]) -> None:
+    """Write those that are not there yet; a picture is asked for only then. OutputError where none can be written."""
+    for row in table:
+        path = folder / FOLDER / row.key[:2] / f"{short(row.key)}.webp"
+        if path.exists():
+            continue
+        image = picture(row).convert("RGB")
+        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            image.save(part, format="WEBP", quality=90)
+            part.replace(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def sheet(table: Table, title: str) -> str:
+    """The section's HTML: what chooses, where tiles go, their data and script, and an excerpt for paper."""
+    data = json.dumps(compact(table, title), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    script = (_HERE / "sheet.js").read_text(encoding="utf-8")
+    safe = data.replace("<", "\\u003c")  # no text of a prompt ends the element
+    return (
+        '<div class="bar"><output></output></div><div class="frame"><div id="sheet"></div></div><dialog></dialog>\n'
+        f'<div class="excerpt">{"".join(map(_printed, excerpt(table)))}</div>\n'
+        "<noscript><style>.excerpt{position:static}</style></noscript>\n"
+        f'<script type="application/json" id="data">{safe}</script>\n<script>{script}</script>'
+    )
+
+
+def compact(table: Table, title: str) -> dict[str, Any]:
+    """Columns instead of rows; what all requests share is said once, what varies by its place among its values."""
+    rows = list(table)
+    requests = [json.loads(row.request.to_json()) for row in rows]
+    cells = list(dict.fromkeys(json.dumps([row.cell.get(axis) for axis in table.axes]) for row in rows))
+    place = {cell: i for i, cell in enumerate(cells)}
+    models = list(dict.fromkeys(row.model for row in rows))
+    base, varied = _split(requests)
+    return {
+        "title": title,
+        "folder": FOLDER,
+        "side": _TILE,
+        "axes": list(table.axes),
+        "cells": [json.loads(cell) for cell in cells],
+        "cell": [place[json.dumps([row.cell.get(axis) for axis in table.axes])] for row in rows],
+        "seed": [row.seed for row in rows],
+        "models": models,
+        "model": [models.index(row.model) for row in rows],
+        "key": [short(row.key) for row in rows],
+        "metrics": {name: [_number(row.metrics.get(name)) for row in rows] for name in table.metrics},
+        "evaluations": [row.evaluations for row in rows],
+        "seconds": [_number(row.seconds) for row in rows],
+        "base": base,
+        "varied": varied,
+    }
+
+
+def _split(requests: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What all have alike, and of each other field its values and which of them each has; -1 for none."""
+    base: dict[str, Any] = {}
+    varied: dict[str, Any] = {}
+    for field in dict.fromkeys(name for one in requests for name in one):
+        found = [json.dumps(one[field]) if field in one else None for one in requests]
+        values = [value for value in dict.fromkeys(found) if value is not None]
+        if len(values) == 1 and None not in found:
+            base[field] = json.loads(values[0])
+            continue
+        place: dict[str | None, int] = {value: i for i, value in enumerate(values)}
+        varied[field] = {"values": [json.loads(v) for v in values], "at": [place.get(f, -1) for f in found]}
+    return base, varied
+
+
+def _number(value: float | None) -> float | None:
+    return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None
+
+
+def excerpt(table: Table) -> list[Row]:
+    """At most 120 rows spread over all cells: paper has no scrolling."""
+    rows = list(table)
+    if len(rows) <= _PRINTED:
+        return rows
+    return [rows[round(i * (len(rows) - 1) / (_PRINTED - 1))] for i in range(_PRINTED)]
+
+
+def _printed(row: Row) -> str:
+    said = escape(", ".join([*(str(value) for value in row.cell.values()), f"seed {row.seed}"]))
+    source = f"{FOLDER}/{row.key[:2]}/{short(row.key)}.webp"
+    return f'<figure><img src="{source}" alt="" decoding="async"><figcaption>{said}</figcaption></figure>'

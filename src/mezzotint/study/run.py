@@ -1,0 +1,156 @@
+"""Runs a study: all that is missing goes to one engine, and each picture is kept as soon as it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from mezzotint.engine import Engine
+from mezzotint.errors import MezzotintError
+from mezzotint.picture import Picture
+from mezzotint.store import Store
+from mezzotint.study import cost
+from mezzotint.study.outline import FLIGHT, Cost, Outline, Part, Task
+from mezzotint.train.running.stop import Stop
+
+_LOOK = 0.2  # seconds between two looks at the clock
+_SAY = 10.0  # seconds between two lines of news
+Say = Callable[[str], None]
+
+
+@dataclass
+class Work:
+    """What is missing of one model's cells, and what it costs."""
+
+    part: Part
+    tasks: list[Task]
+    cost: Cost
+    seconds: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    made: int = 0
+    failed: dict[str, list[str]] = field(default_factory=dict)  # what went wrong: which pictures
+    code: int = 0  # of a signal that ended it
+    late: bool = False  # the time was over
+
+
+def work(outline: Outline, store: Store, timed: bool = True) -> list[Work]:
+    """What is to be done for a study; `timed`: and how long it takes, which may need a measurement."""
+    found = []
+    for part in outline.parts:
+        tasks = outline.missing(part, store)
+        item = Work(part, tasks, part.cost(tasks))
+        item.seconds = _seconds(item) if timed else 0.0
+        found.append(item)
+    return found
+
+
+def _seconds(item: Work) -> float:
+    """Kind by kind; what shared beginnings spare is taken off in proportion."""
+    part, kinds = item.part, dict[str, list[int]]()
+    of_cell = {
+        i: cost.kind_of(part.network, part.mode, part.cells[i].request) for i in {t.cell for t in item.tasks}
+    }
+    for task in item.tasks:
+        kinds.setdefault(of_cell[task.cell], []).append(task.cell)
+    total, unshared = 0.0, sum(part.plans[task.cell].rows for task in item.tasks)
+    for some in kinds.values():
+        plans = [part.plans[cell] for cell in some]
+        rows = round(sum(p.rows for p in plans) * item.cost.rows / max(1, unshared))
+        total += cost.seconds(plans, rows, cost.rates(part.network, part.mode, part.cells[some[0]].request))
+    return total
+
+
+def run(items: list[Work], store: Store, minutes: float = 0.0, say: Say = lambda line: None) -> Outcome:
+    """Make what is missing, one model after another. Ctrl-C and SIGTERM end it with all that is finished kept.
+
+    A picture that fails leaves the others alone. OutputError where nothing can be kept.
+    """
+    outcome = Outcome()
+    deadline = monotonic() + 60 * minutes if minutes else float("inf")
+    with Stop() as stop:
+        for item in items:
+            if not (outcome.code or outcome.late):
+                _Run(item, store, deadline, stop, say, outcome)()
+    return outcome
+
+
+class _Run:
+    """The pictures of one model."""
+
+    def __init__(
+        self, item: Work, store: Store, deadline: float, stop: Stop, say: Say, outcome: Outcome
+    ) -> None:
+        self._item, self._store, self._deadline, self._stop = item, store, deadline, stop
+        self._say, self._outcome = say, outcome
+        self._flight: dict[Future[Picture], Task] = {}
+        self._done: SimpleQueue[Future[Picture]] = SimpleQueue()
+        self._settled, self._began, self._said = 0, monotonic(), monotonic()
+
+    def __call__(self) -> None:
+        part = self._item.part
+        engine = Engine(part.network, part.mode)
+        try:
+            for chunk in part.chunks(self._item.tasks):
+                self._wait(2 * FLIGHT - len(chunk))
+                if self._over:
+                    break
+                futures = engine.submit_all([task.request for task in chunk], share=True)
+                self._flight |= dict(zip(futures, chunk, strict=True))
+                for future in futures:
+                    future.add_done_callback(self._done.put)
+            self._wait(0)
+        finally:
+            engine.close(drain=False)
+            while not self._done.empty():  # what was finished meanwhile is not lost
+                self._settle(self._done.get())
+
+    @property
+    def _over(self) -> bool:
+        return bool(self._outcome.code or self._outcome.late)
+
+    def _wait(self, most: int) -> None:
+        """Until at most so many are in flight, or it is over."""
+        while len(self._flight) > most and not self._over:
+            with suppress(Empty):
+                self._settle(self._done.get(timeout=_LOOK))
+            self._outcome.code = self._stop.code
+            self._outcome.late = monotonic() > self._deadline
+
+    def _settle(self, future: Future[Picture]) -> None:
+        task = self._flight.pop(future)
+        try:
+            self._store.put(future.result())
+            self._outcome.made += 1
+        except CancelledError:
+            return
+        except MezzotintError as error:
+            if future.exception() is None:  # the store's, which is the end
+                raise
+            where = f"{self._item.part.cells[task.cell]}, seed {task.seed}"
+            self._outcome.failed.setdefault(str(error), []).append(where)
+        self._settled += 1
+        self._news()
+
+    def _news(self) -> None:
+        now = monotonic()
+        if now - self._said > _SAY:
+            self._said = now
+            total = len(self._item.tasks)
+            left = (now - self._began) * (total - self._settled) / self._settled
+            self._say(f"{self._settled} of {total} pictures, {duration(left)} left")
+
+
+def duration(seconds: float) -> str:
+    """Such as `12 s`, `5 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
