@@ -175,6 +175,12 @@ def test_little_has_a_page(rows: Table) -> None:
     assert "A &lt;study&gt;" in text and "nan" not in text.split("<script>")[0]
 
 
+def test_too_few_seeds_for_any_test_is_said() -> None:
+    """5 seeds: no p is below 1/16. With 20 there is one below 0.05 for each of few comparisons."""
+    assert "With 5 seeds no p is below 0.062" in html(table(), ABOUT)
+    assert "no p is below" not in html(table(seeds=20), ABOUT)
+
+
 def test_few_seeds_are_said_to_be_few() -> None:
     said: Callable[[int], str] = lambda seeds: html(table(seeds=seeds), ABOUT)  # noqa: E731
     assert "one seed, so there are no intervals" in said(1) and "less than about 88%" in said(3)

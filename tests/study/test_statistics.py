@@ -21,6 +21,7 @@ from mezzotint.study.statistics import (
     interval,
     resampled,
     sign_flip,
+    smallest_p,
     student,
 )
 
@@ -152,6 +153,14 @@ def test_drawn_signs_agree_with_the_t_test_and_are_never_zero() -> None:
     d = rng.standard_normal(40) + 0.35
     assert sign_flip(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.01)
     assert 0 < sign_flip(rng.standard_normal(100) + 9) < 1e-4
+
+
+@pytest.mark.parametrize("pairs", [1, 5, 14, 15, 60])
+def test_no_p_is_smaller_than_the_smallest(pairs: int) -> None:
+    p = sign_flip(np.full(pairs, 1e6) + np.arange(pairs))
+    assert (
+        p == smallest_p(pairs) if pairs != 15 else smallest_p(15) <= p < 5e-4
+    )  # of 15, a draw may hit all signs
 
 
 def test_sign_flips_keep_their_level() -> None:

@@ -172,6 +172,7 @@ def _intervals(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator
 
 
 def _curves(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[str]:
+    written: list[tuple[float, float]] = []
     for place, one in enumerate(series):
         color = one.color or COLORS[place % len(COLORS)]
         points = [f"{across(x):.1f} {down(y):.1f}" for x, y in zip(one.x, one.y, strict=True)]
@@ -189,13 +190,16 @@ def _curves(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[st
             for i, point in enumerate(points):
                 x, y = point.split()
                 yield f'<circle cx="{x}" cy="{y}" r="3" fill="#fff" stroke="{color}" stroke-width="1.4"/>'
-                yield _beside(float(x), float(y), one.labels[i] if len(one.labels) else "", across)
+                text = one.labels[i] if len(one.labels) else ""
+                if text and all(
+                    abs(float(x) - a) > 6.0 * len(text) or abs(float(y) - b) > 12 for a, b in written
+                ):
+                    written.append((float(x), float(y)))  # one that would lie on another is left out
+                    yield _beside(float(x), float(y), text, across)
 
 
 def _beside(x: float, y: float, text: str, across: _Axis) -> str:
     """A label right of its point, or left where it would leave the figure."""
-    if not text:
-        return ""
     fits = x + 8 + 5.6 * len(text) < across.last
     at, anchor = (x + 7, "start") if fits else (x - 7, "end")
     return f'<text x="{at:.1f}" y="{y - 5:.1f}" text-anchor="{anchor}" font-size="11" fill="{INK}">{escape(text)}</text>'

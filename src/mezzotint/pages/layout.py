@@ -36,7 +36,9 @@ figcaption { font-size:13px; margin-bottom:4px; } figcaption span { color:var(--
 a { color:var(--blue); }
 @media (max-width:700px) { .two { grid-template-columns:1fr; } main { padding:28px 16px; } }
 @media print { body { background:#fff; font-size:11pt; } main { max-width:none; padding:0; } h2 { break-after:avoid; }
-  pre { background:none; border:1px solid var(--edge); } .sheets { grid-template-columns:1fr 1fr; } @page { margin:16mm; } }
+  pre { background:none; border:1px solid var(--edge); } .sheets { grid-template-columns:1fr 1fr; } @page { margin:16mm; }
+  div:has(> table.wide) { overflow:visible !important; } table.wide { font-size:9pt; }
+  table.wide th, table.wide td { white-space:normal; padding-right:8px; overflow-wrap:normal; } tr { break-inside:avoid; } }
 """
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-DRAWS = 4000
+DRAWS, SIGNS = 4000, 20_000
 COVERAGE = {4: 0.88, 6: 0.93, 8: 0.94, 16: 0.95, 32: 0.95}
 """By n, how often the interval of 95 % holds the mean of a normal distribution; of an exponential one 0.82 to 0.93."""
 EXACT = 14  # pairs at most whose 2**n signs are all tried
@@ -139,7 +139,12 @@ def best(paired: Paired, higher: bool = True, draws: int = DRAWS, seed: int = 0)
     )
 
 
-def sign_flip(differences: ArrayLike, draws: int = 20_000, seed: int = 0) -> float:
+def smallest_p(pairs: int, draws: int = SIGNS) -> float:
+    """The smallest p that `sign_flip` can give for so many pairs."""
+    return 2.0 ** (1 - pairs) if pairs <= EXACT else 1 / (draws + 1)
+
+
+def sign_flip(differences: ArrayLike, draws: int = SIGNS, seed: int = 0) -> float:
     """The two-sided p that paired differences are symmetric about 0: how often random signs reach as large a mean.
 
     All signs are tried for up to 14 pairs; of more, so many draws, to which the observed one is added.

@@ -74,7 +74,7 @@ def ready(names: Sequence[str], context: Context, plain: bool = True) -> list[Me
 def _problems(metric: Metric, context: Context, plain: bool) -> Iterator[str]:
     for package in metric.packages:
         if find_spec(package) is None:
-            yield f"{metric.name} needs {package}: pip install 'mezzotint[study]'"
+            yield f"{metric.name} needs {package}: pip install 'mezzotint[metrics]'"
     if "plain" in metric.needs and (metric.plain is None or not plain):
         yield f"{metric.name} compares with pictures that are not drawn here; leave it out"
 

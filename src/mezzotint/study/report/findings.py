@@ -13,7 +13,16 @@ import numpy as np
 from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
 from mezzotint.pages.layout import figure, wide
 from mezzotint.study.metrics import METRICS
-from mezzotint.study.statistics import Estimate, Paired, best, compare, frontier, frontier_shares, holm
+from mezzotint.study.statistics import (
+    Estimate,
+    Paired,
+    best,
+    compare,
+    frontier,
+    frontier_shares,
+    holm,
+    smallest_p,
+)
 from mezzotint.study.table import Row, Table
 
 ALIGNED = ("judge_score", "clip_score", "object_top5")
@@ -132,7 +141,19 @@ def comparisons(table: Table) -> str:
         ]
         for (axis, metric, one), p in zip(found, corrected, strict=True)
     ]
-    return wide(("compared", "metric", "difference", "seeds", "p", "Holm"), rows) if rows else ""
+    if not rows:
+        return ""
+    note = powerless(min(one.difference.n for *_, one in found), len(found))
+    return wide(("compared", "metric", "difference", "seeds", "p", "Holm"), rows) + note
+
+
+def powerless(seeds: int, count: int) -> str:
+    """Where so few seeds cannot give a small p for so many comparisons, no difference is not what a large one means."""
+    least = smallest_p(seeds)
+    if least * count <= 0.05:
+        return ""
+    said = f"With {seeds} seeds no p is below {least:.2g}, so none of {count} comparisons can be below 0.05 after Holm: "
+    return f'<p class="note"><b>{said}look at the intervals, or draw more seeds.</b></p>'
 
 
 def trade(table: Table) -> str:
