@@ -69,7 +69,7 @@ class Community:
             x0 = (x - (1 - bar).sqrt() * eps) / bar.sqrt()
             seen = x0 * (1 - bar).sqrt() + x * (1 - (1 - bar).sqrt())
             shown = (pipe.vae.decode(seen / pipe.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
-            u = self._pair.features(self._cut(shown, cutouts), torch.float32)
+            u = self._pair.differentiable(self._cut(shown, cutouts))
             v = torch.from_numpy(self._pair.embed_texts([text])[0])
             loss = (2 * ((u - v).norm(dim=-1) / 2).arcsin() ** 2).mean() * 100
             (grad,) = torch.autograd.grad(loss, x)

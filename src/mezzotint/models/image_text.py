@@ -128,6 +128,13 @@ class ImageText:
         similarity = self.embed_texts(choices) @ self.embed_images([image])[0]
         return [choices[i] for i in np.argsort(-similarity, kind="stable")]
 
+    def differentiable(self, pictures: Tensor) -> Tensor:
+        """(n, d), of unit length, of (n, 3, size, size) in 0..1, as transformers and autograd compute it."""
+        mean, std = (pictures.new_tensor(v.tolist())[:, None, None] for v in (self._mean, self._std))
+        found = self._plain((pictures - mean) / std)
+        unit: Tensor = found / found.norm(dim=-1, keepdim=True)
+        return unit
+
     def _plain(self, pictures: Tensor) -> Tensor:
         """The picture side as transformers computes it, whatever it is."""
         found = self._model.get_image_features(pixel_values=pictures)
