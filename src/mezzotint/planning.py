@@ -14,6 +14,8 @@ from mezzotint.request import Request
 from mezzotint.samplers import CLIPPED, SAMPLERS, Run
 from mezzotint.schedule import Floats, Schedule
 
+LEAST_ALPHA = 2.0**-12  # in place of 0: noise alone says nothing of x0
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -34,10 +36,11 @@ class Plan:
     out_coef: Floats  # (S,)
     update: Floats  # (S, K, K+2)
     noise_std: Floats  # (S,)
-    cfg: Floats  # (S,) guidance scale; where it is 1 the row without the prompt is not computed
+    cfg: Floats  # (S,) classifier-free guidance scale
     adaptive: Floats  # (S,) the cosine of the two predictions above which guidance ends for good; 0: never
     mix: Floats  # (S, M) weight of each further prompt
     steer: Floats  # (S, T) force of each gradient term, see `_forces`; 0 where it does not act
+    without: NDArray[np.bool_]  # (S,) whether the row without the prompt is computed: its weight is not 0
     reads: NDArray[np.intp]  # (S,) rows of the network call
     step: NDArray[np.intp]  # (S,) the asked step that this call belongs to
     init: float  # slot 0 starts as init*z, the other slots as 0
@@ -87,6 +90,7 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
     x_coef, out_coef = _x0_from_output(schedule, alpha, sigma, scale)
     step = table.step + begin
     cfg, mix = _scales(request)[step], _mixes(request)[step]
+    without = 1 - cfg - mix.sum(1) != 0
     compiled = Plan(
         timestep=levels.t[table.level],
         alpha=alpha,
@@ -100,7 +104,8 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
         adaptive=request.terms.adaptive(request.steps)[step],
         mix=mix,
         steer=_forces(request, schedule, alpha, sigma, step),
-        reads=1 + (1 - cfg - mix.sum(1) != 0) + (mix != 0).sum(1),
+        without=without,
+        reads=1 + without + (mix != 0).sum(1),
         step=step,
         init=float(sigma[0]) if begin else levels.init,
         # diffusers clips in some samplers only; without it, few steps of the others leave a pixel model's range
@@ -122,7 +127,7 @@ def _x0_from_output(schedule: Schedule, alpha: Floats, sigma: Floats, scale: Flo
     """The two numbers a call that turn slot 0 and the network's output into x0."""
     match schedule.prediction:
         case "epsilon":
-            alpha = np.where(alpha == 0, 2.0**-12, alpha)  # noise alone says nothing of x0
+            alpha = np.where(alpha == 0, LEAST_ALPHA, alpha)
             return 1 / alpha, -sigma / alpha
         case "v_prediction":  # alpha*x - sigma*v in vp coordinates (Salimans & Ho 2022, 2202.00512)
             return alpha * scale**2, -sigma * scale
@@ -160,15 +165,14 @@ def _forces(
     c = np.sqrt(alpha**2 + sigma**2)
     for column, term in enumerate(terms):
         scale, effect = term.strength
-        force = (
-            np.full(len(step), effect)
-            if scale is None
-            else scale * _factor(term, schedule, alpha / c, sigma / c, step)
-        )
-        if scale is not None and term.update == "x":
-            force = force * c**2
-        if scale is not None and term.update == "eps":
-            force = force * sigma**2 / np.where(alpha == 0, 2.0**-12, alpha)
+        if scale is None:
+            force = np.full(len(step), effect)
+        else:
+            force = scale * _factor(term, schedule, alpha / c, sigma / c, step)
+            if term.update == "x":
+                force = force * c**2
+            elif term.update == "eps":
+                force = force * sigma**2 / np.where(alpha == 0, LEAST_ALPHA, alpha)
         forces[:, column] = np.where(term.acts(request.steps)[step], force, 0.0)
     return forces
 
@@ -176,7 +180,7 @@ def _forces(
 def _factor(term: Steer, schedule: Schedule, alpha: Floats, sigma: Floats, step: NDArray[np.intp]) -> Floats:
     """(S,) what the recipe multiplies its scale with, for variance preserving alpha and sigma."""
     match term.factor:
-        case "alpha" if "counter" in getattr(term, "slips", ""):  # indexed by the loop's counter, not by t
+        case "alpha" if term.slip("counter"):  # indexed by the loop's counter, not by t
             factor = np.sqrt(schedule.alphas_cumprod[np.minimum(step, schedule.steps - 1)])
         case "alpha":
             factor = alpha

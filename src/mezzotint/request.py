@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import numbers
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
@@ -12,7 +11,7 @@ from typing import Any, Literal, get_args
 from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError, nearest
 from mezzotint.guidance import Cfg, Guidance, Term, parse
-from mezzotint.guidance.terms import finite, short
+from mezzotint.guidance.terms import finite, short, whole
 from mezzotint.lora import canonical
 from mezzotint.lora import parse as parse_lora
 from mezzotint.prompt import parse as parse_prompt
@@ -43,19 +42,17 @@ class Request:
     init: str = ""  # the picture to start from, by its digest in the picture library; "": noise
     mask: str = ""  # white is drawn anew, black stays as in `init`; by its digest
     begin: int = 0  # steps to skip: with `init`, the run starts at this step
-    lora: str = (
-        ""  # adapters merged into the weights, by the digests of their files: "0.8*<digest> + <digest>"
-    )
+    lora: str = ""  # adapters in the weights, by their files' digests: "0.8*<digest> + <digest>"
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
             self._set(name, _text(name, getattr(self, name)))
             parse_prompt(getattr(self, name))
-        self._set("seed", _whole("seed", self.seed, 0, MAX_SEED))
-        self._set("steps", _whole("steps", self.steps, 1, MAX_STEPS))
+        self._set("seed", whole(self.seed, "seed", 0, MAX_SEED))
+        self._set("steps", whole(self.steps, "steps", 1, MAX_STEPS))
         for side in ("width", "height"):
             if (value := getattr(self, side)) is not None:
-                self._set(side, _whole(side, value, 64, 2048, divisor=8))
+                self._set(side, whole(value, side, 64, 2048, divisor=8))
         _known("sampler", self.sampler, tuple(SAMPLERS))
         if self.spacing is not None:
             _known("spacing", self.spacing, SPACINGS)
@@ -89,7 +86,7 @@ class Request:
             if (digest := getattr(self, name)) and not re.fullmatch("[0-9a-f]{64}", digest):
                 advice = "keep the picture with mezzotint.library.keep(path)"
                 raise RequestError(f"{name} must be a picture's digest, got {short(digest)}; {advice}")
-        self._set("begin", _whole("begin", self.begin, 0, self.steps - 1))
+        self._set("begin", whole(self.begin, "begin", 0, self.steps - 1))
         if not self.init and (self.begin or self.mask):
             what = "mask" if self.mask else "begin"
             raise RequestError(f"{what} is for a run that starts from a picture; give init too")
@@ -135,21 +132,12 @@ class Request:
 
     def repeat(self, n: int) -> list[Request]:
         """n requests that differ in the seed only: seed, seed + 1, ..."""
-        n = _whole("repeat", n, 1, MAX_REPEAT)
+        n = whole(n, "repeat", 1, MAX_REPEAT)
         if self.seed > (last := MAX_SEED - n + 1):
             raise RequestError(
                 f"seed must be at most {last} where {n} pictures count up from it, got {self.seed}"
             )
         return [replace(self, seed=self.seed + i) for i in range(n)]
-
-
-def _whole(name: str, value: object, low: int, high: int, divisor: int = 1) -> int:
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        number = int(value)
-        if low <= number <= high and number % divisor == 0:
-            return number
-    fits = f" divisible by {divisor}" if divisor > 1 else ""
-    raise RequestError(f"{name} must be a whole number{fits} from {low} to {high}, got {short(value)}")
 
 
 def _text(name: str, value: object) -> str:

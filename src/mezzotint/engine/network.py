@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]  # channels, height, width of one picture's latents
 
 
 class Network(Protocol):
-    """A model as the engine sees it. Only the engine's thread calls the three methods that compute.
+    """A model as the engine sees it. Only the engine's thread calls the methods that compute.
 
     The result of a row must depend on that row and on the padded row count, never on the other rows.
     """

@@ -18,6 +18,7 @@ from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance import Job, Pull, Steer
 from mezzotint.ledger import Entry
+from mezzotint.planning import LEAST_ALPHA
 
 Vector = NDArray[np.float32]  # (size,) one picture's latents
 
@@ -36,6 +37,11 @@ class Act(NamedTuple):
     @property
     def force(self) -> float:
         return float(self.t.plan.steer[self.t.call, self.column])
+
+    @property
+    def alpha(self) -> np.float32:
+        """By which x0 follows slot 0 while eps is held."""
+        return np.float32(max(self.t.plan.alpha[self.t.call], LEAST_ALPHA))
 
 
 class Moves:
@@ -148,8 +154,11 @@ def _job(act: Act, x: Latents, prediction: Prediction) -> Job:
     if term.look == "blend":
         share, c = _blend(t)
         x0 = share * x0 + (1 - share) * x[act.row] / c
-    shared = "crop" in getattr(term, "slips", "")  # one crop for the whole batch
-    seed = [0 if shared else t.request.seed, act.column, t.call]
+    seed = [
+        0 if term.slip("crop") else t.request.seed,
+        act.column,
+        t.call,
+    ]  # the slip: one crop for the whole batch
     return Job(term, x0.reshape(t.lane.shape), np.random.default_rng(seed))
 
 
@@ -180,7 +189,7 @@ def _split(act: Act, gradient: Vector) -> tuple[Vector, Vector]:
 def _eps_held(act: Act, gradient: Vector) -> Vector:
     """The gradient with respect to slot 0 while eps stays as it is."""
     at_x0, direct = _split(act, gradient)
-    return at_x0 / np.float32(max(act.t.plan.alpha[act.t.call], 2.0**-12)) + direct
+    return at_x0 / act.alpha + direct
 
 
 def _move(act: Act, g: Vector, seen: Vector, moves: Moves) -> Vector:
@@ -189,15 +198,14 @@ def _move(act: Act, g: Vector, seen: Vector, moves: Moves) -> Vector:
     if term.update == "noise":
         moves.turns.setdefault(row, []).append((force, g))
         return np.zeros_like(g)
-    alpha = np.float32(max(act.t.plan.alpha[act.t.call], 2.0**-12))
     direction = seen if term.update == "x0" else g
     if term.strength[1] is not None:  # an effect
         length = rms(direction)
         moved = direction * np.float32(force / length if length > 0 else 0.0)
     else:
-        moved = direction * np.float32(force) / (alpha if term.update == "x" else np.float32(1))
+        moved = direction * np.float32(force) / (act.alpha if term.update == "x" else np.float32(1))
     if term.update == "x":
-        moves.x[row] += alpha * moved
+        moves.x[row] += act.alpha * moved
     (moves.guided if term.update == "x0" else moves.x0)[row] += moved
     return moved
 

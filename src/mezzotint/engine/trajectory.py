@@ -103,16 +103,12 @@ class Trajectory:
     @property
     def reads_without(self) -> bool:
         """Whether the next call needs the row without the prompt."""
-        if self.settled:
-            return False
-        if not self.further:
-            return bool(self.plan.cfg[self.call] != 1)
-        return bool(1 - self.plan.cfg[self.call] - self.plan.mix[self.call].sum() != 0)
+        return not self.settled and bool(self.plan.without[self.call])
 
     @property
     def guided(self) -> bool:
         """Whether any of its calls needs the row without the prompt."""
-        return bool((self.plan.cfg != 1).any() or self.plan.mix.any())
+        return bool(self.plan.without.any())
 
     @property
     def finished(self) -> bool:

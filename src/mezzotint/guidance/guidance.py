@@ -49,16 +49,15 @@ class Guidance:
 
     def adaptive(self, steps: int) -> NDArray[np.float64]:
         """(steps,) the cosine above which classifier-free guidance ends for good; 0: never."""
-        ends = np.zeros(steps)
-        for term in self.terms:
-            if isinstance(term, Cfg):
-                ends[term.acts(steps)] = term.adaptive
-        return ends
+        return self._of_cfg("adaptive", steps, 0.0)
 
     def scales(self, steps: int) -> NDArray[np.float64]:
         """(steps,) the classifier-free scale of each step; 1 where no `cfg` acts."""
-        scales = np.ones(steps)
+        return self._of_cfg("scale", steps, 1.0)
+
+    def _of_cfg(self, name: str, steps: int, rest: float) -> NDArray[np.float64]:
+        values = np.full(steps, rest)
         for term in self.terms:
             if isinstance(term, Cfg):
-                scales[term.acts(steps)] = term.scale
-        return scales
+                values[term.acts(steps)] = getattr(term, name)
+        return values

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance.terms import Term, acting, finite, short, span
+from mezzotint.guidance.terms import Term, acting, finite, short, span, whole
 
 Through = Literal["x0", "unet"]
 Update = Literal["x", "x0", "eps", "noise"]
@@ -46,7 +46,7 @@ class Steer(Term):
     @property
     def strength(self) -> tuple[float | None, float | None]:
         """(scale, effect); one of them is None."""
-        raise NotImplementedError
+        return self.scale, self.effect  # type: ignore[attr-defined]  # every term has both
 
     def _check(self) -> None:
         name = type(self).__name__.lower()
@@ -55,7 +55,7 @@ class Steer(Term):
             if hasattr(self, key):
                 _choice(name, key, getattr(self, key), get_args(kind))
         for key, most in (("every", 2000), ("reference_batch", 1024)):
-            _whole(name, key, getattr(self, key), most)
+            self._set(key, whole(getattr(self, key), f"{name}: {key}", 1, most))
         scale, effect = self.strength
         if scale is None and effect is None:
             effect = self.usual if self.update != "noise" else None
@@ -68,8 +68,15 @@ class Steer(Term):
             )
         if self.update == "noise" and (effect is not None or not 0 <= finite(scale, f"{name}: scale") <= 1):
             raise RequestError(f'{name}: with update="noise" the scale is a rate from 0 to 1')
-        object.__setattr__(self, "scale", None if scale is None else finite(scale, f"{name}: scale"))
-        object.__setattr__(self, "effect", effect)
+        self._set("scale", None if scale is None else finite(scale, f"{name}: scale"))
+        self._set("effect", effect)
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def slip(self, name: str) -> bool:
+        """Whether it makes this slip of the published recipe."""
+        return name in getattr(self, "slips", "").split(",")
 
     def acts(self, steps: int) -> NDArray[np.bool_]:
         """(steps,) on which of the steps it acts."""
@@ -92,13 +99,8 @@ class Color(Steer):
     decoder: Decoder = field(default="auto", kw_only=True)  # of latents, for the loss alone
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "color", _hex(self.color))
+        self._set("color", _hex(self.color))
         self._check()
-
-    @property
-    def strength(self) -> tuple[float | None, float | None]:
-        """(scale, effect)."""
-        return self.scale, self.effect
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -129,8 +131,8 @@ class Clip(Steer):
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
             raise RequestError(f'clip needs a text, such as clip("a red rose"); got {short(self.text)}')
-        _whole("clip", "cutouts", self.cutouts, MAX_CUTOUTS)
-        object.__setattr__(self, "degrees", finite(self.degrees, "clip: degrees"))
+        self._set("cutouts", whole(self.cutouts, "clip: cutouts", 1, MAX_CUTOUTS))
+        self._set("degrees", finite(self.degrees, "clip: degrees"))
         if not 0 <= self.degrees <= 180:
             raise RequestError(f"clip: degrees must be from 0 to 180, got {self.degrees:g}")
         if not isinstance(self.model, str) or not self.model:
@@ -140,13 +142,8 @@ class Clip(Steer):
             raise RequestError(
                 f"clip: slips are {', '.join(SLIPS)}, joined by commas; got {short(self.slips)}"
             )
-        object.__setattr__(self, "slips", ",".join(known))
+        self._set("slips", ",".join(known))
         self._check()
-
-    @property
-    def strength(self) -> tuple[float | None, float | None]:
-        """(scale, effect)."""
-        return self.scale, self.effect
 
 
 class Job(NamedTuple):
@@ -180,11 +177,6 @@ def _choice(name: str, key: str, value: object, known: tuple[str, ...]) -> None:
         raise RequestError(
             f"{name}: {key} is {', '.join(known)}; got {short(value)}{nearest(str(value), known)}"
         )
-
-
-def _whole(name: str, key: str, value: object, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise RequestError(f"{name}: {key} must be a whole number from 1 to {most}, got {short(value)}")
 
 
 def _hex(color: object) -> str:

@@ -66,6 +66,16 @@ def finite(value: object, name: str) -> float:
     raise RequestError(f"{name} must be a finite number, got {short(value)}")
 
 
+def whole(value: object, name: str, low: int, high: int, divisor: int = 1) -> int:
+    """A whole number within bounds, or a RequestError that names it."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number <= high and number % divisor == 0:
+            return number
+    fits = f" divisible by {divisor}" if divisor > 1 else ""
+    raise RequestError(f"{name} must be a whole number{fits} from {low} to {high}, got {short(value)}")
+
+
 def short(value: object) -> str:
     """A value as it may stand in a message: one line, at most 60 characters."""
     try:
