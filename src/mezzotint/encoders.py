@@ -3,21 +3,62 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance.terms import short
+from mezzotint.guidance.terms import literal, short
 
 NAMES = ("clip", "bert", "bert-unmasked", "bert-adapted", "random", "shuffled", "norm-matched")
 LONGEST, MOST = 1000, 8  # characters, shares
 MAX_WEIGHT = 10.0
 
-_SHARE = re.compile(
-    r"""\s*(?:(?P<weight>[-+]?[.\d]+(?:[eE][-+]?\d+)?)\s*\*\s*)?(?P<name>"[^"]*"|'[^']*'|[^\s+*"']+)\s*""",
-    re.ASCII,
-)
 _PLAIN = re.compile(r"[\w./~@:-]+")
+
+
+@dataclass(frozen=True)
+class Sum:
+    """How names with weights are read, `0.7*clip + 0.3*bert`: of encoders, and of adapters (`mezzotint.lora`)."""
+
+    of: str  # for messages
+    name: str  # regular expression
+    heaviest: float
+    advice: str
+
+    def shares(self, text: str) -> Iterator[tuple[str, str | None]]:
+        """Names and weights as they stand there (None: none), from left to right, with a + between them."""
+        pattern = re.compile(rf"\s*(?:([-+]?[.\d]+(?:[eE][-+]?\d+)?)\s*\*\s*)?({self.name})\s*", re.ASCII)
+        at = 0
+        while found := pattern.match(text, at):
+            yield found[2], found[1]
+            at = found.end()
+            if at == len(text):
+                return
+            if text[at] != "+":
+                break
+            at += 1
+        raise RequestError(f"{self.of} {short(text)} cannot be read at character {at + 1}; {self.advice}")
+
+    def weight(self, text: str | None) -> float:
+        """RequestError where it is no number, or too large either way; None is 1."""
+        try:
+            weight = 1.0 if text is None else float(text)
+        except ValueError:
+            raise RequestError(f"{self.of}: {short(text)} is not a number") from None
+        if not abs(weight) <= self.heaviest:
+            most = f"from {-self.heaviest:g} to {self.heaviest:g}"
+            raise RequestError(f"{self.of}: a weight is {most}, got {short(text)}")
+        return weight + 0.0  # never a negative zero
+
+
+def written(name: str, weight: float) -> str:
+    """As `Sum` reads it."""
+    return name if weight == 1 else f"{literal(weight)}*{name}"
+
+
+_ADVICE = "write names joined by +, such as 0.7*clip + 0.3*bert"
+_SUM = Sum("encoder", r""""[^"]*"|'[^']*'|[^\s+*"']+""", MAX_WEIGHT, _ADVICE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +71,7 @@ class Share:
     def __str__(self) -> str:
         quote = "'" if '"' in self.name else '"'
         name = self.name if _PLAIN.fullmatch(self.name) else f"{quote}{self.name}{quote}"
-        return name if self.weight == 1 else f"{_number(self.weight)}*{name}"
+        return written(name, self.weight)
 
 
 @dataclass(frozen=True)
@@ -53,7 +94,7 @@ def parse(text: str) -> Mixture:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> Mixture:
-    shares = _shares(text) if text else [Share("clip")]
+    shares = [_share(*found) for found in _SUM.shares(text)] if text else [Share("clip")]
     names = [share.name for share in shares]
     for name in names:
         if names.count(name) > 1:
@@ -66,38 +107,9 @@ def _parsed(text: str) -> Mixture:
     return Mixture(heard)
 
 
-def _shares(text: str) -> list[Share]:
-    """Shares from left to right, with a + between them."""
-    shares, at = [], 0
-    while found := _SHARE.match(text, at):
-        shares.append(_share(found["name"], found["weight"]))
-        at = found.end()
-        if at == len(text):
-            return shares
-        if text[at] != "+":
-            break
-        at += 1
-    advice = "write names joined by +, such as 0.7*clip + 0.3*bert"
-    raise RequestError(f"encoder {short(text)} cannot be read at character {at + 1}; {advice}")
-
-
 def _share(name: str, weight: str | None) -> Share:
     name = name[1:-1] if name[0] in "\"'" else name
     if "\n" in name or not (name in NAMES or "/" in name.strip()):
         known = f"known: {', '.join(NAMES)}, and folders or hub ids with a /"
         raise RequestError(f"no encoder is called {short(name)}; {known}{nearest(name, NAMES)}")
-    return Share(name, 1.0 if weight is None else _weight(weight))
-
-
-def _weight(text: str) -> float:
-    try:
-        weight = float(text)
-    except ValueError:
-        raise RequestError(f"encoder: {short(text)} is not a number") from None
-    if not abs(weight) <= MAX_WEIGHT:
-        raise RequestError(f"encoder: a weight is from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}, got {short(text)}")
-    return weight + 0.0  # never a negative zero
-
-
-def _number(value: float) -> str:
-    return repr(value).removesuffix(".0")
+    return Share(name, _SUM.weight(weight))

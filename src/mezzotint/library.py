@@ -19,8 +19,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from mezzotint.errors import DataError, OutputError, RequestError
-from mezzotint.models.cache import default_cache, write_atomic
+from mezzotint.errors import DataError, RequestError
+from mezzotint.models.cache import default_cache, put
 from mezzotint.picture import check_pixels, read_bounded
 
 Pixels = NDArray[np.uint8]  # (H, W, 3)
@@ -43,11 +43,7 @@ def keep(path: Path | str, cache: Path | None = None) -> str:
     data = b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + pixels.tobytes()
     digest = hashlib.sha256(data).hexdigest()
     place = _place(digest, cache)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(place, data)
-    except OSError as error:
-        raise OutputError(f"cannot keep {path} in {place.parent}: {error.strerror or error}") from None
+    put(place, data, f"keep {path} in {place.parent}")
     return digest
 
 
@@ -88,7 +84,7 @@ def read(path: Path | str) -> Pixels:
 
 
 def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
-    """A picture at another size: scaled until it covers it, then cut to its middle."""
+    """A picture, in colors or (H, W), at another size: scaled until it covers it, then cut to its middle."""
     if pixels.shape[:2] == (height, width):
         return pixels
     return np.asarray(ImageOps.fit(Image.fromarray(pixels), (width, height), Image.Resampling.LANCZOS))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from mezzotint.encoders import Sum, written
 from mezzotint.errors import RequestError
 from mezzotint.guidance.terms import short
 
 MOST, LONGEST = 8, 10_000  # adapters, characters
 MAX_WEIGHT = 4.0
 
-_SHARE = re.compile(
-    r"\s*(?:(?P<weight>[-+]?[.\d]+(?:[eE][-+]?\d+)?)\s*\*\s*)?(?P<digest>[0-9a-f]{64})\s*", re.A
-)
+_ADVICE = "write 0.8*DIGEST, joined by +; mezzotint.models.keep_lora(path) gives the digest of a file"
+_SUM = Sum("lora", "[0-9a-f]{64}", MAX_WEIGHT, _ADVICE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Adapter:
     weight: float = 1.0
 
     def __str__(self) -> str:
-        return self.digest if self.weight == 1 else f"{_number(self.weight)}*{self.digest}"
+        return written(self.digest, self.weight)
 
 
 def canonical(adapters: tuple[Adapter, ...]) -> str:
@@ -44,7 +42,8 @@ def parse(text: str) -> tuple[Adapter, ...]:
 
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> tuple[Adapter, ...]:
-    adapters = tuple(_shares(text)) if text else ()
+    found = _SUM.shares(text) if text else ()
+    adapters = tuple(Adapter(digest, _SUM.weight(weight)) for digest, weight in found)
     if len(adapters) > MOST:
         raise RequestError(f"at most {MOST} adapters are merged, got {len(adapters)}")
     digests = [adapter.digest for adapter in adapters]
@@ -53,31 +52,6 @@ def _parsed(text: str) -> tuple[Adapter, ...]:
     return adapters
 
 
-def _shares(text: str) -> Iterator[Adapter]:
-    """From left to right, with a + between them."""
-    at = 0
-    while found := _SHARE.match(text, at):
-        yield Adapter(found["digest"], 1.0 if found["weight"] is None else weight_of(found["weight"]))
-        at = found.end()
-        if at == len(text):
-            return
-        if text[at] != "+":
-            break
-        at += 1
-    advice = "write 0.8*DIGEST, joined by +; mezzotint.models.keep_lora(path) gives the digest of a file"
-    raise RequestError(f"lora {short(text)} cannot be read at character {at + 1}; {advice}")
-
-
 def weight_of(text: str) -> float:
     """RequestError where it is no number from -4 to 4."""
-    try:
-        weight = float(text)
-    except ValueError:
-        raise RequestError(f"lora: {short(text)} is not a number") from None
-    if not abs(weight) <= MAX_WEIGHT:
-        raise RequestError(f"lora: a weight is from {-MAX_WEIGHT:g} to {MAX_WEIGHT:g}, got {short(text)}")
-    return weight + 0.0  # never a negative zero
-
-
-def _number(value: float) -> str:
-    return repr(value).removesuffix(".0")
+    return _SUM.weight(text)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mezzotint import library
 from mezzotint.errors import RequestError
@@ -49,18 +49,12 @@ def start_of(request: Request, size: Size) -> Start | None:
 
 @lru_cache(maxsize=64)
 def _start(init: str, mask: str, size: Size) -> Start:
-    picture = Image.fromarray(library.pixels(init))
+    picture = library.pixels(init)
     if not mask:
-        return Start(_fitted(picture, size), None)
-    drawn = Image.fromarray(library.pixels(mask)).convert("L")
-    if drawn.size != picture.size:
-        wanted = "x".join(map(str, picture.size))
-        raise RequestError(
-            f"the mask is {drawn.width}x{drawn.height}; its picture is {wanted}, and so must it be"
-        )
-    return Start(_fitted(picture, size), np.asarray(_fitted(drawn, size) / 255, np.float32))
-
-
-def _fitted(picture: Image.Image, size: Size) -> NDArray[np.uint8]:
-    fitted = picture if picture.size == size else ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
-    return np.asarray(fitted)
+        return Start(library.fitted(picture, *size), None)
+    drawn = np.asarray(Image.fromarray(library.pixels(mask)).convert("L"))
+    if drawn.shape != picture.shape[:2]:
+        of_mask, wanted = (f"{shown.shape[1]}x{shown.shape[0]}" for shown in (drawn, picture))
+        raise RequestError(f"the mask is {of_mask}; its picture is {wanted}, and so must it be")
+    anew = library.fitted(drawn, *size) / 255
+    return Start(library.fitted(picture, *size), np.asarray(anew, np.float32))

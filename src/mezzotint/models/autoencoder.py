@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.errors import ModelError, RequestError
+from mezzotint.errors import ModelError
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.cache import default_cache
-from mezzotint.models.disk.architecture import VaeArch
+from mezzotint.models.disk.architecture import VaeArch, vae_channels
 from mezzotint.models.disk.bundle import Bundle
-from mezzotint.models.disk.configs import MANY, allow, blocks, real, size, whole, wholes
+from mezzotint.models.disk.configs import MANY, allow, real, size, whole
 from mezzotint.models.disk.parts import Part, read_json, read_part
 from mezzotint.models.disk.source import expanded, find
+from mezzotint.models.pixels import signed
 from mezzotint.models.runtime import Floats
 
 _CLASSES = ("AutoencoderKL", "VQModel")
@@ -90,14 +91,9 @@ class Autoencoder:
         """Mean and standard deviation (0 of a codebook), each (c, h, w) and scaled, of (H, W, 3) pixels."""
         import torch
 
-        height, width, factor = *pixels.shape[:2], self.vae_factor
-        if height % factor or width % factor:
-            raise RequestError(
-                f"{self.name} encodes pictures whose sides divide by {factor}, got {width}x{height}"
-            )
-        x = torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+        x = torch.from_numpy(signed(pixels, self.vae_factor, f"{self.name} encodes"))
         with torch.no_grad():
-            mean, std = self._moments(x)
+            mean, std = self._moments(x.permute(2, 0, 1)[None])
         scaling = np.float32(self.scaling_factor)
         return mean[0].numpy() * scaling, std[0].numpy() * scaling
 
@@ -150,9 +146,7 @@ def _read(config: Any, where: str) -> tuple[Facts, float]:
         arch = VaeArch.read(config, where)
         return Facts("kl", arch.latent_channels, arch.factor), arch.scaling_factor
     allow(config, _VQ_ONLY, where, "latent diffusion")
-    levels = len(wholes(config, "block_out_channels", (64,), where))
-    for key, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
-        blocks(config.get(key, [block]), {block: False}, levels, where)
+    levels = len(vae_channels(config, where))
     whole(config, "layers_per_block", 1, where, MANY)
     inner = whole(config, "latent_channels", 3, where)
     width = inner if config.get("vq_embed_dim") is None else whole(config, "vq_embed_dim", inner, where)

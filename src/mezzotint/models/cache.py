@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mezzotint.errors import OutputError
+
 _MANIFEST = "manifest.json"
 
 
@@ -53,6 +55,15 @@ def write_atomic(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def put(path: Path, content: bytes, task: str) -> None:
+    """As `write_atomic`, with the folder where it is not there. OutputError says which `task` failed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise OutputError(f"cannot {task}: {error.strerror or error}") from None
 
 
 def remembered_digest(path: Path, cache: Path) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.cache import file_digest, key_of
+from mezzotint.models.disk.hub import HUB_ID, fetched, reason
+from mezzotint.models.disk.source import expanded
+from mezzotint.models.runtime import Floats
 
 if TYPE_CHECKING:
     import torch
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 
     from mezzotint.models.steering.vision import Vision
 
-Floats = NDArray[np.float32]
 BUNDLED = ("clip", "judge")
 _ARCHITECTURES = {"CLIPModel", "VisionTextDualEncoderModel"}
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _WANTED = ["*.json", "merges.txt", "vocab.txt", "model*.safetensors"]
 _BUNDLES = Path(__file__).parent.parent / "bundles"
 
@@ -146,36 +145,17 @@ def _folder(source: str | Path) -> Path:
     text = str(source)
     if text in BUNDLED:
         return _BUNDLES / text
-    path = Path(source).expanduser()
-    if path.is_dir() or not (isinstance(source, str) and _HUB_ID.fullmatch(text)):
-        if not path.is_dir():
-            known = f"a bundled name ({', '.join(BUNDLED)}), a folder or a hub id"
-            raise ModelError(f"no image-text pair {text!r}: {known}{nearest(text, BUNDLED)}")
+    path = expanded(Path(source))
+    if path.is_dir():
         return path
-    return _fetched(text)
+    if isinstance(source, str) and HUB_ID.fullmatch(text):
+        return fetched(text, _is_whole, _WANTED)
+    known = f"a bundled name ({', '.join(BUNDLED)}), a folder or a hub id"
+    raise ModelError(f"no image-text pair {text!r}: {known}{nearest(text, BUNDLED)}")
 
 
-def _fetched(repo: str) -> Path:
-    """The folder of a hub model: what is already there, else fetched."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ModelError(
-            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
-        ) from error
-    try:
-        local = Path(snapshot_download(repo, allow_patterns=_WANTED, local_files_only=True))
-        if any(local.glob("*.safetensors")) and (local / "config.json").is_file():
-            return local
-    except (OSError, ValueError):
-        pass  # not fetched yet
-    try:
-        return Path(snapshot_download(repo, allow_patterns=_WANTED))
-    except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
-        ) from error
+def _is_whole(path: Path) -> bool:
+    return any(path.glob("*.safetensors")) and (path / "config.json").is_file()
 
 
 def _loaded(path: Path, kind: str) -> tuple[Any, Any]:
@@ -191,8 +171,7 @@ def _loaded(path: Path, kind: str) -> tuple[Any, Any]:
         )
         tokenizer = transformers.CLIPTokenizer.from_pretrained(path, local_files_only=True)
     except Exception as error:  # of transformers, safetensors, tokenizers and torch: no common root
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(f"the image-text pair in {path} does not open: {reason}") from error
+        raise ModelError(f"the image-text pair in {path} does not open: {reason(error)}") from error
     if told["missing_keys"]:
         raise ModelError(f"{path}: the weight {min(told['missing_keys'])} is missing; copy the model again")
     return model.float().eval().requires_grad_(False), tokenizer

@@ -10,23 +10,23 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.capacity import most_rows
+from mezzotint.errors import ModelError
 from mezzotint.models.cross_attention import cross_attention
+from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
-from mezzotint.models.lora.adapting import Adapting
-from mezzotint.models.runtime import Floats, Runtime, bucket, fitting, padded
+from mezzotint.models.pixels import as_bytes, signed
+from mezzotint.models.runtime import Floats, Runtime, fitting, padded
 from mezzotint.models.texts.encoders import Encoders
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
-from mezzotint.schedule import Schedule
 
 _TEXTS_KEPT = 256
 
 
-class Model(Adapting):
+class Model(Denoising):
     """A model as the engine sees it; made by `open_model`. Calls may come from one thread at a time."""
 
     reads_text = True
+    _runtime: Runtime
 
     def __init__(
         self,
@@ -36,63 +36,19 @@ class Model(Adapting):
         device_bytes: int | None = None,
         cache: Path | None = None,
     ) -> None:
-        super().__init__(bundle, runtime, cache)
-        self._unet, self._vae, self._text = bundle.architectures()
-        self._runtime = runtime
+        unet, vae, text = bundle.architectures()
+        super().__init__(bundle, unet, runtime, device, device_bytes, cache)
         self._tokenizer = ClipTokenizer.of(bundle)
-        self._device_bytes = device_bytes
-        self._encoders = Encoders(runtime.encode, self._tokenizer, self._text.width, bundle.path)
+        self._encoders = Encoders(runtime.encode, self._tokenizer, text.width, bundle.path)
         self._states: OrderedDict[tuple[str, str], tuple[Floats, str]] = OrderedDict()
-        self.name = bundle.name
-        self.path: Path = bundle.path
-        self.digest = bundle.digest
-        self.runtime: str = runtime.name
-        self.dtype: str = runtime.dtype
-        self.device = device
-        self.schedule = Schedule.from_config(bundle.scheduler)
-        self.latent_channels = self._unet.latent_channels
-        self.vae_factor = self._vae.factor
-        self.scaling_factor = np.float32(self._vae.scaling_factor)
-        self.text_width = self._text.width
-        self.text_length = self._text.length
-        layers = cross_attention(self._unet)
+        self.latent_channels = unet.latent_channels
+        self.vae_factor = self.side_multiple = vae.factor
+        self.scaling_factor = np.float32(vae.scaling_factor)
+        self.text_width = text.width
+        self.text_length = text.length
+        layers = cross_attention(unet)
         self.attention_layers: tuple[str, ...] = tuple(layer.name for layer in layers)
         self.attention_factors: tuple[int, ...] = tuple(layer.factor for layer in layers)
-
-    @property
-    def side_multiple(self) -> int:
-        """Pixels that both sides of a picture are divisible by."""
-        return self.vae_factor
-
-    @property
-    def default_size(self) -> tuple[int, int]:
-        """(width, height) in pixels of the pictures it was trained on."""
-        height, width = self._unet.sample_size
-        return width * self.vae_factor, height * self.vae_factor
-
-    @property
-    def threads(self) -> int:
-        """That the runtime computes with; 0 where it does not tell. Bits depend on it."""
-        return self._runtime.threads
-
-    @property
-    def max_rows(self) -> int:
-        """The most rows worth sending in one call at the default size."""
-        return self.max_rows_at(*self._unet.sample_size)
-
-    def max_rows_at(self, height: int, width: int) -> int:
-        """The most rows worth sending in one call at a latent size: a bucket, at least 2, within memory."""
-        return most_rows(height, width, self._unet.channels[0], self.device, self._device_bytes)
-
-    def bucket(self, rows: int) -> int:
-        """The row count that a call of so many rows is padded to."""
-        return bucket(rows)
-
-    def prepare(self, rows: int, width: int | None = None, height: int | None = None) -> None:
-        """Begin in the background what so many rows of this size in pixels will need; returns at once."""
-        across, down = self.default_size
-        factor = self.vae_factor
-        self._runtime.prepare(bucket(rows), (height or down) // factor, (width or across) // factor)
 
     def encode_text(self, text: str, encoder: str = "") -> Floats:
         """(length, width) states of a text, read-only. One text a call: its bits never depend on company.
@@ -125,16 +81,6 @@ class Model(Adapting):
             self._states.popitem(last=False)
         return states, told
 
-    def denoise(self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None) -> Floats:
-        """The network's output, (n, c, h, w), for x (n, c, h, w), timestep (n,), text (n, length, width).
-
-        The call is padded to `rows`, by default the bucket of n; a row's bits depend on that number and on
-        itself.
-        """
-        n, rows = len(x), fitting(len(x), rows)
-        out = self._runtime.denoise(padded(x, rows), padded(timestep, rows), padded(text, rows))
-        return np.asarray(out[:n], np.float32)
-
     def attend(
         self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None
     ) -> tuple[Floats, list[Floats]]:
@@ -159,12 +105,8 @@ class Model(Adapting):
 
         RequestError where a side does not divide by `vae_factor`.
         """
-        height, width, factor = *pixels.shape[:2], self.vae_factor
-        if height % factor or width % factor:
-            raise RequestError(
-                f"{self.name} encodes pictures whose sides divide by {factor}, got {width}x{height}"
-            )
-        moments = self._runtime.moments(pixels[None].astype(np.float32) / 127.5 - 1)[0]
+        shown = signed(pixels, self.vae_factor, f"{self.name} encodes")
+        moments = self._runtime.moments(shown[None])[0]
         if not np.isfinite(moments).all():
             raise ModelError(f"{self.name}: the encoder gave NaN or infinity{self._advice()}")
         mean, logvar = np.split(moments, 2)
@@ -173,8 +115,7 @@ class Model(Adapting):
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
         """(H, W, 3) pixels from (1, c, h, w) latents."""
-        picture = self.decode_float(latents)[0]
-        return np.asarray((picture * 255).round(), np.uint8)
+        return as_bytes(self.decode_float(latents)[0])
 
     def decode_float(self, latents: Floats) -> Floats:
         """(n, H, W, 3) in 0..1 from (n, c, h, w) latents; one picture a call, for the sake of its bits."""

@@ -16,17 +16,36 @@ from mezzotint.models.networks import torch_pixel_unet, torch_text, torch_unet, 
 from mezzotint.models.runtime import Dtype, Floats
 
 
-class TorchRuntime:
-    """The networks of a bundle as torch modules; on a GPU the decoder shares the denoiser's dtype."""
+class _Eager:
+    """A denoiser as a torch module, on the CUDA device where there is one."""
 
     name = "torch"
+    _unet: Any
 
-    def __init__(self, bundle: Bundle, dtype: Dtype, threads: int | None = None) -> None:
-        unet, vae, _ = bundle.architectures()
+    def __init__(self, dtype: Dtype, threads: int | None) -> None:
         self.dtype: Dtype = dtype
         self.device = _device(dtype, threads)
         self.threads: int = torch.get_num_threads()
         self._half: torch.dtype = getattr(torch, dtype)
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, for gradients through it."""
+        return self._unet
+
+    def prepare(self, rows: int, height: int, width: int) -> None:
+        """Nothing to do: eager torch compiles nothing."""
+
+    def _to(self, array: Floats, dtype: torch.dtype) -> torch.Tensor:
+        return torch.from_numpy(np.array(array)).to(self.device, dtype)  # torch takes no read-only arrays
+
+
+class TorchRuntime(_Eager):
+    """The networks of a bundle as torch modules; on a GPU the decoder shares the denoiser's dtype."""
+
+    def __init__(self, bundle: Bundle, dtype: Dtype, threads: int | None = None) -> None:
+        unet, vae, _ = bundle.architectures()
+        super().__init__(dtype, threads)
         upcast = self.device.type == "cpu" or (vae.force_upcast and dtype == "float16")
         self._picture = torch.float32 if upcast else self._half
         self._scaling = vae.scaling_factor
@@ -39,16 +58,12 @@ class TorchRuntime:
     def over(self, bundle: Bundle) -> TorchRuntime:
         """The same with other weights in the denoiser and the text encoder, where they differ."""
         other = copy(self)
+        other._bundle = bundle
         if bundle.unet is not self._bundle.unet:
             other._unet = _moved(torch_unet(bundle.unet), self.device, self._half)
         if bundle.text_encoder is not self._bundle.text_encoder:
             other._text = _moved(torch_text(bundle.text_encoder), self.device, torch.float32)
         return other
-
-    @property
-    def unet(self) -> Any:
-        """The denoiser, for gradients through it."""
-        return self._unet
 
     @torch.no_grad()
     def encode(self, tokens: NDArray[np.int64]) -> Floats:
@@ -82,23 +97,12 @@ class TorchRuntime:
         x = self._to(pictures, self._picture).permute(0, 3, 1, 2)
         return _numpy(self._vae.encode(x).latent_dist.parameters)
 
-    def prepare(self, rows: int, height: int, width: int) -> None:
-        """Nothing to do: eager torch compiles nothing."""
 
-    def _to(self, array: Floats, dtype: torch.dtype) -> torch.Tensor:
-        return torch.from_numpy(np.array(array)).to(self.device, dtype)  # torch takes no read-only arrays
-
-
-class TorchPixels:
+class TorchPixels(_Eager):
     """The network of a pixel bundle as a torch module."""
 
-    name = "torch"
-
     def __init__(self, bundle: PixelBundle, dtype: Dtype, threads: int | None = None) -> None:
-        self.dtype: Dtype = dtype
-        self.device = _device(dtype, threads)
-        self.threads: int = torch.get_num_threads()
-        self._half: torch.dtype = getattr(torch, dtype)
+        super().__init__(dtype, threads)
         self._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
 
     def over(self, bundle: PixelBundle) -> TorchPixels:
@@ -107,24 +111,15 @@ class TorchPixels:
         other._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
         return other
 
-    @property
-    def unet(self) -> Any:
-        """The denoiser, for gradients through it."""
-        return self._unet
-
     @torch.no_grad()
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
         """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""
-        t = torch.from_numpy(np.array(timestep)).to(self.device)  # float32: 951 has no bfloat16
-        rows = torch.from_numpy(np.array(x)).to(self.device, self._half)
-        return _numpy(self._unet(rows, t, return_dict=False)[0])
+        t = self._to(timestep, torch.float32)  # 951 has no bfloat16
+        return _numpy(self._unet(self._to(x, self._half), t, return_dict=False)[0])
 
     def decode(self, latents: Floats) -> Floats:
         """(n, 3, h, w) -> (n, h, w, 3): these latents are the picture."""
         return latents.transpose(0, 2, 3, 1)
-
-    def prepare(self, rows: int, height: int, width: int) -> None:
-        """Nothing to do: eager torch compiles nothing."""
 
 
 def _device(dtype: Dtype, threads: int | None) -> torch.device:

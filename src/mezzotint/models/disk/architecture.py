@@ -129,12 +129,7 @@ class VaeArch:
     def read(cls, c: Config, where: str) -> VaeArch:
         """From `vae/config.json`; ModelError for what is not in the family."""
         allow(c, _VAE_ONLY, where, _FAMILY)
-        channels = wholes(c, "block_out_channels", (64,), where)
-        for key, block in (
-            ("down_block_types", "DownEncoderBlock2D"),
-            ("up_block_types", "UpDecoderBlock2D"),
-        ):
-            blocks(c.get(key, [block]), {block: False}, len(channels), where)
+        channels = vae_channels(c, where)
         return cls(
             latent_channels=whole(c, "latent_channels", 4, where),
             in_channels=whole(c, "in_channels", 3, where),
@@ -147,6 +142,14 @@ class VaeArch:
             post_quant_conv=bool(c.get("use_post_quant_conv", True)),
             force_upcast=bool(c.get("force_upcast", True)),
         )
+
+
+def vae_channels(c: Config, where: str) -> tuple[int, ...]:
+    """The widths of an autoencoder, of either kind, whose blocks are the usual ones."""
+    channels = wholes(c, "block_out_channels", (64,), where)
+    for key, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
+        blocks(c.get(key, [block]), {block: False}, len(channels), where)
+    return channels
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,11 @@ def allow(c: Config, only: Mapping[str, tuple[Any, ...]], where: str, family: st
             raise ModelError(f"{where}: {key} is {c[key]!r}; Mezzotint serves the {family} family only")
 
 
-def whole(c: Config, key: str, default: int, where: str, most: int = WIDE) -> int:
-    """A number that sizes something: bounded, so that a hostile config asks for nothing absurd."""
+def whole(c: Config, key: str, default: int | None, where: str, most: int = WIDE) -> int:
+    """A number that sizes something: bounded, so that a hostile config asks for nothing absurd.
+
+    `default` None: it must be there.
+    """
     return _whole(c.get(key, default), key, where, most)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, is_whole, read_folder
+from mezzotint.models.disk.hub import HUB_ID, fetched
 from mezzotint.models.disk.parts import PICKLED, refuse_pickle
 from mezzotint.models.disk.single_file import read_single_file
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # What a model is made of, and nothing else: no pickles, no code, no second copies in other formats.
 _WANTED = [
     "model_index.json",
@@ -47,7 +46,7 @@ def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
         return _file(path, cache)
     if text and path.is_dir():  # Path("") is the current folder
         return read_folder(path.resolve(), path.resolve().name, cache)
-    if isinstance(source, str) and _HUB_ID.fullmatch(text) and path.suffix not in (".safetensors", *PICKLED):
+    if isinstance(source, str) and HUB_ID.fullmatch(text) and path.suffix not in (".safetensors", *PICKLED):
         return read_folder(_download(text), text, cache)
     raise ModelError(
         f"no model {text!r}: neither a bundled name ({', '.join(BUNDLED)}), nor a folder or .safetensors "
@@ -92,25 +91,4 @@ def _file(path: Path, cache: Path) -> AnyBundle:
 
 
 def _download(repo: str) -> Path:
-    """The folder of a hub model: what is already there, else fetched."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ModelError(
-            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
-        ) from error
-    try:
-        local = Path(
-            snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED, local_files_only=True)
-        )
-        if is_whole(local):
-            return local
-    except (OSError, ValueError):
-        pass  # not fetched yet
-    try:
-        return Path(snapshot_download(repo, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
-    except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"cannot fetch {repo!r} from the hub ({reason}); without a network, name a folder on this machine"
-        ) from error
+    return fetched(repo, is_whole, _WANTED, _UNWANTED)

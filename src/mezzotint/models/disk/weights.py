@@ -63,6 +63,11 @@ class Weights:
         return self._stored[name]
 
 
+def is_positions(name: str) -> bool:
+    """Whether a stored weight is the numbers of positions, which old text encoders stored and nothing needs."""
+    return name.endswith("position_ids")
+
+
 def _flat_equal(stored: tuple[int, ...], asked: tuple[int, ...]) -> bool:
     """Linear and 1x1 convolution hold the same numbers; files of different ages store either."""
     return stored == (*asked, 1, 1) or (*stored, 1, 1) == asked

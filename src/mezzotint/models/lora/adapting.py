@@ -51,6 +51,6 @@ class Adapting(Steered):
         other: Any = copy(self)
         other._bundle, other._adapted = bundle, OrderedDict()
         other._made = ChainMap({}, self._made)
-        other._runtime = other._executes = self._executes.over(bundle)
+        other._runtime = self._runtime.over(bundle)
         made: Self = other
         return made

@@ -6,8 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from mezzotint.errors import ModelError, OutputError, RequestError
-from mezzotint.models.cache import default_cache, remembered_digest, write_atomic
+from mezzotint.errors import ModelError, RequestError
+from mezzotint.models.cache import default_cache, put, remembered_digest
 from mezzotint.models.disk.parts import PICKLED
 from mezzotint.models.disk.tensors import TensorFile
 from mezzotint.models.lora.read import grouped
@@ -32,11 +32,7 @@ def keep_lora(path: str | os.PathLike[str], cache: Path | None = None) -> str:
     if _is_kept(digest, cache):
         return digest
     place = _place(digest, cache)
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(place, data)
-    except OSError as error:
-        raise OutputError(f"cannot keep {path} in {place.parent}: {error.strerror or error}") from None
+    put(place, data, f"keep {path} in {place.parent}")
     return digest
 
 

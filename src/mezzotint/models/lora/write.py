@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.errors import ModelError, OutputError
-from mezzotint.models.cache import write_atomic
+from mezzotint.errors import ModelError
+from mezzotint.models.cache import put
 
 Kind = Literal["diffusers", "kohya"]
 Pair = tuple[Any, Any]  # A, B: arrays, or tensors on the CPU without a gradient
@@ -40,11 +40,7 @@ def save_lora(
     for name, (a, b) in layers.items():
         down, up = _checked(name, a, b)
         tensors |= (_diffusers if kind == "diffusers" else _kohya)(*_placed(name), down, up, alpha)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, save(tensors, {"format": "pt", **(metadata or {})}))
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    put(path, save(tensors, {"format": "pt", **(metadata or {})}), f"write {path}")
 
 
 def peft_layers(state: Mapping[str, Any]) -> dict[str, Pair]:

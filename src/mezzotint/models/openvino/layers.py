@@ -84,6 +84,13 @@ class Layers:
         y = self.op.scaled_dot_product_attention(q, k, v, causal=causal)
         return self.reshape(self.op.transpose(y, self.ints(0, 2, 1, 3)), self.ints(0, -1, width))
 
+    def attend_grid(self, x: Node, name: str, c: int, heads: int) -> Node:
+        """(n, c, h, w): attention of the grid to itself, beside which it passes unchanged."""
+        y = self.to_tokens(self.group_norm(x, f"{name}.group_norm", c))
+        q, k, v = (self.linear(y, f"{name}.to_{letter}", c, c) for letter in "qkv")
+        y = self.linear(self.attend(q, k, v, c, heads), f"{name}.to_out.0", c, c)
+        return self.op.add(x, self.to_grid(y, x))
+
     def to_tokens(self, x: Node) -> Node:
         """(n, c, h, w) -> (n, h*w, c)."""
         return self.op.transpose(self.reshape(x, self.ints(0, 0, -1)), self.ints(0, 2, 1))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mezzotint.models.cache import entry, key_of, write_atomic
 from mezzotint.models.disk.parts import Part
-from mezzotint.models.disk.weights import Weights
+from mezzotint.models.disk.weights import Weights, is_positions
 from mezzotint.models.openvino.silent import load
 from mezzotint.models.openvino.vae import belongs_to_encoder
 from mezzotint.models.runtime import Dtype, Floats
@@ -54,7 +54,7 @@ class CompiledNetwork:
         self._options = _options(dtype, threads)
         self._pool = pool
         self._lock = threading.Lock()
-        self._ready: dict[tuple[Shape, ...], Future[_Compiled]] = {}
+        self._ready: dict[tuple[Shape, ...], Future[Compiled]] = {}
         self._graph: Any = None  # only where the cache cannot be written
         self._folder = Path()
         self._find()
@@ -67,7 +67,7 @@ class CompiledNetwork:
         compiled = self.prepare(tuple(array.shape for array in inputs)).result()
         return compiled(inputs)
 
-    def prepare(self, shapes: tuple[Shape, ...]) -> Future[_Compiled]:
+    def prepare(self, shapes: tuple[Shape, ...]) -> Future[Compiled]:
         """Compile for these input shapes in the background, once."""
         with self._lock:
             if shapes not in self._ready:
@@ -101,16 +101,16 @@ class CompiledNetwork:
                 recover()
         return self._graph.clone()
 
-    def _compile(self, shapes: tuple[Shape, ...]) -> _Compiled:
+    def _compile(self, shapes: tuple[Shape, ...]) -> Compiled:
         if self._graph is not None:
-            return _Compiled(self._compiled(self._read(), shapes))
+            return Compiled(self._compiled(self._read(), shapes))
         # a blob holds decisions taken for one kind of processor, and the cache may be shared between machines
         blob = self._folder / "blobs" / f"{key_of(shapes, self._options, machine())}.blob"
         compiled = self._from_blob(blob)
         if compiled is None:
             compiled = self._compiled(self._read(), shapes)
             _keep_blob(blob, compiled)
-        return _Compiled(compiled)
+        return Compiled(compiled)
 
     def _compiled(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
         graph.reshape({node: list(shape) for node, shape in zip(graph.inputs, shapes, strict=True)})
@@ -128,7 +128,7 @@ class CompiledNetwork:
         return None
 
 
-class _Compiled:
+class Compiled:
     """A compiled shape with its own buffers; one call at a time."""
 
     def __init__(self, compiled: Any) -> None:
@@ -177,7 +177,7 @@ def _build(part: Part, build: Callable[[Weights], Any]) -> Any:
     if part.name == ENCODER:
         weights.finish(lambda name: not belongs_to_encoder(name))
     else:
-        weights.finish(lambda name: name.endswith("position_ids"))
+        weights.finish(is_positions)
     return graph
 
 

@@ -25,12 +25,8 @@ class _PixelUNet(UShape):
         self.middle_attends = arch.middle_attends
 
     def attended(self, x: Node, name: str, level: int) -> Node:
-        """Attention of the grid to itself, beside which it passes unchanged."""
         c = self.arch.channels[level]
-        y = self.to_tokens(self.group_norm(x, f"{name}.group_norm", c))
-        q, k, v = (self.linear(y, f"{name}.to_{letter}", c, c) for letter in "qkv")
-        y = self.linear(self.attend(q, k, v, c, self.arch.heads(c)), f"{name}.to_out.0", c, c)
-        return self.op.add(x, self.to_grid(y, x))
+        return self.attend_grid(x, name, c, self.arch.heads(c))
 
     def halve(self, x: Node, name: str, c: int) -> Node:
         """Older networks pad on the right and at the bottom alone."""

@@ -72,7 +72,7 @@ class OpenVinoRuntime:
     def over(self, bundle: Bundle) -> OpenVinoRuntime:
         """The same with other weights in the denoiser and the text encoder, where they differ."""
         other = copy(self)
-        other._network = self._network.aside()
+        other._bundle, other._network = bundle, self._network.aside()
         if bundle.text_encoder is not self._bundle.text_encoder:
             other._set_text(bundle.text_encoder)
         if bundle.unet is not self._bundle.unet:
@@ -130,17 +130,21 @@ class OpenVinoPixels:
     def __init__(self, bundle: PixelBundle, dtype: Dtype, cache: Path, threads: int | None = None) -> None:
         self.dtype: Dtype = dtype
         self.threads: int = usable_threads(threads)
-        self._arch = arch = bundle.architecture()
+        self._arch = bundle.architecture()
         pool = ThreadPoolExecutor(1, thread_name_prefix="mezzotint-compile")
         self._network = _Maker(cache, self.threads, pool)
-        self._unet = self._network(bundle.unet, lambda w: build_pixel_unet(arch, w), dtype)
+        self._set_unet(bundle.unet)
 
     def over(self, bundle: PixelBundle) -> OpenVinoPixels:
         """The same with other weights."""
-        other, arch = copy(self), self._arch
+        other = copy(self)
         other._network = self._network.aside()
-        other._unet = other._network(bundle.unet, lambda w: build_pixel_unet(arch, w), self.dtype)
+        other._set_unet(bundle.unet)
         return other
+
+    def _set_unet(self, part: Part) -> None:
+        arch = self._arch
+        self._unet = self._network(part, lambda w: build_pixel_unet(arch, w), self.dtype)
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
         """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""

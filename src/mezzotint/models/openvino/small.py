@@ -6,20 +6,19 @@ reads latents as the denoiser gives them (scaled), and costs a hundredth of a fu
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mezzotint.errors import ModelError
 from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.models.disk.configs import whole
 from mezzotint.models.disk.parts import Part, read_json
 from mezzotint.models.disk.tensors import TensorFile
 from mezzotint.models.disk.weights import Weights
 from mezzotint.models.openvino.layers import Layers, Node
+from mezzotint.models.openvino.network import Compiled
 from mezzotint.models.openvino.silent import load
 from mezzotint.models.runtime import Floats
 
@@ -42,11 +41,7 @@ class SmallArch:
         """From its `config.json`; ModelError for what is not a small decoder."""
         if config.get("_class_name") != "SmallDecoder":
             raise ModelError(f"{where} is of {config.get('_class_name')!r}, not of a SmallDecoder")
-        for key, most in _BOUNDS.items():
-            value = config.get(key)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-                raise ModelError(f"{where}: {key} is {value!r}; it should be a whole number from 1 to {most}")
-        return cls(**{key: int(config[key]) for key in _BOUNDS})
+        return cls(**{key: whole(config, key, None, where, most) for key, most in _BOUNDS.items()})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -78,14 +73,8 @@ def build_small(arch: SmallArch, weights: Weights) -> Any:
 def compile_small(arch: SmallArch, weights: Weights, threads: int) -> Callable[[Floats], Floats]:
     """(n, c, h, w) -> (n, 8h, 8w, 3), for any number of rows and any size; one call at a time."""
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
-    request = load().Core().compile_model(build_small(arch, weights), "CPU", options).create_infer_request()
-    lock = threading.Lock()
-
-    def decode(latents: Floats) -> Floats:
-        with lock:
-            return np.array(request.infer([latents])[0], np.float32)
-
-    return decode
+    decoder = Compiled(load().Core().compile_model(build_small(arch, weights), "CPU", options))
+    return lambda latents: decoder((latents,))[0]
 
 
 class _Small(Layers):

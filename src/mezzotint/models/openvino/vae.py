@@ -28,7 +28,7 @@ class VaeLayers(Layers):
     def middle(self, x: Node, half: str, c: int) -> Node:
         """The smallest grid, of `half` encoder or decoder."""
         x = self.resnet(x, f"{half}.mid_block.resnets.0", c, c)
-        x = self.attention(x, f"{half}.mid_block.attentions.0", c)
+        x = self.attend_grid(x, f"{half}.mid_block.attentions.0", c, heads=1)
         return self.resnet(x, f"{half}.mid_block.resnets.1", c, c)
 
     def resnet(self, x: Node, name: str, cin: int, cout: int) -> Node:
@@ -36,13 +36,6 @@ class VaeLayers(Layers):
         y = self.conv(self.silu(self.group_norm(x, f"{name}.norm1", cin)), f"{name}.conv1", cin, cout)
         y = self.conv(self.silu(self.group_norm(y, f"{name}.norm2", cout)), f"{name}.conv2", cout, cout)
         return self.op.add(x if cin == cout else self.conv(x, f"{name}.conv_shortcut", cin, cout, 1), y)
-
-    def attention(self, x: Node, name: str, c: int) -> Node:
-        """One head over the whole grid."""
-        y = self.to_tokens(self.group_norm(x, f"{name}.group_norm", c))
-        q, k, v = (self.linear(y, f"{name}.to_{letter}", c, c) for letter in "qkv")
-        y = self.linear(self.attend(q, k, v, c, heads=1), f"{name}.to_out.0", c, c)
-        return self.op.add(x, self.to_grid(y, x))
 
 
 class _Decoder(VaeLayers):

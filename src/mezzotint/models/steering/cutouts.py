@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.guidance.steer import Clip
+from mezzotint.models.runtime import Floats
 
-Floats = NDArray[np.float32]
 _AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # torchvision's defaults
 
 

@@ -13,7 +13,7 @@ from mezzotint.guidance.steer import Decoder
 from mezzotint.models.disk.parts import Part
 from mezzotint.models.networks import torch_vae
 from mezzotint.models.openvino.small import small_part
-from mezzotint.models.steering.linear_map import Floats
+from mezzotint.models.runtime import Floats
 from mezzotint.models.steering.precision import quick
 from mezzotint.models.steering.small_decoder import SmallDecoder
 

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mezzotint.models.cache import key_of, read_json_quietly, remember
+from mezzotint.models.runtime import Floats
 
-Floats = NDArray[np.float32]
 _SIDE, _SAMPLES = 16, 16
 
 

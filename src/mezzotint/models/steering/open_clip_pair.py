@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.cache import file_digest
+from mezzotint.models.disk.hub import reason
 
 if TYPE_CHECKING:
     import torch
@@ -108,5 +109,4 @@ def _weights(open_clip: Any, architecture: str, tag: str) -> Path:
 
         return Path(hf_hub_download(repo, _FILE))
     except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(f"cannot fetch {_FILE} of {repo} from the hub ({reason})") from error
+        raise ModelError(f"cannot fetch {_FILE} of {repo} from the hub ({reason(error)})") from error

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from mezzotint.guidance.steer import Clip, Decoder, Job, Pull, Steer
 from mezzotint.models.image_text import ImageText
+from mezzotint.models.runtime import Floats
 from mezzotint.models.steering.cutouts import pieces
 from mezzotint.models.steering.cutting import cut
 from mezzotint.models.steering.eyes import Eyes
-from mezzotint.models.steering.linear_map import Floats
 from mezzotint.models.steering.losses import COLOR_UNIT, color_loss, spherical
 from mezzotint.models.steering.open_clip_pair import PREFIX, OpenClipPair
 from mezzotint.models.steering.precision import quick

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.models.disk.parts import Part
+from mezzotint.models.networks import stored_state
 from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.runtime import Floats
 
@@ -43,10 +43,7 @@ class SmallDecoder(nn.Module):
     def open(cls, part: Part) -> SmallDecoder:
         """From a model's folder, in float32 and without gradients of its weights. ModelError where it is damaged."""
         decoder, weights = cls(SmallArch.read(part.config, str(part.where / "config.json"))), part.weights()
-        state = {
-            name: torch.from_numpy(np.array(weights.take(name, tuple(told.shape)), np.float32))
-            for name, told in decoder.state_dict().items()
-        }
+        state = stored_state(decoder, weights)
         weights.finish()
         decoder.load_state_dict(state)
         return decoder.eval().requires_grad_(False)

@@ -35,7 +35,7 @@ class Steered:
     vae_factor: int
 
     def __init__(self, bundle: AnyBundle, runtime: PixelRuntime, cache: Path | None) -> None:
-        self._bundle, self._executes = bundle, runtime
+        self._bundle, self._runtime = bundle, runtime
         self._cache = default_cache() if cache is None else cache
         self._lock = threading.RLock()
         self._made: MutableMapping[str, Any] = {}
@@ -72,7 +72,7 @@ class Steered:
     def _device(self) -> torch.device:
         import torch
 
-        found: torch.device = getattr(self._executes, "device", torch.device("cpu"))
+        found: torch.device = getattr(self._runtime, "device", torch.device("cpu"))
         return found
 
     @property
@@ -86,14 +86,14 @@ class Steered:
         except ImportError as error:
             raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
         if isinstance(self._bundle, PixelBundle):
-            return Steering(PixelEyes(), self._device, self._executes.threads)
+            return Steering(PixelEyes(), self._device, self._runtime.threads)
         place, factor = self._bundle.path, self.vae_factor
         eyes = LatentEyes(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
-        return Steering(eyes, self._device, self._executes.threads)
+        return Steering(eyes, self._device, self._runtime.threads)
 
     def _linear(self) -> Floats:
         def fit() -> Floats:
-            decode, channels = self._executes.decode, self.latent_channels
+            decode, channels = self._runtime.decode, self.latent_channels
             assert isinstance(self._bundle, Bundle)
             return linear_map(decode, channels, self._bundle.vae.digest, self._cache)
 
@@ -107,13 +107,13 @@ class Steered:
         part = small_part(self._bundle.path, self._cache)
         if part is None:
             return None
-        if self._executes.name == "torch":
+        if self._runtime.name == "torch":
             from mezzotint.models.steering.small_decoder import SmallDecoder
 
             net = SmallDecoder.open(part)
             return net.numpy
         arch = SmallArch.read(part.config, str(part.where / "config.json"))
-        return compile_small(arch, part.weights(), self._executes.threads)
+        return compile_small(arch, part.weights(), self._runtime.threads)
 
     def _network(self, timestep: Floats, text: Floats) -> Any:
         """x (n, c, h, w) to the denoiser's output, both tensors."""
@@ -132,8 +132,8 @@ class Steered:
 
         from mezzotint.models.networks import torch_pixel_unet, torch_unet
 
-        if self._executes.name == "torch" and self._executes.dtype == "float32":
-            return self._executes.unet  # type: ignore[attr-defined]
+        if self._runtime.name == "torch" and self._runtime.dtype == "float32":
+            return self._runtime.unet  # type: ignore[attr-defined]
         make = torch_pixel_unet if isinstance(self._bundle, PixelBundle) else torch_unet
         return torch.nn.Module.to(make(self._bundle.unet), self._device)
 

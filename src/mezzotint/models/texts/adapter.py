@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.errors import ModelError
+from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import read_json
+from mezzotint.models.runtime import Floats
 
-Floats = NDArray[np.float32]
 _SIZES = ("read", "given", "length", "width", "layers", "heads")
 MOST = 4096  # of any of these
 
@@ -118,8 +118,7 @@ def _filled(folder: Path, config: dict[str, Any]) -> Adapter:
             module = Adapter(**sizes)
         module.load_state_dict(load_file(folder / "model.safetensors"), assign=True)
     except (RuntimeError, OSError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"the adapter in {folder} is damaged ({reason}); train it again") from error
+        raise ModelError(f"the adapter in {folder} is damaged ({reason(error)}); train it again") from error
     if not all(value.isfinite().all() for value in module.state_dict().values()):
         raise ModelError(f"the adapter in {folder} holds NaN or infinity; train it again")
     return module.float().eval().requires_grad_(False)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models.cache import entry, key_of
+from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import PICKLED, read_json
+from mezzotint.models.disk.source import expanded
+from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.tokenizer import Spans, Tokens, in_row, spans_in_row
 from mezzotint.prompt import Piece
-
-Floats = NDArray[np.float32]
 
 MINILM = "MiniLM"
 MINILM_WIDTH = 384
@@ -114,10 +114,7 @@ def minilm(cache: Path) -> Path:
 
 def _folder(source: str) -> Path:
     """A folder on this machine, else a hub id: what is already there, else fetched."""
-    try:
-        path = Path(source).expanduser()
-    except RuntimeError as error:
-        raise ModelError(f"cannot find the home folder in {source!r}; write the path in full") from error
+    path = expanded(Path(source))
     if path.is_dir():
         return path
     try:
@@ -128,8 +125,8 @@ def _folder(source: str) -> Path:
     try:
         return Path(snapshot_download(source, allow_patterns=_WANTED))
     except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ModelError(f"no BERT {source!r}: no folder here, and not from the hub ({reason})") from error
+        why = reason(error)
+        raise ModelError(f"no BERT {source!r}: no folder here, and not from the hub ({why})") from error
 
 
 def _module(folder: Path) -> Any:
@@ -148,8 +145,7 @@ def _module(folder: Path) -> Any:
             output_loading_info=True,
         )
     except Exception as error:  # transformers, safetensors and the system share no root
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"the BERT in {folder} cannot be opened ({reason}); copy it again") from error
+        raise ModelError(f"the BERT in {folder} cannot be opened ({reason(error)}); copy it again") from error
     finally:
         log.set_verbosity(before)
     if missing := sorted(found["missing_keys"]):

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from mezzotint.encoders import NAMES, parse
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models.cache import default_cache
+from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.bert import BY_WIDTH, MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, Tokens
 from mezzotint.prompt import parse as pieces
 
-Floats = NDArray[np.float32]
 Run = Callable[[NDArray[np.int64]], Floats]  # token ids (1, length) to states (1, length, width)
 
 ADAPTER = "adapter_bert"

@@ -1,0 +1,79 @@
+"""What models of both kinds are to the engine: the facts of one, and its denoiser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mezzotint.models.capacity import most_rows
+from mezzotint.models.disk.architecture import UNetArch
+from mezzotint.models.disk.architecture_pixel import PixelArch
+from mezzotint.models.disk.bundle import AnyBundle
+from mezzotint.models.lora.adapting import Adapting
+from mezzotint.models.runtime import Floats, PixelRuntime, bucket, fitting, padded
+from mezzotint.schedule import Schedule
+
+
+class Denoising(Adapting):
+    """The part of a model that denoises."""
+
+    def __init__(
+        self,
+        bundle: AnyBundle,
+        arch: UNetArch | PixelArch,
+        runtime: PixelRuntime,
+        device: str,
+        device_bytes: int | None,
+        cache: Path | None,
+    ) -> None:
+        super().__init__(bundle, runtime, cache)
+        self._arch = arch
+        self._device_bytes = device_bytes
+        self.name = bundle.name
+        self.path: Path = bundle.path
+        self.digest = bundle.digest
+        self.runtime: str = runtime.name
+        self.dtype: str = runtime.dtype
+        self.device = device
+        self.schedule = Schedule.from_config(bundle.scheduler)
+
+    @property
+    def default_size(self) -> tuple[int, int]:
+        """(width, height) in pixels of the pictures it was trained on."""
+        height, width = self._arch.sample_size
+        return width * self.vae_factor, height * self.vae_factor
+
+    @property
+    def threads(self) -> int:
+        """That the runtime computes with; 0 where it does not tell. Bits depend on it."""
+        return self._runtime.threads
+
+    @property
+    def max_rows(self) -> int:
+        """The most rows worth sending in one call at the default size."""
+        return self.max_rows_at(*self._arch.sample_size)
+
+    def max_rows_at(self, height: int, width: int) -> int:
+        """The most rows worth sending in one call at a latent size: a bucket, at least 2, within memory."""
+        return most_rows(height, width, self._arch.channels[0], self.device, self._device_bytes)
+
+    def bucket(self, rows: int) -> int:
+        """The row count that a call of so many rows is padded to."""
+        return bucket(rows)
+
+    def prepare(self, rows: int, width: int | None = None, height: int | None = None) -> None:
+        """Begin in the background what so many rows of this size in pixels will need; returns at once."""
+        across, down = self.default_size
+        factor = self.vae_factor
+        self._runtime.prepare(bucket(rows), (height or down) // factor, (width or across) // factor)
+
+    def denoise(self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None) -> Floats:
+        """The network's output, (n, c, h, w), for x (n, c, h, w), timestep (n,), text (n, length, width).
+
+        The call is padded to `rows`, by default the bucket of n; a row's bits depend on that number and on
+        itself. A model that reads no text leaves it.
+        """
+        n, rows = len(x), fitting(len(x), rows)
+        out = self._runtime.denoise(padded(x, rows), padded(timestep, rows), padded(text, rows))
+        return np.asarray(out[:n], np.float32)
