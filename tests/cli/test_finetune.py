@@ -93,7 +93,8 @@ def test_a_study(cli: Cli, begun: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", ["finetune-animals", "finetune-fxemoji"])
 def test_shipped_configurations_are_read(name: str) -> None:
-    from mezzotint.train.finetune.config import asked, settings_in
+    from mezzotint.train.config import settings_in
+    from mezzotint.train.finetune.config import asked
 
     config = asked(settings_in(Path(__file__).parents[2] / "configs" / f"{name}.yaml"))
     assert config.model in ("faces", "emoji")

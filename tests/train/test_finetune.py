@@ -201,7 +201,7 @@ def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
 
 
 def test_offset_noise_moves_whole_channels() -> None:
-    from mezzotint.train.finetune.noise import drawn
+    from mezzotint.train.noise import drawn
 
     plain = drawn((64, 3, 16, 16), 0.0, torch.Generator().manual_seed(0))
     moved = drawn((64, 3, 16, 16), 1.0, torch.Generator().manual_seed(0))

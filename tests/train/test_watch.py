@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.train.finetune.noise import Noise, rescheduled
 from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, split
 from mezzotint.train.kid import kid, spread
+from mezzotint.train.noise import Noise, rescheduled
 
 
 def test_kid_is_the_formula_pair_by_pair() -> None:
@@ -117,7 +117,7 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
     """What the network is taught is what the sampler takes it for: a perfect one gives x0 back."""
     from mezzotint.planning import plan
     from mezzotint.request import Request
-    from mezzotint.train.finetune.noise import sampled
+    from mezzotint.train.noise import of_seeds, sampled
 
     noise = Noise({"prediction_type": prediction, "clip_sample": False})
     x0 = torch.randn(1, 3, 4, 4)
@@ -128,7 +128,7 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
         alpha, sigma = noise._scales(time)
         return noise.target(x0, (x - alpha * x0) / sigma, time)
 
-    assert torch.allclose(sampled(table, ask, (3, 4, 4), [3]), x0, atol=1e-3)
+    assert torch.allclose(sampled(table, ask, of_seeds((3, 4, 4), [3])), x0, atol=1e-3)
 
 
 def test_another_noise_schedule() -> None:

@@ -167,7 +167,8 @@ def finetune(
 
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
-    from mezzotint.train.finetune.config import asked, settings_in
+    from mezzotint.train.config import settings_in
+    from mezzotint.train.finetune.config import asked
 
     settings = (settings_in(file) if file else {}) | given
     for name in ("model", "data", "out"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +12,8 @@ from PIL import Image
 
 from mezzotint.data.emoji import SIZE, STYLES
 from mezzotint.data.places import Color, gradient, landscape, shaken
+from mezzotint.data.subsets import read_rows
 from mezzotint.data.words import SYNONYMS
-from mezzotint.errors import DataError
 
 PALETTE: dict[str, Color] = {
     "red": (214, 40, 40), "orange": (244, 140, 36), "yellow": (250, 214, 60), "green": (56, 150, 72),
@@ -55,11 +53,7 @@ class Composer:
     """Draws scenes from an imagefolder written by `build`; the same random state gives the same scene."""
 
     def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",)):
-        path = folder / "metadata.jsonl"
-        if not path.exists():
-            raise DataError(f"no pictures in {folder}: make them with `mezzotint data emoji {folder}`")
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        self.rows: list[dict[str, Any]] = [row for row in rows if row["split"] in splits]
+        self.rows = [row for row in read_rows(folder) if row["split"] in splits]
         self.folder = folder
         self.sprites = self._load()
         self.by_object: dict[str, list[int]] = {}

@@ -61,10 +61,7 @@ def choose(folder: Path, subset: str, split: str = "train", style: str = "") -> 
         raise DataError(
             f"no part of the set is called {subset!r}; known: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}"
         )
-    path = folder / "metadata.jsonl"
-    if not path.exists():
-        raise DataError(f"no pictures in {folder}: make them with `mezzotint data emoji {folder}`")
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = read_rows(folder)
     if not all({"file_name", "object", "group"} <= row.keys() for row in rows):
         raise DataError(f"{folder} is not a set of `mezzotint data emoji`: its rows name no object and group")
     of_split = [row for row in rows if split in ("all", row.get("split"))]
@@ -76,6 +73,14 @@ def choose(folder: Path, subset: str, split: str = "train", style: str = "") -> 
     if not chosen:
         raise DataError(f"{folder} has no pictures of {subset} in its {split} split")
     return chosen
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """All rows of a set. DataError where it is not there."""
+    path = folder / "metadata.jsonl"
+    if not path.exists():
+        raise DataError(f"no pictures in {folder}: make them with `mezzotint data emoji {folder}`")
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def read(path: Path, size: int) -> Image.Image:

@@ -23,32 +23,29 @@ from mezzotint.models.texts.adapter import Adapter
 from mezzotint.models.texts.bert import MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
+from mezzotint.train.sheets import written
 from mezzotint.train.teacher import whole_words
-from mezzotint.train.text_side import written
 from mezzotint.train.texts import phrase
 
 HELD = 256
 """Captions that are measured and never learned."""
 
 
-class AdapterConfig(Config):
+class AdapterConfig(Training):
     """`mezzotint train adapter CONFIG`."""
 
     model: str = "emoji"
     """Whose text states are learned: a bundled name, a diffusers folder or a hub id."""
     captions: tuple[Path, ...] = Field(min_length=1)
     """Files and folders: shards `*-captions.json`, `metadata.jsonl` of a picture folder, texts with a line each."""
-    out: Path
-    seed: int = 0
     width: int = Field(256, gt=0)
     layers: int = Field(2, gt=0)
     heads: int = Field(4, gt=0)
     batch: int = Field(32, gt=2)
     phrases: float = Field(0.3, ge=0, lt=1)
     """Share of made-up phrases over BERT's words, so that the map is not of captions alone."""
-    loop: LoopConfig
 
 
 class AdapterTask:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Config, Training
 
 
 class TextTower(Config):
@@ -39,13 +39,11 @@ class ConvTower(Config):
     depths: tuple[int, ...] = (1, 1, 3, 1)
 
 
-class ClipConfig(Config):
+class ClipConfig(Training):
     """`mezzotint train clip CONFIG`: with no `vision`, the text tower alone is distilled."""
 
     data: Path
-    out: Path
     cache: Path = Path("runs/cache")
-    seed: int = 0
     vocabulary: int = Field(8192, ge=1024)
     tokenizer: Path | None = None
     """A folder with a tokenizer to share; else one is built."""
@@ -57,4 +55,3 @@ class ClipConfig(Config):
     """Names of other objects that every picture of a batch is told from."""
     distill: float = 1.0
     """Weight of agreement with the BERT, for pairs."""
-    loop: LoopConfig

@@ -21,15 +21,20 @@ class Config(BaseModel):
     def read(cls, path: Path) -> Self:
         """The configuration in a YAML file; raises ConfigError with every mistake in one line."""
         try:
-            found = yaml.safe_load(path.read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"cannot read {path}: {error}") from error
-        if not isinstance(found, dict):
-            raise ConfigError(f"{path} should hold a table of settings")
-        try:
-            return cls.model_validate(found)
+            return cls.model_validate(settings_in(path))
         except ValidationError as error:
             raise ConfigError(f"{path}: " + "; ".join(_said(cls, e) for e in error.errors())) from error
+
+
+def settings_in(path: Path) -> dict[str, Any]:
+    """The table in a YAML file. ConfigError where there is none."""
+    try:
+        found = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise ConfigError(f"{path} should hold a table of settings")
+    return found
 
 
 def _said(cls: type[BaseModel], error: Any) -> str:
@@ -121,3 +126,11 @@ class LoopConfig(Config):
         done = min(1.0, max(0.0, (step - self.warmup) / max(1, self.steps - self.warmup)))
         decays = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
         return decays[self.scheduler]
+
+
+class Training(Config):
+    """What every training is told, beside what is its own."""
+
+    out: Path
+    seed: int = 0
+    loop: LoopConfig

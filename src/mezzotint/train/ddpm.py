@@ -6,10 +6,8 @@ import random
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
-from diffusers.models.attention_processor import Attention, AttnProcessor
 from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -17,20 +15,18 @@ from torch import Tensor, nn
 from mezzotint.data.subsets import pictures, portrait
 from mezzotint.planning import plan
 from mezzotint.request import Request
-from mezzotint.schedule import Schedule
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Training
+from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
-from mezzotint.train.vae import pixels
+from mezzotint.train.sheets import pixels, shown, tiled
 
 
-class DdpmConfig(Config):
+class DdpmConfig(Training):
     """`mezzotint train ddpm CONFIG`."""
 
     data: Path
     subset: str = "faces"
     """A part of the emoji set: faces, animals, insects, all."""
-    out: Path
-    seed: int = 0
     size: int = Field(64, ge=16, multiple_of=8)
     channels: tuple[int, ...] = Field((32, 64, 96, 160), min_length=1)
     attention: tuple[bool, ...] = (False, False, True, True)
@@ -42,7 +38,6 @@ class DdpmConfig(Config):
     weight_cap: float = Field(30.0, ge=1)
     """Most that a time weighs; 1: plain eps-MSE, as DDPM has it."""
     beta_schedule: Literal["linear", "scaled_linear", "squaredcos_cap_v2"] = "linear"
-    loop: LoopConfig
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -73,8 +68,7 @@ class DdpmTask:
         self.pictures = pictures(config.data, config.subset, config.size)
         self.module = _network(config)
         self.scheduler = DDPMScheduler(beta_schedule=config.beta_schedule)
-        self.schedule = Schedule.from_config(dict(self.scheduler.config))
-        self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)
+        self.noise = Noise(dict(self.scheduler.config))
         self.fixed = self._batch(random.Random("ddpm sheet"), 128)
 
     def _batch(self, rng: random.Random, count: int) -> Tensor:
@@ -85,7 +79,7 @@ class DdpmTask:
         """Pictures (n, 3, size, size), uniform times (n,), noise."""
         x0 = self._batch(random.Random(f"ddpm {self.config.seed} {step}"), self.config.batch)
         generator = torch.Generator().manual_seed(step)
-        t = torch.randint(0, len(self.bars), (len(x0),), generator=generator)
+        t = torch.randint(0, self.noise.times, (len(x0),), generator=generator)
         return x0, t, torch.randn(x0.shape, generator=generator)
 
     def loss_of(
@@ -93,7 +87,7 @@ class DdpmTask:
     ) -> tuple[Tensor, dict[str, float]]:
         """The squared error of eps, weighted by time."""
         error = self._error(module, *batch)
-        weight = self._weight(self.bars[batch[1]]).to(error.device)
+        weight = self._weight(self.noise.bars[batch[1]]).to(error.device)
         return (weight * error).mean(), {"eps_error": error.mean().item()}
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
@@ -106,11 +100,8 @@ class DdpmTask:
         return ((1 - bar) / bar).clamp(1, self.config.weight_cap)
 
     def _error(self, module: nn.Module, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        bar, device = self.bars[t][:, None, None, None], next(module.parameters()).device
-        x = bar.sqrt() * x0 + (1 - bar).sqrt() * eps
-        out = module(x.to(device), t.to(device)).sample
-        error: Tensor = (out.float() - eps.to(device)).square().mean((1, 2, 3))
-        return error
+        device = next(module.parameters()).device
+        return self.noise.error(lambda x, t: module(x.to(device), t.to(device)).sample, x0, eps, t)
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Samples of fixed seeds by DDIM in 40 steps; the error of eps on fixed pictures by time."""
@@ -120,17 +111,13 @@ class DdpmTask:
                 eps = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(t))
                 error = self._error(module, self.fixed, torch.full((len(eps),), t), eps)
                 numbers[f"eps_{t}"] = error.mean().item()
-        return tiled(self._sample(module, 32), 8), numbers
+        return tiled(shown(self._sample(module, 32))), numbers
 
     def _sample(self, module: nn.Module, count: int) -> Tensor:
-        table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.schedule)
-        x = torch.randn(count, 3, *[self.config.size] * 2, generator=torch.Generator().manual_seed(0))
-        for s in range(table.evaluations):
-            out = module(x, float(table.timestep[s])).sample.float()
-            raw = table.x_coef[s] * x + table.out_coef[s] * out
-            a = table.update[s, 0]
-            x = a[0] * x + a[1] * raw.clamp(-1, 1) + a[2] * raw
-        return x
+        table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.noise.schedule)
+        eps = torch.randn(count, 3, *[self.config.size] * 2, generator=torch.Generator().manual_seed(0))
+        device = next(module.parameters()).device
+        return sampled(table, lambda x, t: module(x.to(device), t).sample, eps)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `DDPMPipeline.from_pretrained` opens."""
@@ -140,22 +127,11 @@ class DdpmTask:
 
 def _network(config: DdpmConfig) -> UNet2DModel:
     down = tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in config.attention)
-    unet = UNet2DModel(
+    return UNet2DModel(
         sample_size=config.size, block_out_channels=config.channels, layers_per_block=config.layers,
         down_block_types=down, up_block_types=tuple(b.replace("Down", "Up") for b in reversed(down)),
         norm_num_groups=config.groups, attention_head_dim=config.head_width,
     )  # fmt: skip
-    for layer in unet.modules():
-        if isinstance(layer, Attention):
-            layer.set_processor(AttnProcessor())  # fused attention trains slower on CPUs
-    return unet
-
-
-def tiled(x: Tensor, across: int) -> Image.Image:
-    """One picture of (n, 3, h, w) in -1..1, so many in a row."""
-    rows = [torch.cat(list(row), -1) for row in torch.split(x.clamp(-1, 1), across)]
-    shown = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    return Image.fromarray(np.ascontiguousarray(shown))
 
 
 def train_ddpm(config: DdpmConfig) -> None:

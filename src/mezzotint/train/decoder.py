@@ -15,21 +15,21 @@ from torch.nn import functional as F
 from mezzotint.errors import ConfigError
 from mezzotint.models.openvino.small import SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Training
+from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.running.loop import train
+from mezzotint.train.sheets import shown, tiled
 
 HELD = 64
 
 
-class DecoderConfig(Config):
+class DecoderConfig(Training):
     """`mezzotint train decoder CONFIG`."""
 
     vae: Path
     """Of the model it is for: its `vae` folder."""
     latents: Path
     """A folder of `*-latents.npy`, as `train diffusion` makes it."""
-    out: Path
-    seed: int = 0
     channels: int = Field(64, gt=0)
     blocks: int = Field(3, gt=0)
     batch: int = Field(16, gt=0)
@@ -37,7 +37,6 @@ class DecoderConfig(Config):
     """Latents that the full decoder decodes once, before the first step; it costs more than the training."""
     rough: float = Field(0.5, ge=0, le=1)
     """Share of the samples that are made smooth and a little noisy, as the x0 of early steps is."""
-    loop: LoopConfig
 
 
 class DecoderTask:
@@ -68,21 +67,17 @@ class DecoderTask:
         rng = np.random.default_rng((self.config.seed, step))
         picked = torch.from_numpy(rng.integers(len(self.latents), size=self.config.batch))
         error = module(self.latents[picked]).float() - (self.pictures[picked].float() / 127.5 - 1)
-        loss = error.abs().mean()
-        for factor in (2, 4, 8):
-            loss = loss + F.avg_pool2d(error, factor).abs().mean()
-        return loss, {"l1": error.abs().mean().item()}
+        l1 = error.abs().mean()
+        return sum(pooled(error), l1), {"l1": l1.item()}
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """The full decoder above the small one, for latents of scenes and for smooth ones."""
         rows, numbers = [], {}
         for name, z in self.held.items():
             full, small = self._decoded(z), module(z).clamp(-1, 1)
-            psnr = -10 * ((small - full) / 2).square().mean((1, 2, 3)).log10()
-            numbers[f"psnr{name}"] = psnr.mean().item()
-            rows += [torch.cat(list(part[:8]), -1) for part in (full, small)]
-        sheet = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        return Image.fromarray(sheet), numbers
+            numbers[f"psnr{name}"] = psnr(small, full).mean().item()
+            rows += [full[:8], small[:8]]
+        return tiled(shown(torch.cat(rows)), len(rows[0])), numbers
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What belongs into `decoder_small/` of the model."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from diffusers.models import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 from mezzotint.data.compose import Composer
 from mezzotint.planning import plan
 from mezzotint.request import Request
-from mezzotint.schedule import Schedule
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Training
 from mezzotint.train.latents import Encoders, LatentStore
+from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
 from mezzotint.train.saving import forget_paths
+from mezzotint.train.sheets import shown, tiled
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "scaled_linear",
@@ -38,15 +38,13 @@ PROMPTS = (
 )  # fmt: skip
 
 
-class DiffusionConfig(Config):
+class DiffusionConfig(Training):
     """`mezzotint train diffusion CONFIG`."""
 
     data: Path
     vae: Path
     text: Path
     latents: Path
-    out: Path
-    seed: int = 0
     scenes: int = Field(60_000, ge=1)
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
@@ -57,7 +55,6 @@ class DiffusionConfig(Config):
     """Share of captions left out, for classifier-free guidance."""
     gamma: float = Field(0.0, ge=0)
     """Of min-SNR weights; 0: all times weigh the same in v, and the layout of pictures is learned sooner."""
-    loop: LoopConfig
 
 
 class DiffusionTask:
@@ -75,8 +72,6 @@ class DiffusionTask:
             up_block_types=("CrossAttnUpBlock2D",) * len(config.channels), cross_attention_dim=width,
             attention_head_dim=config.heads, norm_num_groups=config.groups,
         )  # fmt: skip
-        # Plain products: torch's fused attention on CPUs makes a training step of this network 1.6 times slower.
-        self.module.set_attn_processor(AttnProcessor())
         open_ = self.encoders
         self.store = LatentStore(
             config.latents, config.scenes, config.seed, lambda: Composer(config.data), open_
@@ -84,8 +79,7 @@ class DiffusionTask:
         held = LatentStore(config.latents / "held", 500, 1, lambda: Composer(config.data, ("test",)), open_)
         self.held = held.batch(np.arange(240))
         self.nothing = self.encoders.states([""])
-        self.schedule = Schedule.from_config(SCHEDULER)
-        self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)
+        self.noise = Noise(SCHEDULER)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """The squared error of v, weighted by time."""
@@ -94,9 +88,9 @@ class DiffusionTask:
         x0, text = self.store.batch(rng.integers(0, self.store.size, self.config.batch))
         dropped = torch.from_numpy(rng.random(len(x0)) < self.config.drop)
         text = torch.where(dropped[:, None, None], self.nothing, text)
-        t = torch.from_numpy(rng.integers(0, len(self.bars), len(x0)))
-        error, bar = self._error(module, x0, text, t, torch.randn(x0.shape, generator=generator))
-        return (self._weight(bar) * error).mean(), {"v_error": error.mean().item()}
+        t = torch.from_numpy(rng.integers(0, self.noise.times, len(x0)))
+        error = self._error(module, x0, text, t, torch.randn(x0.shape, generator=generator))
+        return (self._weight(self.noise.bars[t]) * error).mean(), {"v_error": error.mean().item()}
 
     def _weight(self, bar: Tensor) -> Tensor:
         """min(SNR, gamma) / (SNR + 1), for the squared error of v (2303.09556)."""
@@ -105,13 +99,8 @@ class DiffusionTask:
         snr = bar / (1 - bar)
         return snr.clamp(max=self.config.gamma) / (snr + 1)
 
-    def _error(
-        self, module: nn.Module, x0: Tensor, text: Tensor, t: Tensor, eps: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        bar = self.bars[t]
-        alpha, sigma = bar.sqrt()[:, None, None, None], (1 - bar).sqrt()[:, None, None, None]
-        v = module(alpha * x0 + sigma * eps, t, encoder_hidden_states=text).sample
-        return (v.float() - (alpha * eps - sigma * x0)).square().mean((1, 2, 3)), bar
+    def _error(self, module: nn.Module, x0: Tensor, text: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        return self.noise.error(lambda x, t: module(x, t, encoder_hidden_states=text).sample, x0, eps, t)
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Guided samples of fixed prompts; the error of x0 on held-out pairs by time."""
@@ -120,32 +109,24 @@ class DiffusionTask:
         with torch.autocast("cpu", torch.bfloat16):
             for t in (100, 300, 500, 700, 950):
                 eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(t))
-                error, bar = self._error(module, x0, text, torch.full((len(x0),), t), eps)
-                numbers[f"x0_{t}"] = ((1 - bar) * error).mean().item()
-        return self._decoded(self._sample(module, list(PROMPTS), scale=4.0, steps=20)), numbers
+                error = self._error(module, x0, text, torch.full((len(x0),), t), eps)
+                numbers[f"x0_{t}"] = ((1 - self.noise.bars[t]) * error).mean().item()
+        latents = self._sample(module, list(PROMPTS), scale=4.0, steps=20)
+        vae = self.encoders.vae
+        return tiled(shown(vae.decode(latents / vae.config.scaling_factor).sample), 6), numbers
 
     def _sample(self, module: nn.Module, prompts: list[str], scale: float, steps: int) -> Tensor:
-        """(n, 4, h, w) latents by our own plan: one table for all, so one loop."""
-        table = plan(Request(steps=steps, sampler="dpmpp-2m", guidance=f"cfg({scale})"), self.schedule)
+        """(n, 4, h, w) latents with classifier-free guidance."""
+        table = plan(Request(steps=steps, sampler="dpmpp-2m"), self.noise.schedule)
         text = torch.cat([self.nothing.expand(len(prompts), -1, -1), self.encoders.states(prompts)])
-        slots = torch.zeros(table.slots, len(prompts), *self.held[0].shape[1:])
-        slots[0] = table.init * torch.randn(slots[0].shape, generator=torch.Generator().manual_seed(0))
-        for s in range(table.evaluations):
-            x = table.input_scale[s] * slots[0]
-            out = module(
-                torch.cat([x, x]), float(table.timestep[s]), encoder_hidden_states=text
-            ).sample.float()
-            free, told = out.chunk(2)
-            x0 = table.x_coef[s] * slots[0] + table.out_coef[s] * (free + scale * (told - free))
-            update = torch.tensor(table.update[s], dtype=torch.float32)
-            slots = torch.einsum("kj,j...->k...", update, torch.cat([slots, x0[None], x0[None]]))
-        return slots[0]
+        shape = (len(prompts), *self.held[0].shape[1:])
 
-    def _decoded(self, latents: Tensor) -> Image.Image:
-        vae = self.encoders.vae
-        out = vae.decode(latents / vae.config.scaling_factor).sample.clamp(-1, 1)
-        rows = [torch.cat(list(row), -1) for row in out.split(6)]
-        return Image.fromarray(((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
+        def guided(x: Tensor, t: float) -> Tensor:
+            out: Tensor = module(torch.cat([x, x]), t, encoder_hidden_states=text).sample.float()
+            free, told = out.chunk(2)
+            return free + scale * (told - free)
+
+        return sampled(table, guided, torch.randn(shape, generator=torch.Generator().manual_seed(0)))
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `StableDiffusionPipeline.from_pretrained` opens."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mezzotint.data.compose import Composer, Scene
-from mezzotint.train.vae import pixels
+from mezzotint.train.sheets import pixels
 from mezzotint.train.vocabulary import LENGTH
 
 SHARD = 2000

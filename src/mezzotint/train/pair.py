@@ -27,8 +27,8 @@ from transformers import (
 from mezzotint.data.compose import Composer, Scene, article_of
 from mezzotint.data.emoji import STYLES
 from mezzotint.train.clip_config import ClipConfig, ConvTower, VitTower
-from mezzotint.train.text_side import Words, written
-from mezzotint.train.vae import pixels
+from mezzotint.train.sheets import pixels, written
+from mezzotint.train.text_side import Words
 
 
 class _Pair(nn.Module):

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from mezzotint.train.clip_config import ClipConfig
-from mezzotint.train.text_side import Words, written
+from mezzotint.train.sheets import written
+from mezzotint.train.text_side import Words
 
 FREE_WORDS = (
     "kitten", "puppy", "a sports automobile", "sunset above the sea", "spaceship", "a dancer", "neon city at night", "bunny",

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTokenizer
 
@@ -75,11 +74,3 @@ class Words:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer_config.json"):
             shutil.copy(self.folder / name, folder / name)
-
-
-def written(lines: list[str]) -> Image.Image:
-    """A picture of text."""
-    image = Image.new("RGB", (900, 16 * len(lines) + 8), "white")
-    for row, line in enumerate(lines):
-        ImageDraw.Draw(image).text((6, 4 + 16 * row), line, fill="black")
-    return image

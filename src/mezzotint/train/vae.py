@@ -5,29 +5,26 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mezzotint.data.compose import Composer
-from mezzotint.train.config import LoopConfig
+from mezzotint.train.config import Training
+from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.regularizers import REGULARIZERS, Shape
 from mezzotint.train.running.loop import train
+from mezzotint.train.sheets import pixels, shown, tiled
 
 
-class VaeConfig(Shape):
+class VaeConfig(Shape, Training):
     """`mezzotint train vae CONFIG`."""
 
     data: Path
-    out: Path
-    seed: int = 0
     batch: int = Field(8, gt=0)
     crop: int = Field(128, ge=32)
     """Side of the random piece of each scene that is trained on."""
-    loop: LoopConfig
 
 
 class VaeTask:
@@ -53,9 +50,7 @@ class VaeTask:
         settled = step // config.loop.accumulate >= config.loop.steps - config.loop.cooldown
         out, penalty, numbers = module(x, torch.Generator().manual_seed(step), settled)
         error = out.float() - x
-        loss = error.abs().mean() + error.square().mean()
-        for factor in (2, 4, 8):
-            loss = loss + F.avg_pool2d(error, factor).abs().mean()
+        loss = sum(pooled(error), error.abs().mean() + error.square().mean())
         told = {"l1": error.abs().mean(), **numbers}
         return loss + penalty, {key: value.item() for key, value in told.items()}
 
@@ -63,11 +58,10 @@ class VaeTask:
         """Held-out scenes above their reconstructions."""
         z = self._latents()
         out = torch.cat([self.vae.decode(part).sample for part in torch.split(z, 8)]).clamp(-1, 1)
-        psnr = -10 * ((out - self.fixed) / 2).square().mean((1, 2, 3)).log10()
-        rows = [torch.cat(list(part), -1) for part in (self.fixed[:8], out[:8], self.fixed[8:16], out[8:16])]
-        sheet = ((torch.cat(rows, -2) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        numbers = {"psnr": psnr.mean().item(), "psnr_min": psnr.min().item(), "latent_std": z.std().item()}
-        return Image.fromarray(sheet), {**numbers, **self.regularized.numbers(z)}
+        near = psnr(out, self.fixed)
+        rows = torch.cat([self.fixed[:8], out[:8], self.fixed[8:16], out[8:16]])
+        numbers = {"psnr": near.mean().item(), "psnr_min": near.min().item(), "latent_std": z.std().item()}
+        return tiled(shown(rows)), {**numbers, **self.regularized.numbers(z)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, with the scaling that gives latents a standard deviation of 1."""
@@ -77,12 +71,6 @@ class VaeTask:
     @torch.no_grad()
     def _latents(self) -> Tensor:
         return torch.cat([self.regularized.latents(x) for x in torch.split(self.fixed, 8)])
-
-
-def pixels(images: list[Image.Image]) -> Tensor:
-    """Pictures as (n, 3, h, w) in [-1, 1]."""
-    array = np.stack([np.asarray(image) for image in images])
-    return torch.from_numpy(array).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def _crop(image: Image.Image, side: int, rng: random.Random) -> Image.Image:

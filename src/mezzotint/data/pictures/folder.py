@@ -22,6 +22,8 @@ from mezzotint.data.pictures.survey import PORTRAIT, Survey, Wanted, survey
 from mezzotint.data.subsets import portrait
 from mezzotint.errors import DataError
 
+CACHE = 256 * 2**20
+"""Bytes of decoded pictures, by default."""
 Crop = Literal["center", "random"]
 Made = TypeVar("Made")
 
@@ -73,7 +75,7 @@ class PictureFolder:
         *,
         multiple: int = 1,
         background: str = "white",
-        cache: int = 256 * 2**20,
+        cache: int = CACHE,
         workers: int | None = None,
         ahead: int = 2,
     ) -> Self:

@@ -8,17 +8,20 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mezzotint import __version__
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
-from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
+from mezzotint.pages.figures import Figure, svg
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
-from mezzotint.train.finetune.report import Run
+from mezzotint.train.finetune.report import Run, losses
 from mezzotint.train.finetune.task import FinetuneTask
 from mezzotint.train.finetune.text import Captioned
 
@@ -51,7 +54,7 @@ def about(bundle: AnyBundle, data: Data, task: FinetuneTask, command: Sequence[s
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {_device()}",
         "versions": {
             "mezzotint": __version__,
-            **{name: version(name) for name in _LIBRARIES if _there(name)},
+            **{name: version(name) for name in _LIBRARIES if find_spec(name)},
         },
         "pairs": task.fixed.told
         + ("" if data.apart else "; too few pictures to hold any out, so these are learned too"),
@@ -75,10 +78,9 @@ def learned(module: Any) -> str:
 
 
 def _told(config: FinetuneConfig, data: Data) -> dict[str, Any]:
-    told = data.told()
     said = ", ".join(f"{name} ({count})" for name, count in data.whole.survey.licenses.items())
     return {
-        **told,
+        **data.told(),
         "licence": config.licence or said or "not stated: see to it before you publish the result",
     }
 
@@ -93,15 +95,7 @@ def _kid(task: FinetuneTask) -> dict[str, Any]:
 
 
 def _device() -> str:
-    import torch
-
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
-
-
-def _there(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
 
 
 def write_card(run: Path, made: Path) -> None:
@@ -109,13 +103,7 @@ def write_card(run: Path, made: Path) -> None:
     found = Run.read(run)
     if not made.is_dir():
         return
-    loss, val = found.curve("loss"), found.curve("val_loss")
-    series = [
-        Series("training", *loss, "faint", COLORS[0]),
-        Series("smoothed", loss[0], smoothed(loss[1]), "line", COLORS[0]),
-    ]
-    series += [Series("validation", *val, "dots", COLORS[1])] if val[0] else []
-    write_atomic(made / "loss.svg", svg(Figure(series, found.unit)).encode())
+    write_atomic(made / "loss.svg", svg(Figure(losses(found), found.unit)).encode())
     for name in ("ema", "raw"):
         if sheets := found.sheets(name):
             (made / "samples.png").write_bytes(sheets[-1][1].read_bytes())
@@ -135,9 +123,7 @@ def card(run: Run, made: str) -> str:
         "versions": ", ".join(f"{name} {number}" for name, number in facts["versions"].items()),
     }
     rows |= {name: f"{value:.4f}" for name, value in _measures(run)}
-    head = {"text": "text-to-image"}.get(
-        "text" if facts.get("text") else "", "unconditional-image-generation"
-    )
+    head = "text-to-image" if facts.get("text") else "unconditional-image-generation"
     lines = [
         "---",
         "library_name: diffusers",

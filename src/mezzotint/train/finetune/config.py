@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from mezzotint.errors import ConfigError, OutputError, nearest
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import Config, LoopConfig, settings_in
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 _FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every"}
@@ -151,17 +150,6 @@ def _said(error: Any, values: Mapping[str, Any]) -> str:
         return f"{name} is {values[name]!r}; it can be {known}{hint}"
     said = error["msg"].removeprefix("Value error, ")
     return f"{name}: {said}" if name else said
-
-
-def settings_in(file: Path) -> dict[str, Any]:
-    """The table in a YAML file. ConfigError where there is none."""
-    try:
-        found = yaml.safe_load(file.read_text()) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {file}: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise ConfigError(f"{file} should hold a table of settings")
-    return found
 
 
 def check_out(config: FinetuneConfig) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
+import torch
 from PIL import Image
 
-from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.data.pictures.folder import CACHE, Batch, PictureFolder
 from mezzotint.data.pictures.packed import Packed
 from mezzotint.data.pictures.survey import Wanted, reasons
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.watch import REFERENCE, split
+from mezzotint.train.sheets import shown
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,15 @@ class Data:
 
     def reference(self) -> list[Image.Image]:
         """At most 512 of all pictures, in an order of their own, as they are."""
-        count = min(REFERENCE, len(self.whole))
-        pixels = [self.whole.batch(1, i, 1, hflip=False).pixels[0] for i in range(count)]
-        return [
-            Image.fromarray(((one.transpose(1, 2, 0) + 1) * 127.5).round().astype(np.uint8)) for one in pixels
-        ]
+        return [shown(torch.from_numpy(one.pixels))[0] for one in self._first(REFERENCE)]
 
     def words(self, count: int) -> list[str]:
         """A caption of each of so many pictures, the same pictures as `reference` shows."""
-        captions = [
-            self.whole.batch(1, i, 1, hflip=False).captions[0] for i in range(min(count, len(self.whole)))
-        ]
+        captions = [one.captions[0] for one in self._first(count)]
         return [captions[i % len(captions)] for i in range(count)]
+
+    def _first(self, most: int) -> Iterator[Batch]:
+        return (self.whole.batch(1, i, 1, hflip=False) for i in range(min(most, len(self.whole))))
 
     def told(self) -> dict[str, object]:
         """Facts for the report."""
@@ -77,4 +75,4 @@ def _part(whole: PictureFolder, indices: Sequence[int], ahead: int) -> PictureFo
         sides=found.sides[list(indices)],
     )
     wanted = Wanted(whole.size, background=whole.background)
-    return PictureFolder(some, wanted, 256 * 2**20, 2 if ahead else 0, ahead)
+    return PictureFolder(some, wanted, CACHE, 2, ahead)

@@ -16,7 +16,8 @@ import yaml
 
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.models.cache import write_atomic
-from mezzotint.train.finetune.config import FinetuneConfig, asked, settings_in, told
+from mezzotint.train.config import settings_in
+from mezzotint.train.finetune.config import FinetuneConfig, asked, told
 
 _PARTS = ("base", "axes")
 MOST = 200

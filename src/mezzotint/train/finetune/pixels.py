@@ -18,8 +18,9 @@ from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
 from mezzotint.train.finetune.files import write_pixels
-from mezzotint.train.finetune.noise import Noise, rescheduled, sampled
-from mezzotint.train.finetune.task import device_of, shown
+from mezzotint.train.finetune.task import device_of
+from mezzotint.train.noise import Noise, of_seeds, rescheduled, sampled
+from mezzotint.train.sheets import shown
 
 _AT_ONCE = 32
 
@@ -64,7 +65,8 @@ class Pixels:
 
         pictures: list[Image.Image] = []
         for start in range(0, len(seeds), _AT_ONCE):
-            pictures += shown(sampled(self._plan, ask, shape, seeds[start : start + _AT_ONCE]))
+            noise = of_seeds(shape, seeds[start : start + _AT_ONCE])
+            pictures += shown(sampled(self._plan, ask, noise))
         return pictures
 
     def save(self, module: nn.Module, run: Path) -> None:

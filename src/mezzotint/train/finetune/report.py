@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,6 @@ def _share(share: float | None) -> str:
 
 
 def _command(facts: Mapping[str, Any]) -> str:
-    from html import escape
-
     return f"<pre>{escape(str(facts['command']))}</pre>" if facts.get("command") else ""
 
 
@@ -144,16 +143,20 @@ def _asked(facts: Mapping[str, Any]) -> dict[str, object]:
     return {name: facts.get(name) for name in names}
 
 
-def _loss(run: Run) -> Iterator[str]:
+def losses(run: Run) -> list[Series]:
+    """The curves of training, and of validation where there is one."""
     x, y = run.curve("loss")
     series = [
         Series("training", x, y, "faint", COLORS[0]),
         Series("smoothed", x, smoothed(y), "line", COLORS[0]),
     ]
     val = run.curve("val_loss")
-    if val[0]:
-        series.append(Series("validation", *val, "dots", COLORS[1]))
-    if y:
+    return [*series, Series("validation", *val, "dots", COLORS[1])] if val[0] else series
+
+
+def _loss(run: Run) -> Iterator[str]:
+    series = losses(run)
+    if series[0].y:
         yield figure("", svg(Figure(series, run.unit), *_WIDE))
     bins = [(index, *run.curve(f"val_loss_t{index}")) for index in range(10)]
     profile = list(_profiles(run))

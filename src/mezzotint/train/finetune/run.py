@@ -27,6 +27,7 @@ from mezzotint.train.finetune.text import Captioned
 from mezzotint.train.finetune.unet import Unet
 from mezzotint.train.finetune.watch import Domains
 from mezzotint.train.finetune.word import Word
+from mezzotint.train.running.look import at_rest
 from mezzotint.train.running.loop import train
 
 
@@ -120,10 +121,7 @@ def domains(run: Ready) -> Domains | None:
     kept = config.out / "watch" / "domains.safetensors"
 
     def before() -> list[Image.Image]:
-        subject.module.eval()
-        with precision(config, device_of(subject.module)):
-            drawn = subject.draw(subject.module, range(BEFORE, BEFORE + config.measured), reference=True)
-        subject.module.train()
-        return drawn
+        with at_rest(subject.module), precision(config, device_of(subject.module)):
+            return subject.draw(subject.module, range(BEFORE, BEFORE + config.measured), reference=True)
 
     return Domains(config.judge, run.data.reference, before, kept)

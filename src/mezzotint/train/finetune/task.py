@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.noise import Noise, drawn
 from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, squared
+from mezzotint.train.noise import Noise, drawn
+from mezzotint.train.sheets import tiled
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 """First seeds: of a sheet, of samples that are measured, of what the model drew before."""
@@ -125,20 +125,3 @@ def seeded(*parts: object) -> torch.Generator:
     """A generator of these alone."""
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
-
-
-def tiled(pictures: Sequence[Image.Image], across: int = 8) -> Image.Image:
-    """One picture of many of the same size, so many in a row."""
-    width, height = pictures[0].size
-    across = min(across, len(pictures))
-    sheet = Image.new("RGB", (across * width, -(-len(pictures) // across) * height), "white")
-    for place, picture in enumerate(pictures):
-        row, column = divmod(place, across)
-        sheet.paste(picture, (column * width, row * height))
-    return sheet
-
-
-def shown(x: Tensor) -> list[Image.Image]:
-    """Pictures of (n, 3, h, w) in -1..1."""
-    pixels = ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(np.ascontiguousarray(one)) for one in pixels]

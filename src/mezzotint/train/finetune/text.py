@@ -21,8 +21,9 @@ from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
-from mezzotint.train.finetune.noise import Noise, rescheduled, sampled
-from mezzotint.train.finetune.task import seeded, shown
+from mezzotint.train.finetune.task import seeded
+from mezzotint.train.noise import Noise, of_seeds, rescheduled, sampled
+from mezzotint.train.sheets import shown
 
 _AT_ONCE = 16
 
@@ -81,7 +82,8 @@ class Captioned:
             part = range(start, min(start + _AT_ONCE, len(seeds)))
             condition = self.learner.condition([""] * len(part) + [words[i % len(words)] for i in part])
             output = self._guided(module, condition)
-            pictures += self._decoded(sampled(self._plan, output, self.shape, seeds[part.start : part.stop]))
+            noise = of_seeds(self.shape, seeds[part.start : part.stop])
+            pictures += self._decoded(sampled(self._plan, output, noise))
         return pictures
 
     def _guided(self, module: nn.Module, condition: Tensor) -> Callable[[Tensor, float], Tensor]:

@@ -20,8 +20,8 @@ from mezzotint.models.networks import torch_text, torch_unet
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.files import write_text_to_image
-from mezzotint.train.finetune.noise import rescheduled
 from mezzotint.train.finetune.task import device_of
+from mezzotint.train.noise import rescheduled
 
 
 class Unet:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.image_text import ImageText
-from mezzotint.train.finetune.noise import BINS, Noise
 from mezzotint.train.kid import kid, spread
+from mezzotint.train.noise import BINS, Noise, of_seeds
 
 PAIRS = 64
 """Fixed (time, noise) pairs at least; few held-out pictures are asked at several times."""
@@ -68,20 +68,15 @@ class Fixed:
         for start in range(0, len(self.indices), self.rows):
             chosen = slice(start, start + self.rows)
             x0, condition = self.examples(self.indices[chosen])
-            eps = torch.stack([self._eps(start + i, x0.shape[1:]) for i in range(len(x0))])
-            yield x0, condition, self.times[chosen], eps
-
-    def _eps(self, pair: int, shape: Sequence[int]) -> Tensor:
-        return torch.randn(*shape, generator=torch.Generator().manual_seed(self.seed * 100_003 + pair))
+            first = self.seed * 100_003 + start
+            yield x0, condition, self.times[chosen], of_seeds(x0.shape[1:], range(first, first + len(x0)))
 
 
 def squared(
     noise: Noise, ask: Ask, module: nn.Module, x0: Tensor, condition: Any, t: Tensor, eps: Tensor
 ) -> Tensor:
-    """(n,) the mean squared error of each picture's prediction, in float32."""
-    out = ask(module, noise.noised(x0, eps, t), t, condition).float()
-    error: Tensor = (out - noise.target(x0, eps, t).to(out.device)).square().mean((1, 2, 3))
-    return error
+    """(n,) the mean squared error of each picture's prediction."""
+    return noise.error(lambda x, t: ask(module, x, t, condition), x0, eps, t)
 
 
 def by_bin(errors: Tensor, bins: Tensor) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from safetensors import SafetensorError
 
 from mezzotint.errors import ConfigError, OutputError
+from mezzotint.picture import sync_folder
 
 STATE, FACTS = "state.safetensors", "state.json"
 _PART = ".part"
@@ -29,7 +30,13 @@ class Checkpoints:
 
     def sweep(self) -> None:
         """Remove what a run that was killed had begun to write."""
-        begun = (f"checkpoints/*{_PART}", f"samples/*{_PART}", f"*{_PART}", f"{_PART}-*")
+        begun = (
+            f"checkpoints/*{_PART}",
+            f"samples/*{_PART}",
+            f"*{_PART}",
+            f"samples/{_PART}-*",
+            f"{_PART}-*",
+        )
         for part in (path for pattern in begun for path in self.run.glob(pattern)):
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
@@ -72,10 +79,12 @@ class Checkpoints:
         try:
             part.mkdir(parents=True)
             fill(part)
-            for path in (*part.iterdir(), part):
-                _flush(path)
+            for path in part.iterdir():
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
+            sync_folder(part)
             part.rename(place)
-            _flush(self.folder)
+            sync_folder(self.folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
@@ -104,14 +113,3 @@ def _step_of(place: Path) -> int:
         return int(json.loads((place / FACTS).read_text())["step"])
     except (OSError, ValueError, KeyError, TypeError):
         return -1
-
-
-def _flush(path: Path) -> None:
-    """Let a file, or the names in a folder, survive a loss of power."""
-    if path.is_dir() and os.name != "posix":
-        return  # only there can a folder be flushed
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

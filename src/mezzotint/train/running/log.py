@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-LOOKED = ("eval_", "val_")
+from mezzotint.models.cache import write_atomic
 
 
 class Log:
@@ -54,9 +53,7 @@ def _cut(path: Path, step: int, looked: bool) -> None:
     if not path.exists():
         return
     kept = "".join(line for line in path.read_text().splitlines(keepends=True) if _stays(line, step, looked))
-    part = path.with_suffix(".part")
-    part.write_text(kept)
-    os.replace(part, path)
+    write_atomic(path, kept.encode())
 
 
 def _stays(line: str, step: int, looked: bool) -> bool:

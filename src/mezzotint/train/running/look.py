@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from mezzotint.models.cache import write_atomic
 from mezzotint.train.running.log import Log
 from mezzotint.train.running.optim import Ema
 from mezzotint.train.running.stop import Stop
@@ -92,11 +94,10 @@ def at_rest(module: nn.Module) -> Iterator[None]:
 
 def _keep(image: Image.Image, place: Path) -> None:
     """Whole or not at all. A sheet is not worth the training: where it cannot be written, that is a warning."""
-    part = place.with_suffix(".part")
+    png = io.BytesIO()
+    image.save(png, format="PNG")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        image.save(part, format="PNG")
-        part.replace(place)
+        write_atomic(place, png.getvalue())
     except OSError as error:
-        part.unlink(missing_ok=True)
         warnings.warn(f"cannot write {place}: {error.strerror or error}", stacklevel=2)

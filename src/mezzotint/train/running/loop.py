@@ -20,9 +20,10 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch import Tensor
 
+from mezzotint.data.pictures.ahead import Ahead
 from mezzotint.errors import ConfigError, ModelError, OutputError
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running.batches import Ahead, part_of, size_of
+from mezzotint.train.running.batches import part_of, size_of
 from mezzotint.train.running.checkpoint import Checkpoints
 from mezzotint.train.running.line import Line
 from mezzotint.train.running.log import Log, Means
@@ -111,10 +112,9 @@ class _Run:
             self.log = open_.enter_context(closing(Log(self.folder, step, self.looked == step, self.epoch)))
         self.line = open_.enter_context(closing(Line(step, config.steps, self.epoch, self.main)))
         self.pace = open_.enter_context(closing(Pace(self.task.module, step, config.steps)))
-        self.batches: Ahead | None = None
+        self.batches: Ahead[int, Any] | None = None
         if make := ability(self.task, "batch"):
-            first, end = step * config.accumulate, config.steps * config.accumulate
-            self.batches = open_.enter_context(closing(Ahead(make, first, end, config.ahead)))
+            self.batches = open_.enter_context(closing(Ahead(make, min(1, config.ahead))))
         elif self.world > 1:
             raise ConfigError("this training cannot be shared out between processes; start it in one")
         self.until = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
@@ -167,7 +167,8 @@ class _Run:
             self.pace.samples += getattr(ability(self.task, "config"), "batch", 0)
             with self.accelerator.autocast():
                 return self.task.loss(self.module, index)
-        batch = self.batches.take(index)
+        end = self.config.steps * self.config.accumulate
+        batch = self.batches.get(index, range(index + 1, min(index + 1 + self.config.ahead, end)))
         whole = size_of(batch)
         self.pace.samples += whole
         part = part_of(batch, self.rank, self.world) if self.world > 1 else batch

@@ -35,10 +35,9 @@ class Pace:
         self.busy += monotonic() - began
         self.count += 1
 
-    def fetching(self, samples: int = 0) -> None:
-        """A batch of so many samples is being prepared."""
+    def fetching(self) -> None:
+        """A batch is being prepared."""
         self._fetching = monotonic()
-        self.samples += samples
 
     def taken(self, step: int) -> dict[str, float]:
         """Numbers for the log since the last time, and the seconds that are left at the pace of this whole run."""

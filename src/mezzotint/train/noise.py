@@ -37,8 +37,8 @@ class Noise:
         self.schedule = Schedule.from_config(scheduler)
         if self.schedule.prediction == "flow":
             raise ModelError("a flow model is not fine-tuned here; models of the DDPM family are")
-        self._bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)
-        self.times = len(self._bars)
+        self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)  # alpha² at each time
+        self.times = len(self.bars)
 
     def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """(n, c, h, w)."""
@@ -56,8 +56,14 @@ class Noise:
         """(n,) which tenth of the times each belongs to; 0 is the cleanest."""
         return t * BINS // self.times
 
+    def error(self, ask: Callable[[Tensor, Tensor], Tensor], x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+        """(n,) the mean squared error of what `ask(x, t)` makes of each noised picture, in float32."""
+        out = ask(self.noised(x0, eps, t), t).float()
+        error: Tensor = (out - self.target(x0, eps, t).to(out.device)).square().mean((1, 2, 3))
+        return error
+
     def _scales(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        bar = self._bars[t][:, None, None, None]
+        bar = self.bars[t][:, None, None, None]
         return bar.sqrt(), (1 - bar).sqrt()
 
 
@@ -67,14 +73,16 @@ def drawn(shape: Sequence[int], offset: float, generator: torch.Generator) -> Te
     return eps + offset * torch.randn(*shape[:2], 1, 1, generator=generator) if offset else eps
 
 
+def of_seeds(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+    """(n, *shape) standard noise, of each seed alone."""
+    return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
 @torch.no_grad()
-def sampled(
-    table: Plan, ask: Callable[[Tensor, float], Tensor], shape: Sequence[int], seeds: Sequence[int]
-) -> Tensor:
-    """(n, c, h, w) by a plan without fresh noise; `ask` gives the network's output, guided where it should be."""
-    slots = torch.zeros(table.slots, len(seeds), *shape)
-    for i, seed in enumerate(seeds):
-        slots[0, i] = table.init * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+def sampled(table: Plan, ask: Callable[[Tensor, float], Tensor], noise: Tensor) -> Tensor:
+    """(n, c, h, w) by a plan that adds no fresh noise; `ask` gives the network's output, guided where it should be."""
+    slots = torch.zeros(table.slots, *noise.shape)
+    slots[0] = table.init * noise
     for s in range(table.evaluations):
         out = ask(table.input_scale[s] * slots[0], float(table.timestep[s])).float().cpu()
         raw = table.x_coef[s] * slots[0] + table.out_coef[s] * out
