@@ -15,6 +15,7 @@ from typing import Any
 from mezzotint.bench.side import Work
 from mezzotint.engine import Stats
 from mezzotint.errors import ConfigError
+from mezzotint.models import AnyModel, Model
 from mezzotint.request import Request
 from mezzotint.samplers import COUNTERPARTS
 
@@ -28,6 +29,15 @@ def demand() -> None:
     if missing:
         wanted = " ".join(missing)
         raise ConfigError(f"the bench compares with diffusers, which is not all here: pip install {wanted}")
+
+
+def comparable(model: AnyModel) -> Model:
+    """The model, where diffusers can draw from prompts with the same files; else ConfigError."""
+    if not isinstance(model, Model):
+        raise ConfigError(f"the bench draws from prompts; {model.name} draws without one")
+    if not (model.path / "model_index.json").is_file():
+        raise ConfigError(f"the bench needs a diffusers folder, which both sides can open; not {model.name}")
+    return model
 
 
 class Peer:

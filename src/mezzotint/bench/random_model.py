@@ -9,14 +9,14 @@ from typing import Any
 from mezzotint.models.bundled import BUNDLED
 
 
-def write_random_model(folder: Path) -> tuple[Path, Path]:
+def write_random_model(folder: Path) -> tuple[str, str]:
     """Folders of the model and of the pair, float16 on disk (2.3 GB), made once."""
     model, pair = folder / "sd-v1-4-random", folder / "clip-vit-b-32-random"
     if not (model / "model_index.json").is_file():
         _model(model)
     if not (pair / "config.json").is_file():
         _pair(pair)
-    return model, pair
+    return str(model), str(pair)
 
 
 def _model(folder: Path) -> None:

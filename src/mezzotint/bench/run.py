@@ -12,11 +12,10 @@ from mezzotint.bench.likeness import likeness
 from mezzotint.bench.machine import machine
 from mezzotint.bench.pairs import alternate
 from mezzotint.bench.peak import network_flops, peaks
-from mezzotint.bench.peer import Peer, demand
+from mezzotint.bench.peer import Peer, comparable, demand
 from mezzotint.bench.requests import mixed_requests, single_requests
 from mezzotint.bench.settings import Settings
 from mezzotint.bench.side import Work, account, ours, warm_up
-from mezzotint.errors import ConfigError
 from mezzotint.models import Model, open_model
 from mezzotint.request import Request
 
@@ -63,13 +62,7 @@ class Bench:
     @classmethod
     def open(cls, settings: Settings, say: Say) -> Bench:
         """The same folder, dtype and number of threads for both."""
-        model = open_model(settings.model, "openvino", settings.dtype, settings.threads)
-        if not isinstance(model, Model):
-            raise ConfigError(f"the bench draws from prompts; {model.name} draws without one")
-        if not (model.path / "model_index.json").is_file():
-            raise ConfigError(
-                f"the bench needs a diffusers folder, which both sides can open; not {model.name}"
-            )
+        model = comparable(open_model(settings.model, "openvino", settings.dtype, settings.threads))
         peer = Peer(model.path, model.dtype, settings.threads)
         say("warming up both sides")
         flops = network_flops(lambda: peer.call(1))

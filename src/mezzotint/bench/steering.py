@@ -12,7 +12,7 @@ from typing import Any
 from mezzotint.bench.community import Community
 from mezzotint.bench.machine import machine
 from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import demand
+from mezzotint.bench.peer import comparable, demand
 from mezzotint.bench.side import Work, ours
 from mezzotint.models import Model, open_model
 from mezzotint.request import Request
@@ -28,18 +28,17 @@ def run_steering(
     repeats: int = 5,
     together: int = 16,
     cutouts: int = 4,
-    community: bool = True,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Seconds of guided over unguided runs, interleaved: one picture, and `together` at once.
 
-    Both have classifier-free guidance; the gradient takes the route through x0. `community`: the published loop, one
+    Both have classifier-free guidance; the gradient takes the route through x0. Beside them the published loop, one
     picture at a time with the gradient through the UNet, on the same weights, for the same steps.
+    ConfigError where the model reads no text.
     """
     demand()
     say(f"opening {model}")
-    opened = open_model(model)
-    assert isinstance(opened, Model)
+    opened = comparable(open_model(model))
     base = Request("a cat", steps=steps, sampler="ddim", guidance="cfg(7.5)")
     term = TERM.format(cutouts=cutouts, clip=clip)
     result: dict[str, Any] = {
@@ -62,9 +61,8 @@ def run_steering(
             "paired_ratios": sorted(pairs.ratios),
             "steering_share": steering,
         }
-    if community:
-        say("the community pipeline")
-        result["community"] = _community(opened.path, clip, base, cutouts, result["one_picture"])
+    say("the community pipeline")
+    result["community"] = _community(opened.path, clip, base, cutouts, result["one_picture"])
     return result
 
 

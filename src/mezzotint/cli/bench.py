@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+Say = Callable[[str], None]  # hears what is being done
+
 
 def bench(
     model: Annotated[
@@ -32,8 +34,6 @@ def bench(
 
     Needs the torch extra; takes some minutes on an idle machine.
     """
-    import json
-
     from mezzotint.bench import Settings, report, run
 
     settings = Settings(
@@ -45,14 +45,9 @@ def bench(
         cold=not skip_cold,
         quick=quick,
     )
-    if out:
-        _check(out)
-    with _progress() as say:
-        result = run(settings, say)
-    if out:
-        _write(out, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    result = _measured(lambda say: run(settings, say), out)
     if as_json:
-        print(json.dumps(result, allow_nan=False))
+        print(_json(result))
     else:
         report(result, _console())
 
@@ -75,23 +70,17 @@ def bench_steering(
     ] = None,
 ) -> None:
     """Measure what CLIP guidance costs: guided over unguided seconds, and the community pipeline beside it."""
-    import json
-
+    from mezzotint.bench.random_model import write_random_model
     from mezzotint.bench.steering import run_steering
 
-    if out:
-        _check(out)
-    with _progress() as say:
+    def run(say: Say) -> dict[str, Any]:
+        names = model, clip
         if sd is not None:
-            from mezzotint.bench.random_model import write_random_model
-
             say("writing random weights")
-            model, clip = map(str, write_random_model(sd))
-        result = run_steering(model, clip, steps, repeats, together, cutouts, say=say)
-    text = json.dumps(result, indent=2) + "\n"
-    if out:
-        _write(out, text)
-    print(text, end="")
+            names = write_random_model(sd)
+        return run_steering(*names, steps, repeats, together, cutouts, say)
+
+    print(_json(_measured(run, out), indent=2))
 
 
 def bench_training(
@@ -106,18 +95,27 @@ def bench_training(
     ] = None,
 ) -> None:
     """Measure training against the plain loop of diffusers' example: same network, pictures, batch, precision; in turn."""
-    import json
-
     from mezzotint.bench.training import TrainingSettings, run_training
 
+    settings = TrainingSettings(batch, accumulate, rounds, steps, precision, threads)
+    print(_json(_measured(lambda say: run_training(settings, say), out), indent=2))
+
+
+def _measured(run: Callable[[Say], dict[str, Any]], out: Path | None) -> dict[str, Any]:
+    """What a bench finds, in `out` too; whether that can be written is known before the minutes of work."""
     if out:
         _check(out)
     with _progress() as say:
-        settings = TrainingSettings(batch, accumulate, rounds, steps, precision, threads)
-        text = json.dumps(run_training(settings, say), indent=2) + "\n"
+        result = run(say)
     if out:
-        _write(out, text)
-    print(text, end="")
+        _write(out, _json(result, indent=2) + "\n")
+    return result
+
+
+def _json(result: dict[str, Any], indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(result, indent=indent, allow_nan=False)
 
 
 def _console() -> Any:
@@ -128,7 +126,7 @@ def _console() -> Any:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def _progress() -> Iterator[Say]:
     """What is being done: a line that moves in a terminal, lines on stderr elsewhere."""
     if not sys.stderr.isatty():
         yield lambda line: print(line, file=sys.stderr, flush=True)
