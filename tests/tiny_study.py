@@ -26,7 +26,7 @@ def drawn(folder: Path, study: Study = STUDY, toy: Toy | None = None) -> Outcome
     """Make what is missing of a study in the store of a folder."""
     outline = Outline(study, lambda name: toy or Toy())
     with Store.open(folder) as store:
-        return run(work(outline, store, timed=False), store)
+        return run(work(outline, store), store)
 
 
 def _serve() -> None:

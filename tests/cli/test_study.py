@@ -63,6 +63,16 @@ def test_a_study_is_run_and_goes_on(cli: Cli, toy: Model, file: Path) -> None:
     assert table("elsewhere/table.csv") == rows
 
 
+def test_a_table_has_the_metrics_of_its_study_alone(cli: Cli, toy: Model, file: Path) -> None:
+    """Whatever else the store keeps of the same pictures, and however it names them; also the second time."""
+    assert cli("study", "run", file).code == 0
+    file.write_text(STUDY.replace("metrics: [sharpness,", "color: red\nmetrics: [color_distance, clipped,"))
+    named = ["model", "color_distance", "clipped", "distance_unguided", "evaluations", "seconds", "key"]
+    for _ in range(2):
+        assert cli("study", "run", file).code == 0
+        assert list(table("studies/late/table.csv")[0])[4:] == named
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -12,8 +12,9 @@ from PIL import Image
 from mezzotint.data.compose import PALETTE
 from mezzotint.errors import ModelError
 from mezzotint.evaluation.prompts import FAMILIAR, FREE, NUMBERS, Case, cases
-from mezzotint.evaluation.run import sheet, wilson
+from mezzotint.evaluation.run import sheet
 from mezzotint.evaluation.score import border_color, right
+from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
 
 OBJECTS = [*FAMILIAR, *(f"thing {i}" for i in range(50))]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.evaluation.steering import Outcome, _is_subject, _reached, best, interval
+from mezzotint.evaluation.statistics import interval
+from mezzotint.evaluation.steering import Outcome, _is_subject, _reached, best
 
 
 def plain(*colors: tuple[int, int, int]) -> list[Image.Image]:
@@ -32,7 +33,7 @@ def test_the_best_strength() -> None:
 
 def test_the_interval_holds_the_mean_and_shrinks() -> None:
     values = np.random.default_rng(0).normal(1.0, 1.0, 400)
-    low, high = interval(values)
+    _, low, high, _ = interval(values)
     assert low < values.mean() < high
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
 

@@ -19,13 +19,13 @@ from PIL import Image
 
 import browser
 from mezzotint.errors import ConfigError
+from mezzotint.evaluation.statistics import Estimate, Paired, interval
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.request import Request
 from mezzotint.study.metrics import SetResult
 from mezzotint.study.report import About, CellSets, Plot, html, write
 from mezzotint.study.report.findings import shown, trade
 from mezzotint.study.report.sheet import compact, excerpt
-from mezzotint.study.statistics import Estimate, Paired, interval
 from mezzotint.study.table import Row, Table
 
 EVIL = 'a "cat" </script><script>alert(1)</script> & <b>'

@@ -23,7 +23,7 @@ from toy import SICK, Toy
 def costs(folder: Path, study: Study) -> tuple[int, int, int]:
     """Pictures, evaluations and rows that are missing."""
     with Store.open(folder) as store:
-        [item] = work(Outline(study, lambda name: Toy()), store, timed=False)
+        [item] = work(Outline(study, lambda name: Toy()), store)
     return item.cost.pictures, item.cost.evaluations, item.cost.rows
 
 
@@ -67,7 +67,7 @@ def test_several_models_have_their_own_pictures(tmp_path: Path) -> None:
     models = {"one": Toy(), "two": Toy(digest="ff" * 32)}
     with Store.open(tmp_path) as store:
         outline = Outline(study, models.__getitem__)
-        assert run(work(outline, store, timed=False), store).made == 4
+        assert run(work(outline, store), store).made == 4
         table = outline.table(store)
     assert [row.model for row in table] == ["one", "one", "two", "two"]
 
@@ -104,7 +104,7 @@ def test_when_the_time_is_over_what_is_finished_is_kept(tmp_path: Path) -> None:
     slow = Toy(before=lambda *_: time.sleep(0.01))
     with Store.open(tmp_path) as store:
         outline = Outline(STUDY.with_seeds(30), lambda name: slow)
-        outcome = run(work(outline, store, timed=False), store, minutes=1 / 60)
+        outcome = run(work(outline, store), store, minutes=1 / 60)
         assert outcome.late
         assert 0 < outcome.made < 360
         assert len(outline.table(store)) == outcome.made

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from mezzotint.picture import Picture
     from mezzotint.request import Request
 
-_NUMBERS: dict[str, type] = {
-    "seed": int,
-    "steps": int,
-    "width": int,
-    "height": int,
-    "eta": float,
-    "begin": int,
-}
-
 
 def compare(
     settings: Annotated[
@@ -46,18 +37,16 @@ def compare(
 
     requests = [varied(Request(prompt=prompt, seed=seed), setting) for setting in settings]
 
-    from mezzotint.cli.folder import check_folder, make_folder
+    from mezzotint.cli.folder import check_file, write_png
     from mezzotint.cli.voice import note
     from mezzotint.models import open_model
-    from mezzotint.picture import write_durably
 
-    check_folder(out.parent)
+    check_file(out)
     opened = open_model(model)
     rows = [
         (setting, *_made(opened, r.repeat(n), note)) for setting, r in zip(settings, requests, strict=True)
     ]
-    make_folder(out.parent)
-    write_durably(out, png(sheet(rows, prompt or model)))
+    write_png(out, sheet(rows, prompt or model))
     for setting, pictures, seconds in rows:
         print(f"{setting}: {seconds:.2f} s for {n}, {pictures[0].provenance.evaluations} evaluations each")
     print(out)
@@ -65,11 +54,12 @@ def compare(
 
 def varied(base: Request, setting: str) -> Request:
     """The request with fields replaced: `sampler=ddim steps=40 guidance='cfg(3)'`."""
-    from dataclasses import fields, replace
+    from dataclasses import replace
+    from typing import get_type_hints
 
     from mezzotint.request import Request
 
-    known = [field.name for field in fields(Request)]
+    known = get_type_hints(Request)
     values: dict[str, Any] = {}
     try:
         words = shlex.split(setting)
@@ -80,8 +70,9 @@ def varied(base: Request, setting: str) -> Request:
         if not equals or name not in known:
             hint = nearest(name, known)
             raise RequestError(f"setting {word[:60]!r}: write field=value, such as steps=40{hint}")
+        kind = next((number for number in (int, float) if known[name] in (number, number | None)), str)
         try:
-            values[name] = _NUMBERS.get(name, str)(value)
+            values[name] = kind(value)
         except ValueError:
             raise RequestError(f"setting {word[:60]!r}: {name} is a number") from None
     return replace(base, **values)
@@ -103,29 +94,17 @@ def _made(model: Any, requests: Sequence[Request], say: Any) -> tuple[list[Pictu
 
 def sheet(rows: Sequence[tuple[str, list[Picture], float]], title: str) -> Image.Image:
     """Rows of pictures under a headline, each with its setting and cost on the left."""
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
-    from mezzotint.cli.paper import (
-        FAINT,
-        GAP,
-        HEAD,
-        INK,
-        MARGIN,
-        PAPER,
-        fitted,
-        font,
-        headline,
-        tile,
-        tile_size,
-    )
+    from mezzotint.cli.paper import GAP, HEAD, MARGIN, blank, fitted, font, tile, tile_size
+    from mezzotint.pages.colors import FAINT, INK
 
     width, height = tile_size(*rows[0][1][0].image.size)
     label, n = 230, len(rows[0][1])
     across = 2 * MARGIN + label + n * (width + GAP) - GAP
-    canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + len(rows) * (height + GAP)), PAPER)
-    pen = ImageDraw.Draw(canvas)
     first = rows[0][1][0].request.seed
-    headline(pen, across, title, f"seeds {first} to {first + n - 1}")
+    canvas = blank(across, len(rows) * (height + GAP), title, f"seeds {first} to {first + n - 1}")
+    pen = ImageDraw.Draw(canvas)
     for i, (setting, pictures, seconds) in enumerate(rows):
         y = MARGIN + HEAD + i * (height + GAP)
         pen.text((MARGIN, y + 4), fitted(pen, setting, font(14), label - GAP), fill=INK, font=font(14))
@@ -136,12 +115,3 @@ def sheet(rows: Sequence[tuple[str, list[Picture], float]], title: str) -> Image
         for k, picture in enumerate(pictures):
             tile(canvas, picture.image, (MARGIN + label + k * (width + GAP), y), (width, height))
     return canvas
-
-
-def png(image: Image.Image) -> bytes:
-    """The bytes of a PNG file."""
-    import io
-
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -62,15 +62,21 @@ def steering(
     from rich.table import Table
 
     from mezzotint.cli.voice import note
-    from mezzotint.evaluation.steering import best, sweep
+    from mezzotint.evaluation.steering import Pairs, best
+    from mezzotint.models import open_model
+    from mezzotint.models.image_text import ImageText
 
     table = Table(title=f"{model}, {steps} steps")
     for heading in ("term", "effect", "pairs", "gain", "95 % interval", "subject kept"):
         table.add_column(heading, justify="left" if heading == "term" else "right")
-    for kind, tried in (("color", seeds // 2), ("clip", seeds // 2)):
-        found = sweep(model, kind, tried, steps=steps, first_seed=10_000, out=out, progress=note)
-        chosen = best(found)
-        final = sweep(model, kind, seeds, [chosen.effect], steps, progress=note)
+    both = open_model(model), ImageText.open("judge")
+    note("drawing without terms")
+    tried = Pairs.drawn(model, *both, seeds // 2, steps, first=10_000)
+    other = Pairs.drawn(model, *both, seeds, steps)
+    for kind in ("color", "clip"):
+        note(f"drawing with {kind}")
+        found = tried.sweep(kind, out=out)
+        final = other.sweep(kind, [best(found).effect])
         for o in (*found, *final):
             name = kind if o in found else f"{kind}, on other seeds"
             span = f"{o.low:.4f} to {o.high:.4f}"

@@ -1,4 +1,4 @@
-"""Where pictures go: the folder, checked before any work, and a name for each."""
+"""Where pictures go: the folder or the file, checked before any work, and a name for each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import re
 import tempfile
 import unicodedata
+from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
 from mezzotint.errors import OutputError
-from mezzotint.picture import Picture
+from mezzotint.picture import Picture, write_durably
 
 
 def check_folder(folder: Path) -> None:
@@ -33,6 +36,26 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)  # what it passes through, as `new` in `new/../out`
     except OSError as error:
         raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def check_file(path: Path) -> None:
+    """OutputError where a file could not be made at `path`. Nothing is left behind."""
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    check_folder(path.parent)
+
+
+def write(path: Path, data: bytes) -> None:
+    """The file, in a folder that is made where it is missing."""
+    make_folder(path.parent)
+    write_durably(path, data)
+
+
+def write_png(path: Path, image: Image.Image) -> None:
+    """The pixels alone: what a sheet shows is told by no request."""
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    write(path, buffer.getvalue())
 
 
 def _real(folder: Path) -> Path:

@@ -10,19 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mezzotint.attention import MARKS, Attention
-from mezzotint.cli.paper import (
-    FAINT,
-    GAP,
-    HEAD,
-    INK,
-    MARGIN,
-    PAPER,
-    fitted,
-    font,
-    headline,
-    tile,
-    tile_size,
-)
+from mezzotint.cli.paper import GAP, HEAD, MARGIN, blank, fitted, font, tile, tile_size
+from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture
 
 COLUMNS = 9  # words side by side; more go on below
@@ -53,8 +42,7 @@ def draw(picture: Image.Image, attention: Attention, title: str, about: str) -> 
     size = tile_size(*picture.size)
     across = 2 * MARGIN + (size[0] + GAP) * max(4, 1 + len(blocks[0])) - GAP
     tall = _block_height(size, attention)
-    canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + tall * len(blocks) + _LEGEND - GAP), PAPER)
-    headline(ImageDraw.Draw(canvas), across, title, about)
+    canvas = blank(across, tall * len(blocks) + _LEGEND - GAP, title, about)
     for i, block in enumerate(blocks):
         _block(canvas, MARGIN + HEAD + i * tall, picture.convert("RGB"), attention, block)
     _legend(canvas, size[0])

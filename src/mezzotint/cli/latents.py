@@ -14,8 +14,6 @@ from mezzotint.cli.latents_told import (
     print_levels,
     put,
     told_of,
-    write,
-    write_png,
     write_sheet,
     write_strip,
 )
@@ -60,6 +58,7 @@ def encode(
     """A picture to latents: a safetensors file, statistics by channel, and what the way back loses."""
     _check_out(out, ".safetensors")
     codec, pixels = _opened(model, picture, size)
+    from mezzotint.cli.folder import write
     from mezzotint.looking.latents import decode, psnr
     from mezzotint.looking.latents import encode as encoded
 
@@ -84,6 +83,9 @@ def decode(
 ) -> None:
     """Latents to a picture, and how near it is to the original."""
     _check_out(out, ".png")
+    from PIL import Image
+
+    from mezzotint.cli.folder import write_png
     from mezzotint.library import fitted, read
     from mezzotint.looking.latents import Latents, psnr
     from mezzotint.looking.latents import decode as decoded
@@ -91,7 +93,7 @@ def decode(
     z, against = Latents.load(file), None if original is None else read(original)
     pixels = decoded(_model_of(z, model), z)
     height, width = pixels.shape[:2]
-    write_png(out, pixels)
+    write_png(out, Image.fromarray(pixels))
     facts: dict[str, Any] = {"path": str(out), "width": width, "height": height}
     lines = [str(out)]
     if against is not None:
@@ -122,6 +124,9 @@ def noise(
     _check_out(out, ".png")
     _check_run(sampler, 0 if strip or sigma is not None else step, of)
     codec, pixels = _opened(model, picture, size)
+    from PIL import Image
+
+    from mezzotint.cli.folder import write_png
     from mezzotint.looking.latents import encode as encoded
     from mezzotint.looking.noise import even_choice, level_at, level_of, levels
 
@@ -135,7 +140,7 @@ def noise(
         title, run = picture.name, f"{sampler}, {of} steps, {codec.name}, seed {seed}"
         write_strip(out, pixels, shown, noisy, title, run)
     else:
-        write_png(out, noisy[0])
+        write_png(out, Image.fromarray(noisy[0]))
     print_levels(as_json, shown, pixels, noisy, out)
 
 
@@ -154,6 +159,7 @@ def show(
     _check_out(out, ".png")
     _check_run(sampler, step, steps)
     codec, pixels = _opened(model, picture, size)
+    from mezzotint.cli.folder import write
     from mezzotint.looking.figure import Look, draw
     from mezzotint.looking.latents import decode as decoded
     from mezzotint.looking.latents import encode as encoded
@@ -206,11 +212,11 @@ def compare(
 
 def _check_out(path: Path, ending: str) -> None:
     """OutputError before any work where the result could not be written."""
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.folder import check_file
 
     if path.suffix.lower() != ending:
         raise OutputError(f"give {path.name!r} the ending {ending}")
-    check_folder(path.parent)
+    check_file(path)
 
 
 def _check_run(sampler: str, step: int, of: int) -> None:

@@ -14,42 +14,23 @@ if TYPE_CHECKING:
     from mezzotint.looking.noise import Level
 
 
-def write(path: Path, data: bytes) -> None:
-    """The file, in a folder that is made where it is missing."""
-    from mezzotint.cli.folder import make_folder
-    from mezzotint.picture import write_durably
-
-    make_folder(path.parent)
-    write_durably(path, data)
-
-
-def write_png(path: Path, pixels: Pixels) -> None:
-    """(H, W, 3) as they are."""
-    from io import BytesIO
-
-    from PIL import Image
-
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    write(path, buffer.getvalue())
-
-
 def write_strip(
     path: Path, pixels: Pixels, shown: list[Level], noisy: list[Pixels], title: str, run: str
 ) -> None:
     """What was decoded at each level, and the picture, side by side."""
-    import numpy as np
-
+    from mezzotint.cli.folder import write_png
     from mezzotint.cli.strip import Tile, draw
 
     tiles = [Tile(p, f"step {level.step}", _noise_of(level)) for level, p in zip(shown, noisy, strict=True)]
-    write_png(path, np.asarray(draw([*tiles, Tile(pixels, "picture", "no noise")], title, run)))
+    write_png(path, draw([*tiles, Tile(pixels, "picture", "no noise")], title, run))
 
 
 def write_sheet(path: Path, images: list[Any], kept: list[Kept]) -> None:
     """A row of pictures, and one of what each autoencoder makes of them."""
     import numpy as np
+    from PIL import Image
 
+    from mezzotint.cli.folder import write_png
     from mezzotint.cli.strip import Tile, draw
 
     across = len(kept[0].shown)
@@ -58,7 +39,7 @@ def write_sheet(path: Path, images: list[Any], kept: list[Kept]) -> None:
         tiles = [Tile(p, f"{e:.1f} dB", "") for p, e in zip(told.shown, told.psnr, strict=False)]
         rows.append(draw(tiles, told.name, told_of(told)[0].removeprefix(f"{told.name}: ")))
     width = max(row.width for row in rows)
-    write_png(path, np.concatenate([_wide(np.asarray(row), width) for row in rows]))
+    write_png(path, Image.fromarray(np.concatenate([_wide(np.asarray(row), width) for row in rows])))
 
 
 def _wide(row: Pixels, width: int) -> Pixels:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from mezzotint.ledger import Entry
+from mezzotint.pages.colors import CURVES, FAINT, INK, PAPER
 from mezzotint.picture import Picture, write_durably
 
 _CURVES = {
@@ -16,7 +18,6 @@ _CURVES = {
     "moved": "x0 moved, root mean square",
     "cosine": "cosine with the classifier-free direction",
 }
-_COLORS = ("#b3402a", "#2a6f97", "#5a8f3c", "#8a5a9e", "#c98a1b", "#4d4a46")
 
 
 def write(picture: Picture, path: Path) -> Iterator[tuple[str, Path]]:
@@ -28,20 +29,20 @@ def write(picture: Picture, path: Path) -> Iterator[tuple[str, Path]]:
     yield "ledger", table
     if rows:
         curves = path.with_name(f"{path.stem}-ledger.png")
-        plot(picture, curves)
+        write_durably(curves, plot(picture))
         yield "ledger_plot", curves
 
 
-def plot(picture: Picture, path: Path) -> None:
-    """Curves by step, a color a term."""
+def plot(picture: Picture) -> bytes:
+    """Curves by step, a color a term, as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     terms = list(dict.fromkeys(entry.term for entry in picture.ledger))
-    figure = Figure(figsize=(10, 6.2), layout="constrained", facecolor="#fbfaf7")
+    figure = Figure(figsize=(10, 6.2), layout="constrained", facecolor=PAPER)
     axes = figure.subplots(2, 2).ravel()
     for axis, (name, title) in zip(axes, _CURVES.items(), strict=True):
-        for term, color in zip(terms, _COLORS * len(terms), strict=False):
+        for term, color in zip(terms, CURVES * len(terms), strict=False):
             _curve(axis, [e for e in picture.ledger if e.term == term], name, term, color)
         _dress(axis, title, name)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -49,8 +50,10 @@ def plot(picture: Picture, path: Path) -> None:
         handles, [_short(label) for label in labels], loc="outside lower left", frameon=False, fontsize=9
     )
     title = _short(picture.request.prompt or picture.provenance.model, 80)
-    figure.suptitle(title, x=0.02, ha="left", fontsize=13, color="#1d1b19", parse_math=False)
-    FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]
+    figure.suptitle(title, x=0.02, ha="left", fontsize=13, color=INK, parse_math=False)
+    buffer = BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
 
 
 def _curve(axis: Any, entries: list[Entry], name: str, label: str, color: str) -> None:
@@ -63,13 +66,13 @@ def _curve(axis: Any, entries: list[Entry], name: str, label: str, color: str) -
 
 
 def _dress(axis: Any, title: str, name: str) -> None:
-    axis.set_title(title, fontsize=10, loc="left", color="#1d1b19")
-    axis.set_facecolor("#fbfaf7")
+    axis.set_title(title, fontsize=10, loc="left", color=INK)
+    axis.set_facecolor(PAPER)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8, colors="#6b665f")
     axis.grid(axis="y", color="#e6e1d7", lw=0.6)
     if name == "cosine":
-        axis.axhline(0, color="#8a857d", lw=0.6)
+        axis.axhline(0, color=FAINT, lw=0.6)
     if name == "moved" and axis.lines:
         axis.set_ylim(bottom=0)
     if name == "gradient" and axis.lines:
@@ -81,7 +84,7 @@ def _dress(axis: Any, title: str, name: str) -> None:
             "no classifier-free guidance here",
             transform=axis.transAxes,
             ha="center",
-            color="#8a857d",
+            color=FAINT,
         )
 
 

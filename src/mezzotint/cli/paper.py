@@ -6,15 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from mezzotint.pages.colors import EDGE, FAINT, INK, PAPER
+
 MARGIN, GAP, HEAD = 28, 10, 34  # pixels
-PAPER, INK, FAINT, EDGE = "#fbfaf7", "#1d1b19", "#8a857d", "#d9d4ca"
 _SIDE = 128  # pixels of a tile's longer side, at least; smaller pictures are enlarged
 _LARGEST = 192
 
 Pixels = NDArray[np.uint8]
 
 
-def headline(pen: ImageDraw.ImageDraw, across: int, title: str, about: str) -> None:
+def blank(across: int, down: int, title: str, about: str) -> Image.Image:
+    """Paper with its headline, which has room for so much below it; `across` is with the margins."""
+    canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + down), PAPER)
+    _headline(ImageDraw.Draw(canvas), across, title, about)
+    return canvas
+
+
+def _headline(pen: ImageDraw.ImageDraw, across: int, title: str, about: str) -> None:
     """The prompt on the left, as much as fits; how it was made on the right, where there is room."""
     bold, small = font(19), font(13)
     room = across - 2 * MARGIN

@@ -32,7 +32,7 @@ def replay(
 
     Exit code 0 where no value differs by more than the mode promises (fast 2 of 255, exact 0), else 1.
     """
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.folder import check_file
     from mezzotint.cli.voice import heard_warnings, note
     from mezzotint.errors import OutputError
     from mezzotint.picture import Picture
@@ -41,9 +41,7 @@ def replay(
     if out is not None:
         if out.suffix.lower() != ".png":
             raise OutputError(f"pictures are written as PNG; give {out.name!r} the ending .png")
-        if out.is_dir():
-            raise OutputError(f"cannot write {out}: it is a folder")
-        check_folder(out.parent)
+        check_file(out)
     with heard_warnings(note):
         again = _again(first, model, mode, runtime, dtype)
     if out is not None:

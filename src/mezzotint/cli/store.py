@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mezzotint.cli.train import needs_extra
+from mezzotint.cli.voice import one_line
 from mezzotint.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def list_(
     """What is there, newest first: key, seed, model and prompt."""
     with _opened(where, index) as kept:
         for row in kept.entries(model=model, prompt=prompt, limit=limit):
-            words = f"{row.key[:12]}  {row.created[:16]}  {row.model}  seed {row.seed}  {row.prompt[:60]}"
-            print("".join(c if c.isprintable() else " " for c in words).rstrip())
+            words = row.key[:12], row.created[:16], row.model, f"seed {row.seed}", row.prompt[:60]
+            print("  ".join(map(one_line, words)).rstrip())
 
 
 @store.command()

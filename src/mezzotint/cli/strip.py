@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mezzotint.cli.paper import FAINT, GAP, HEAD, INK, MARGIN, PAPER, Pixels, font, headline, tile, tile_size
+from mezzotint.cli.paper import GAP, HEAD, MARGIN, Pixels, blank, font, tile, tile_size
 from mezzotint.engine import Network, Progress
+from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture
 from mezzotint.planning import Plan, plan
 from mezzotint.rng import Generator
@@ -68,10 +69,8 @@ def chosen(total: int) -> set[int]:
 def draw(tiles: Sequence[Tile], title: str, about: str) -> Image.Image:
     """Tiles in a row under a headline, on paper."""
     width, height = tile_size(*tiles[0].pixels.shape[1::-1])
-    across = 2 * MARGIN + len(tiles) * (width + GAP) - GAP
-    canvas = Image.new("RGB", (across, MARGIN + HEAD + height + _FOOT + MARGIN), PAPER)
+    canvas = blank(2 * MARGIN + len(tiles) * (width + GAP) - GAP, height + _FOOT, title, about)
     pen = ImageDraw.Draw(canvas)
-    headline(pen, across, title, about)
     for i, shown in enumerate(tiles):
         x, y = MARGIN + i * (width + GAP), MARGIN + HEAD
         tile(canvas, Image.fromarray(shown.pixels), (x, y), (width, height))

@@ -15,6 +15,7 @@ from mezzotint.api import generate
 from mezzotint.errors import DataError, ModelError
 from mezzotint.evaluation.prompts import Case, cases
 from mezzotint.evaluation.score import right
+from mezzotint.evaluation.statistics import wilson
 from mezzotint.models import open_model
 from mezzotint.models.image_text import ImageText
 from mezzotint.request import Request
@@ -52,7 +53,7 @@ def run(
     `encoder` reads the texts, see `mezzotint.encoders`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
     """
     judged_by = ImageText.open(judge)
-    facts = _facts(judged_by.path)
+    facts = facts_of(judged_by.path)
     objects = facts["objects"]
     listed = cases(objects, [tuple(pair) for pair in facts["held_out"]], facts["styles"], count)
     opened = open_model(model)
@@ -75,7 +76,7 @@ def run(
     return [_score(kind, listed, verdicts, real.get(kind), decoded.get(kind)) for kind in kinds]
 
 
-def _facts(judge: Path) -> dict[str, Any]:
+def facts_of(judge: Path) -> dict[str, Any]:
     """The objects, the held-out pairs and the styles' names that a judge was trained with."""
     try:
         found = json.loads((judge / "objects.json").read_text())
@@ -90,13 +91,6 @@ def _score(
     mine = [verdict for case, verdict in zip(listed, verdicts, strict=True) if case.kind == kind]
     low, high = wilson(sum(mine), len(mine))
     return Score(kind, len(mine), sum(mine) / len(mine), low, high, real, decoded)
-
-
-def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    p, scale = hits / count, 1 + z * z / count
-    center, half = p + z * z / (2 * count), z * np.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    return float((center - half) / scale), float((center + half) / scale)
 
 
 def _ceilings(

@@ -6,8 +6,7 @@ own, then measured on others.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +16,11 @@ from PIL import Image, ImageColor
 
 from mezzotint.api import generate
 from mezzotint.data.subsets import is_face
-from mezzotint.models import AnyModel, open_model
+from mezzotint.evaluation.run import facts_of
+from mezzotint.evaluation.statistics import interval
+from mezzotint.models import AnyModel
 from mezzotint.models.image_text import ImageText
+from mezzotint.pages.colors import PAPER
 from mezzotint.request import Request
 
 Floats = NDArray[np.float64]
@@ -47,41 +49,53 @@ class Outcome:
     kept: float  # share of pictures still taken for their subject, over the same share unguided
 
 
-def sweep(
-    model: str,
-    kind: str,
-    seeds: int,
-    effects: Sequence[float] = (),
-    steps: int = 25,
-    first_seed: int = 0,
-    out: Path | None = None,
-    progress: Callable[[str], None] = lambda _: None,
-) -> list[Outcome]:
-    """Every effect on the same pairs; `out` gets a sheet of the first pictures, a row a strength."""
-    opened, judge = open_model(model), ImageText.open("judge")
-    bases = _bases(opened, model, seeds, steps, first_seed)
-    progress(f"drawing {len(bases)} pictures without {kind}")
-    plain = [p.image for p in generate(bases, opened)]
-    rows = [plain]
-    found = []
-    for effect in effects or EFFECTS[kind]:
-        progress(f"drawing {len(bases)} with {kind} at effect {effect}")
-        wishes = [_wish(kind, model, i) for i in range(len(bases))]
-        form = COLOR if kind == "color" else CLIP
-        terms = [form.format(wish=wish, effect=effect) for wish in wishes]
-        asked = [replace(b, guidance=_joined(b, term)) for b, term in zip(bases, terms, strict=True)]
-        steered = [p.image for p in generate(asked, opened)]
-        rows.append(steered)
-        gains = (
-            _reached(plain, steered, wishes) if kind == "color" else _nearer(plain, steered, wishes, judge)
-        )
-        low, high = interval(gains)
-        kept = _kept(bases, plain, steered, judge) if kind == "color" else float("nan")
-        found.append(Outcome(kind, effect, len(bases), float(gains.mean()), low, high, kept))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        _sheet(rows).save(out / f"{model}-{kind}.png")
-    return found
+@dataclass(frozen=True)
+class Pairs:
+    """The unguided halves, drawn once; every strength of every term is set against them."""
+
+    name: str  # of the model, for its subjects and wishes
+    model: AnyModel
+    judge: ImageText
+    bases: list[Request]
+    plain: list[Image.Image]
+
+    @classmethod
+    def drawn(
+        cls, name: str, model: AnyModel, judge: ImageText, seeds: int, steps: int, first: int = 0
+    ) -> Pairs:
+        """As many pictures as seeds, from the first."""
+        bases = _bases(model, name, seeds, steps, first)
+        return cls(name, model, judge, bases, _pictures(bases, model))
+
+    def sweep(self, kind: str, effects: Sequence[float] = (), out: Path | None = None) -> list[Outcome]:
+        """The other halves by each effect, by default those of `EFFECTS`; `out` gets a sheet, a row a strength."""
+        wishes = [_wish(kind, self.name, i) for i in range(len(self.bases))]
+        rows = [self.plain]
+        found = []
+        for effect in effects or EFFECTS[kind]:
+            form = COLOR if kind == "color" else CLIP
+            terms = [form.format(wish=wish, effect=effect) for wish in wishes]
+            pairs = zip(self.bases, terms, strict=True)
+            rows.append(_pictures([replace(b, guidance=_joined(b, t)) for b, t in pairs], self.model))
+            found.append(self._outcome(kind, effect, rows[-1], wishes))
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            _sheet(rows).save(out / f"{self.name}-{kind}.png")
+        return found
+
+    def _outcome(self, kind: str, effect: float, steered: list[Image.Image], wishes: list[str]) -> Outcome:
+        if kind == "color":
+            gains, kept = (
+                _reached(self.plain, steered, wishes),
+                _kept(self.bases, self.plain, steered, self.judge),
+            )
+        else:
+            gains, kept = _nearer(self.plain, steered, wishes, self.judge), float("nan")
+        return Outcome(kind, effect, len(self.bases), *interval(gains)[:3], kept)
+
+
+def _pictures(requests: list[Request], model: AnyModel) -> list[Image.Image]:
+    return [picture.image for picture in generate(requests, model)]
 
 
 def best(found: Sequence[Outcome]) -> Outcome:
@@ -134,7 +148,7 @@ def _kept(
     bases: list[Request], plain: list[Image.Image], steered: list[Image.Image], judge: ImageText
 ) -> float:
     """The share still taken for its subject, over the share before."""
-    objects = json.loads((judge.path / "objects.json").read_text())["objects"]
+    objects = facts_of(judge.path)["objects"]
     before, after = (
         np.mean(
             [_is_subject(b.prompt, judge.rank(i, objects)[:5]) for b, i in zip(bases, images, strict=True)]
@@ -151,16 +165,9 @@ def _is_subject(prompt: str, ranked: list[str]) -> bool:
     return any(name in prompt for name in ranked)
 
 
-def interval(values: Floats, draws: int = 4000) -> tuple[float, float]:
-    """The 95 % interval of a mean, by bootstrap (percentile)."""
-    picks = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
-    low, high = np.percentile(values[picks].mean(1), [2.5, 97.5])
-    return float(low), float(high)
-
-
 def _sheet(rows: list[list[Image.Image]], across: int = 12) -> Image.Image:
     side = rows[0][0].width
-    canvas = Image.new("RGB", (across * (side + 4) + 4, len(rows) * (side + 4) + 4), "#fbfaf7")
+    canvas = Image.new("RGB", (across * (side + 4) + 4, len(rows) * (side + 4) + 4), PAPER)
     for y, row in enumerate(rows):
         for x, image in enumerate(row[:across]):
             canvas.paste(image, (4 + x * (side + 4), 4 + y * (side + 4)))

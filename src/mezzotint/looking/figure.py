@@ -11,13 +11,12 @@ import numpy as np
 from mezzotint.looking.codec import Pixels
 from mezzotint.looking.latents import Latents, psnr
 from mezzotint.looking.noise import Level
+from mezzotint.pages.colors import CURVES, FAINT, GRID, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PAPER, _INK, _FAINT, _GRID = "#fbfaf7", "#1d1b19", "#8a857d", "#e6e1d7"
-_COLORS = ("#b3402a", "#2a6f97", "#5a8f3c", "#8a5a9e", "#c98a1b", "#4d4a46")
-_MARK = _COLORS[0]
+_MARK = CURVES[0]
 _ACROSS = 4  # panels in a row
 
 
@@ -43,7 +42,7 @@ def draw(look: Look) -> bytes:
 
     channels = len(look.latents.values)
     rows = 2 + -(-channels // _ACROSS)
-    figure = Figure(figsize=(12.4, 3.1 * rows + 0.7), dpi=120, layout="constrained", facecolor=_PAPER)
+    figure = Figure(figsize=(12.4, 3.1 * rows + 0.7), dpi=120, layout="constrained", facecolor=PAPER)
     engine: Any = figure.get_layout_engine()
     engine.set(w_pad=0.1, h_pad=0.1, wspace=0.03, hspace=0.04)
     grid = figure.add_gridspec(rows, _ACROSS)
@@ -60,8 +59,8 @@ def draw(look: Look) -> bytes:
 
 def _headline(figure: Any, look: Look) -> None:
     below = 1 - 0.48 / figure.get_figheight()
-    figure.suptitle(f"{look.title}\n", x=0.012, ha="left", fontsize=15, color=_INK, parse_math=False)
-    figure.text(0.012, below, look.about, fontsize=9.5, color=_FAINT, parse_math=False)
+    figure.suptitle(f"{look.title}\n", x=0.012, ha="left", fontsize=15, color=INK, parse_math=False)
+    figure.text(0.012, below, look.about, fontsize=9.5, color=FAINT, parse_math=False)
 
 
 def _pictures(axes: list[Axes], look: Look) -> None:
@@ -75,7 +74,7 @@ def _pictures(axes: list[Axes], look: Look) -> None:
 def _image(axis: Axes, pixels: Any, title: str, **more: Any) -> Any:
     enlarged = max(pixels.shape[:2]) < 256
     shown = axis.imshow(pixels, interpolation="nearest" if enlarged else "antialiased", **more)
-    axis.set_title(title, fontsize=10, loc="left", color=_INK)
+    axis.set_title(title, fontsize=10, loc="left", color=INK)
     axis.set_xticks([])
     axis.set_yticks([])
     for spine in axis.spines.values():
@@ -90,10 +89,10 @@ def _channels(figure: Any, axes: list[Axes], look: Look) -> None:
     for i, (axis, told) in enumerate(zip(axes, look.latents.statistics, strict=True)):
         title = f"channel {i}: mean {told.mean:+.2f}, std {told.std:.2f}"
         shown = _image(axis, values[i], title, cmap="RdBu_r", vmin=-bound, vmax=bound)
-        axis.set_xlabel(f"min {told.min:+.2f}, max {told.max:+.2f}", fontsize=9, color=_FAINT)
+        axis.set_xlabel(f"min {told.min:+.2f}, max {told.max:+.2f}", fontsize=9, color=FAINT)
     bar = figure.colorbar(shown, ax=axes, fraction=0.015, pad=0.01)
     bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=8, colors=_FAINT)
+    bar.ax.tick_params(labelsize=8, colors=FAINT)
 
 
 def _histogram(axis: Axes, latents: Latents) -> None:
@@ -102,12 +101,12 @@ def _histogram(axis: Axes, latents: Latents) -> None:
     low = values.min()
     edges: Any = np.linspace(low, max(values.max(), low + 0.1), 41)
     x = np.linspace(min(edges[0], -3), max(edges[-1], 3), 200)
-    axis.fill_between(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=_GRID, lw=0, label="N(0, 1)")
+    axis.fill_between(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=GRID, lw=0, label="N(0, 1)")
     for i, channel in enumerate(values):
-        color = _COLORS[i % len(_COLORS)]
+        color = CURVES[i % len(CURVES)]
         axis.hist(channel, edges, density=True, histtype="step", color=color, lw=1.3, label=f"channel {i}")
-    axis.legend(fontsize=7.5, frameon=False, labelcolor=_INK)
-    axis.set_title("values of the latents", fontsize=10, loc="left", color=_INK)
+    axis.legend(fontsize=7.5, frameon=False, labelcolor=INK)
+    axis.set_title("values of the latents", fontsize=10, loc="left", color=INK)
     axis.set_yticks([])
     _dress(axis)
 
@@ -117,7 +116,7 @@ def _schedule(axis: Axes, look: Look) -> None:
     shown = [level for level in look.levels if level.alpha]
     x, y = [level.step for level in shown], [level.ratio for level in shown]
     dots = {"marker": "o", "ms": 3.5} if len(x) <= 60 else {}
-    axis.plot(x, y, color=_INK, lw=1.4, **dots)  # type: ignore[arg-type]
+    axis.plot(x, y, color=INK, lw=1.4, **dots)  # type: ignore[arg-type]
     marked = look.levels[look.step]
     axis.axvline(look.step, color=_MARK, lw=1)
     if marked.alpha:
@@ -126,17 +125,17 @@ def _schedule(axis: Axes, look: Look) -> None:
     axis.yaxis.set_major_formatter("{x:g}")
     what = "sigma" if all(level.alpha == 1 for level in look.levels) else "sigma/alpha"
     title = f"{what} by step: {look.sampler}, {len(look.levels)} steps"
-    axis.set_title(title, fontsize=10, loc="left", color=_INK)
-    axis.set_xlabel("step", fontsize=9, color=_FAINT)
-    axis.grid(axis="y", color=_GRID, lw=0.6)
+    axis.set_title(title, fontsize=10, loc="left", color=INK)
+    axis.set_xlabel("step", fontsize=9, color=FAINT)
+    axis.grid(axis="y", color=GRID, lw=0.6)
     axis.locator_params(axis="x", integer=True)
     _dress(axis)
 
 
 def _dress(axis: Axes) -> None:
-    axis.set_facecolor(_PAPER)
+    axis.set_facecolor(PAPER)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(labelsize=8, colors=_FAINT)
+    axis.tick_params(labelsize=8, colors=FAINT)
 
 
 def _said(level: Level) -> str:

@@ -9,9 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-INK, FAINT, EDGE, GRID = "#1d1b19", "#8a857d", "#d9d4ca", "#ece8df"
+from mezzotint.pages.colors import EDGE, FAINT, GRID, INK
+
 COLORS = ("#1f4e79", "#b4532a", "#4d7c4a", "#8a6d1d", "#6b4c8a", "#2f7f86", "#a33a5a", "#5b5b5b")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 30, 40  # pixels around the axes
+_BARE = 10  # in place of _TOP where there is no legend
 _MOST = 1200  # points of a curve
 
 Kind = Literal["line", "faint", "dots", "points"]
@@ -61,7 +63,10 @@ class _Axis(NamedTuple):
 
 def svg(figure: Figure, width: int = 880, height: int = 280) -> str:
     """An `<svg>` element of this shape, as large as its place on a page; "" where nothing is finite."""
-    series = [_finite(one, figure.log) for one in figure.series]
+    series = [
+        _finite(one, figure.log)._replace(color=one.color or COLORS[i % len(COLORS)])
+        for i, one in enumerate(figure.series)
+    ]
     points = [(x, y) for one in series for x, y in zip(one.x, one.y, strict=True)]
     if not points:
         return ""
@@ -74,14 +79,16 @@ def svg(figure: Figure, width: int = 880, height: int = 280) -> str:
     ]
     ends = (-0.5, len(figure.names) - 0.5) if figure.names else _range(xs, False, _margin(series))
     across = _Axis(*ends, _LEFT, width - _RIGHT)
+    legend = list(_legend(series))
+    top = _TOP if legend else _BARE
     down = _Axis(
-        *_range([*ys, 0.0] if figure.zero else ys, figure.log, 0.06), height - _BOTTOM, _TOP, figure.log
+        *_range([*ys, 0.0] if figure.zero else ys, figure.log, 0.06), height - _BOTTOM, top, figure.log
     )
     parts = [
         *_grid(across, down, width, figure.names),
         *_intervals(series, across, down),
         *_curves(series, across, down),
-        *_legend(series),
+        *legend,
         _label(figure.x, width, height),
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
@@ -106,8 +113,8 @@ def _finite(series: Series, log: bool) -> Series:
 
 
 def _margin(series: Sequence[Series]) -> float:
-    """Room beside points, which a curve that begins at the axis needs not."""
-    return 0.05 if any(one.kind == "points" for one in series) else 0.0
+    """Room beside marks, which would lie on the edge; a curve alone begins at the axis."""
+    return 0.05 if any(one.kind in ("points", "dots") for one in series) else 0.0
 
 
 def _range(values: Sequence[float], log: bool, margin: float) -> tuple[float, float]:
@@ -155,8 +162,7 @@ def _places(across: _Axis, names: Sequence[str]) -> list[tuple[float, str]]:
 
 def _intervals(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[str]:
     """A band behind a line, a whisker behind a dot."""
-    for place, one in enumerate(series):
-        color = one.color or COLORS[place % len(COLORS)]
+    for one in series:
         edges = [
             (across(x), down(low), down(high))
             for x, low, high in zip(one.x, one.low, one.high, strict=False)
@@ -165,16 +171,15 @@ def _intervals(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator
         if one.kind == "line" and len(edges) > 1:
             around = [f"{x:.1f} {low:.1f}" for x, low, _ in edges]
             around += [f"{x:.1f} {high:.1f}" for x, _, high in reversed(edges)]
-            yield f'<path d="M{"L".join(around)}Z" fill="{color}" opacity="0.14"/>'
+            yield f'<path d="M{"L".join(around)}Z" fill="{one.color}" opacity="0.14"/>'
         else:
             for x, low, high in edges:
-                yield f'<path d="M{x:.1f} {low:.1f}L{x:.1f} {high:.1f}" stroke="{color}" stroke-width="1.4" opacity="0.55"/>'
+                yield f'<path d="M{x:.1f} {low:.1f}L{x:.1f} {high:.1f}" stroke="{one.color}" stroke-width="1.4" opacity="0.55"/>'
 
 
 def _curves(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[str]:
     written: list[tuple[float, float]] = []
-    for place, one in enumerate(series):
-        color = one.color or COLORS[place % len(COLORS)]
+    for one in series:
         points = [f"{across(x):.1f} {down(y):.1f}" for x, y in zip(one.x, one.y, strict=True)]
         if not points:
             continue
@@ -184,12 +189,12 @@ def _curves(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[st
             "dots": 'stroke-width="1.1"',
             "points": 'stroke-width="0"',
         }
-        path = f'd="M{"L".join(points)}" fill="none" stroke="{color}" stroke-linejoin="round"'
+        path = f'd="M{"L".join(points)}" fill="none" stroke="{one.color}" stroke-linejoin="round"'
         yield f"<path {path} {look[one.kind]}/>"
         if one.kind in ("dots", "points") or len(points) == 1:
             for i, point in enumerate(points):
                 x, y = point.split()
-                yield f'<circle cx="{x}" cy="{y}" r="3" fill="#fff" stroke="{color}" stroke-width="1.4"/>'
+                yield f'<circle cx="{x}" cy="{y}" r="3" fill="#fff" stroke="{one.color}" stroke-width="1.4"/>'
                 text = one.labels[i] if len(one.labels) else ""
                 if text and all(
                     abs(float(x) - a) > 6.0 * len(text) or abs(float(y) - b) > 12 for a, b in written
@@ -206,12 +211,11 @@ def _beside(x: float, y: float, text: str, across: _Axis) -> str:
 
 
 def _legend(series: Sequence[Series]) -> Iterator[str]:
-    named = [(i, one) for i, one in enumerate(series) if one.name and len(one.x)]
+    named = [one for one in series if one.name and len(one.x)]
     x = float(_LEFT)
-    for place, one in named if len(named) > 1 else []:
-        color = one.color or COLORS[place % len(COLORS)]
+    for one in named if len(named) > 1 else []:
         thin = ' opacity="0.45"' if one.kind == "faint" else ""
-        yield f'<path d="M{x:.0f} 12h18" stroke="{color}" stroke-width="2"{thin}/>'
+        yield f'<path d="M{x:.0f} 12h18" stroke="{one.color}" stroke-width="2"{thin}/>'
         yield f'<text x="{x + 24:.0f}" y="16" fill="{INK}">{escape(one.name)}</text>'
         x += 44 + 6.4 * len(one.name)
 

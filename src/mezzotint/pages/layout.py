@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 
+from mezzotint.pages.colors import EDGE, FAINT, GRID, INK, PAPER
+
+_ROOT = f":root {{ --ink:{INK}; --faint:{FAINT}; --edge:{EDGE}; --grid:{GRID}; --paper:{PAPER}; --blue:#1f4e79; }}"
 _CSS = """
-:root { --ink:#1d1b19; --faint:#8a857d; --edge:#d9d4ca; --paper:#fbfaf7; --blue:#1f4e79; }
 * { box-sizing:border-box; }
 body { margin:0; background:var(--paper); color:var(--ink); font:15px/1.5 Helvetica,Arial,sans-serif; }
 main { max-width:1040px; margin:0 auto; padding:48px 32px 80px; }
@@ -22,7 +24,7 @@ dl.numbers dt { color:var(--faint); font-size:12px; }
 dl.numbers dd { margin:0; font:600 22px/1.25 Georgia,serif; font-variant-numeric:tabular-nums; }
 dl.numbers dd small { display:block; font:400 12px/1.4 Helvetica,Arial,sans-serif; color:var(--faint); }
 table { border-collapse:collapse; font-size:13px; width:100%; }
-th,td { text-align:left; vertical-align:top; padding:5px 18px 5px 0; border-bottom:1px solid #ece8df; }
+th,td { text-align:left; vertical-align:top; padding:5px 18px 5px 0; border-bottom:1px solid var(--grid); }
 th { font-weight:400; color:var(--faint); white-space:nowrap; }
 td { font-variant-numeric:tabular-nums; overflow-wrap:anywhere; }
 table.wide th, table.wide td { white-space:nowrap; }
@@ -40,8 +42,6 @@ a { color:var(--blue); }
   div:has(> table.wide) { overflow:visible !important; } table.wide { font-size:9pt; }
   table.wide th, table.wide td { white-space:normal; padding-right:8px; overflow-wrap:normal; } tr { break-inside:avoid; } }
 """
-
-
 _NOTHING: tuple[object, ...] = (None, "", {}, [], ())
 
 
@@ -50,7 +50,7 @@ def page(title: str, lead: str, *sections: str, style: str = "") -> str:
     body = "\n".join(section for section in sections if section)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_CSS}{style}</style></head>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_ROOT}{_CSS}{style}</style></head>\n'
         f'<body><main><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n{body}\n</main></body></html>\n'
     )
 

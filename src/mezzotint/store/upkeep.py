@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -31,17 +31,16 @@ class Found:
         return not (self.unlisted or self.lost or self.torn or self.unmeasured or self.left)
 
 
-def verify(store: Store, repair: bool = False, each: Callable[[int], None] = lambda n: None) -> Found:
+def verify(store: Store, repair: bool = False) -> Found:
     """Read every picture and compare it with the index; `repair` makes the index again from the files.
 
     A file without a row is adopted, a row without a file dropped, a torn file moved aside. Writers wait where one
     picture is repaired, not longer.
     """
     found = Found()
-    for number, key in enumerate(list(store.files.keys("pictures"))):
+    for key in list(store.files.keys("pictures")):
         with store.files.locked():
             _verify(store, key, repair, found)
-        each(number + 1)
     with store.files.locked():
         found.lost = [row.key for row in store.entries() if store.files.size(row.key) is None]
         left = [path for path in store.files.left_over() if path.name.startswith(".part-")]

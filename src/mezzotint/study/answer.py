@@ -12,11 +12,11 @@ from time import monotonic
 from PIL import Image
 
 from mezzotint.bench.machine import machine
-from mezzotint.errors import ConfigError, DataError, nearest
+from mezzotint.errors import ConfigError, nearest
 from mezzotint.models import open_model
 from mezzotint.store import Store, precision_of
-from mezzotint.study.measuring import Measuring
-from mezzotint.study.outline import OpenModel, Outline
+from mezzotint.study.measuring import Measuring, found
+from mezzotint.study.outline import Cost, OpenModel, Outline
 from mezzotint.study.report import About, CellSets, Plot, write
 from mezzotint.study.run import Outcome, Say, Work, duration, run, work
 from mezzotint.study.spec import Study
@@ -52,18 +52,19 @@ class Laboratory:
 
     def told(self) -> list[str]:
         """What there is to do, in three lines: pictures, network calls, time."""
-        missing, evaluations, rows, spared = (
-            sum(getattr(item.cost, name) for item in self.work)
-            for name in ("pictures", "evaluations", "rows", "spared")
-        )
+        cost, seconds = self._missing, sum(item.seconds for item in self.work)
         cells, seeds = len(self.outline.cells), len(self.study.seed_list)
         beside = self.outline.pictures - cells * seeds
         compared = f", and {beside} to compare with" if beside else ""
         return [
-            f"{self.outline.pictures} pictures: {cells} cells x {seeds} seeds{compared}; {missing} are missing",
-            f"{evaluations} network evaluations, {rows} rows; shared beginnings save {spared} evaluations",
-            f"about {duration(sum(item.seconds for item in self.work))} on this machine",
+            f"{self.outline.pictures} pictures: {cells} cells x {seeds} seeds{compared}; {cost.pictures} are missing",
+            f"{cost.evaluations} network evaluations, {cost.rows} rows; shared beginnings save {cost.spared} evaluations",
+            f"about {duration(seconds)} on this machine",
         ]
+
+    @property
+    def _missing(self) -> Cost:
+        return sum((item.cost for item in self.work), Cost())
 
     def answer(self, minutes: float = 0.0, say: Say = lambda line: None) -> Answer:
         """Draw what is missing, within so many minutes (0: any), and measure what is there.
@@ -83,17 +84,14 @@ class Laboratory:
             title=self.study.name or "study",
             question=self.study.question,
             command=command,
-            began=datetime.now(UTC).isoformat(timespec="minutes"),
+            began=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             facts=self._facts(),
             cost=self._cost(answer),
         )
         return write(out, answer.table, about, self._picture, self.plots, answer.sets)
 
     def _picture(self, row: Row) -> Image.Image:
-        picture = self.store.read(row.key)
-        if picture is None:
-            raise DataError(f"picture {row.key[:12]} is damaged or gone; run the study again")
-        return picture.image
+        return found(self.store, row.key).image
 
     def _facts(self) -> dict[str, object]:
         models = {
@@ -104,13 +102,13 @@ class Laboratory:
         return {**models, **{f"version of {n}": v for n, v in about.pop("versions").items()}, **about}
 
     def _cost(self, answer: Answer) -> dict[str, object]:
-        told = {name: sum(getattr(item.cost, name) for item in self.work) for name in ("evaluations", "rows")}
+        cost = self._missing
         return {
             "pictures in all": self.outline.pictures,
             "drawn in this run": answer.outcome.made,
-            "network evaluations of this run": told["evaluations"],
-            "rows of this run": told["rows"],
-            "evaluations saved by shared beginnings": sum(item.cost.spared for item in self.work),
+            "network evaluations of this run": cost.evaluations,
+            "rows of this run": cost.rows,
+            "evaluations saved by shared beginnings": cost.spared,
             "time of this run": duration(answer.seconds),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
@@ -174,16 +174,18 @@ def _changed(term: Term, change: dict[str, Value]) -> Term:
 
 def _check_field(name: str) -> None:
     if name not in FIELDS:
-        advice = "; the seeds of a study are its `seeds`" if name == "seed" else nearest(name, FIELDS)
-        raise ConfigError(f"base has {name!r}, which is no field of a request{advice}")
+        raise ConfigError(f"base has {name!r}, which is no field of a request{_advice(name, FIELDS)}")
 
 
 def _check_axis(name: str, words: set[str]) -> None:
     if name not in FIELDS:
         known = [*FIELDS, "model", *words, *(f"guidance.{kind}.scale" for kind in KINDS)]
-        advice = "; the seeds of a study are its `seeds`" if name == "seed" else nearest(name, known)
         what = f"no field of a request, and no text of the study has {{{name}}}"
-        raise ConfigError(f"axis {name!r} is {what}{advice}")
+        raise ConfigError(f"axis {name!r} is {what}{_advice(name, known)}")
+
+
+def _advice(name: str, known: Sequence[str]) -> str:
+    return "; the seeds of a study are its `seeds`" if name == "seed" else nearest(name, known)
 
 
 def _plain(value: Value) -> str:

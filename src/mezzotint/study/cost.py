@@ -53,22 +53,13 @@ def kind_of(network: Network, mode: Mode, request: Request) -> str:
 
 def rates(network: Network, mode: Mode, request: Request, cache: Path | None = None) -> Rates:
     """Remembered, or measured on a few short pictures."""
-    note = _note(kind_of(network, mode, request), cache)
+    note = (cache or default_cache()) / "rates" / f"{kind_of(network, mode, request)}.json"
     try:
         return Rates(**{name: float(value) for name, value in read_json_quietly(note).items()})
     except (TypeError, ValueError):
         found = _measured(network, mode, request)
     remember(note, asdict(found))
     return found
-
-
-def learn(network: Network, mode: Mode, request: Request, found: Rates, cache: Path | None = None) -> None:
-    """Remember what a run has shown."""
-    remember(_note(kind_of(network, mode, request), cache), asdict(found))
-
-
-def _note(kind: str, cache: Path | None) -> Path:
-    return (cache or default_cache()) / "rates" / f"{kind}.json"
 
 
 def _measured(network: Network, mode: Mode, request: Request) -> Rates:

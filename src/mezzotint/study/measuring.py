@@ -60,7 +60,7 @@ class Measuring:
             missing = self._missing(mine, part, store)
             if count := sum(map(len, missing.values())):
                 say(f"measuring {count} pictures")
-            self._look = lru_cache(maxsize=256)(partial(_found, part, store))
+            self._look = lru_cache(maxsize=256)(partial(_plain, part, store))
             for names, keys in missing.items():
                 for some in batches(keys, _BATCH):
                     self._measure(names, some, store)
@@ -88,28 +88,29 @@ class Measuring:
             for key, request in requests.items()
         }
         here = store.here(set(beside.values()))
-        found: dict[tuple[str, ...], list[str]] = {}
+        missing: dict[tuple[str, ...], list[str]] = {}
         for key in requests:
             names = (name for name, kept in self._names.items() if kept not in known.get(key, {}))
             lacking = tuple(n for n in names if (n, key) not in beside or beside[n, key] in here)
             if lacking:
-                found.setdefault(lacking, []).append(key)
-        return found
+                missing.setdefault(lacking, []).append(key)
+        return missing
 
     def _measure(self, names: tuple[str, ...], keys: list[str], store: Store) -> None:
-        pictures = [_read(store, key) for key in keys]
+        pictures = [found(store, key) for key in keys]
         values = measure([m for m in self._each if m.name in names], pictures, self.context).each
         store.set_metrics(
             {key: {self._names[name]: values[name][i] for name in names} for i, key in enumerate(keys)}
         )
 
     def _named(self, table: Table, store: Store) -> Table:
+        """With the metrics of this study, in its order: the store may have more of the same pictures."""
         kept = store.metrics({row.key for row in table})
-        found = {
+        named = {
             key: {name: values[as_] for name, as_ in self._names.items() if as_ in values}
             for key, values in kept.items()
         }
-        return table.with_metrics(found)
+        return table.with_metrics(named)
 
     def _plain(self, request: Request) -> Picture:
         assert self._look is not None
@@ -126,14 +127,15 @@ class _Pictures(Sequence[Picture]):
         return len(self._keys)
 
     def __getitem__(self, i: int) -> Picture:  # type: ignore[override]  # nobody slices
-        return _read(self._store, self._keys[i])
+        return found(self._store, self._keys[i])
 
 
-def _found(part: Part, store: Store, request: Request) -> Picture:
-    return _read(store, part.key(request))
+def _plain(part: Part, store: Store, request: Request) -> Picture:
+    return found(store, part.key(request))
 
 
-def _read(store: Store, key: str) -> Picture:
+def found(store: Store, key: str) -> Picture:
+    """The picture of a key. DataError where it is damaged or gone."""
     picture = store.read(key)
     if picture is None:
         raise DataError(f"picture {key[:12]} is damaged or gone; run the study again")

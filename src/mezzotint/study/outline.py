@@ -125,16 +125,17 @@ class Outline:
 
     def missing(self, part: Part, store: Store) -> list[Task]:
         """What the store has not: seed by seed, so that a study that is stopped early has all cells alike."""
-        tasks = []
+        tasks: dict[str, Task] = {}  # cells that ask for the same share a picture
         for seed in self.study.seed_list:
             for cell in part.order:
                 request = part.request(cell, seed)
-                tasks.append(Task(cell, seed, part.key(request), request))
-        here, once = store.here({task.key for task in tasks}), set[str]()
-        return [t for t in tasks if t.key not in here and not (t.key in once or once.add(t.key))]  # type: ignore[func-returns-value]
+                key = part.key(request)
+                tasks.setdefault(key, Task(cell, seed, key, request))
+        here = store.here(tasks)
+        return [task for key, task in tasks.items() if key not in here]
 
     def table(self, store: Store) -> Table:
-        """All pictures that are there, cell by cell, with their metrics."""
+        """All pictures that are there, cell by cell, not measured yet."""
         rows: dict[tuple[int, int], Row] = {}
         for part in self.parts:
             asked = {
@@ -143,13 +144,13 @@ class Outline:
                 for k, seed in enumerate(self.study.seed_list)
             }
             keys = {at: part.key(request) for at, request in asked.items()}
-            here, metrics = store.here(set(keys.values())), store.metrics(set(keys.values()))
+            here = store.here(set(keys.values()))
             for (i, k), key in keys.items():
                 if key in here:
                     cell, request, kept = part.cells[i], asked[i, k], here[key]
                     rows[part.places[i], k] = Row(
-                        cell.values, request.seed, cell.model, key, request, metrics.get(key, {}),
-                        kept.evaluations, kept.seconds,
+                        cell.values, request.seed, cell.model, key, request,
+                        evaluations=kept.evaluations, seconds=kept.seconds,
                     )  # fmt: skip
         return Table(tuple(rows[at] for at in sorted(rows)), self.study.axis_names)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from queue import Empty, SimpleQueue
 from time import monotonic
 
@@ -29,7 +30,11 @@ class Work:
     part: Part
     tasks: list[Task]
     cost: Cost
-    seconds: float = 0.0
+
+    @cached_property
+    def seconds(self) -> float:
+        """How long it takes; whoever is the first to ask on a machine waits for a measurement."""
+        return _seconds(self)
 
 
 @dataclass
@@ -42,15 +47,10 @@ class Outcome:
     late: bool = False  # the time was over
 
 
-def work(outline: Outline, store: Store, timed: bool = True) -> list[Work]:
-    """What is to be done for a study; `timed`: and how long it takes, which may need a measurement."""
-    found = []
-    for part in outline.parts:
-        tasks = outline.missing(part, store)
-        item = Work(part, tasks, part.cost(tasks))
-        item.seconds = _seconds(item) if timed else 0.0
-        found.append(item)
-    return found
+def work(outline: Outline, store: Store) -> list[Work]:
+    """What is to be done for a study."""
+    missing = [(part, outline.missing(part, store)) for part in outline.parts]
+    return [Work(part, tasks, part.cost(tasks)) for part, tasks in missing]
 
 
 def _seconds(item: Work) -> float:

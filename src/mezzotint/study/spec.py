@@ -42,7 +42,6 @@ class Study(Config):
     color: str = ""
     """What color distances compare with; by default the color of the guidance."""
     plots: tuple[dict[str, Any], ...] = ()
-    claims: tuple[dict[str, Any], ...] = ()
     folder: Path = Path()
     """Where the files that are named here are looked for; by default where the study lies."""
 

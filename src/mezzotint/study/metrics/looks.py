@@ -69,7 +69,12 @@ def _each(
 
 LOOKS = (
     Metric("sharpness", frozenset(), _each(lambda p, _: sharpness(p.image)), "variance of the Laplacian"),
-    Metric("colorfulness", frozenset(), _each(lambda p, _: colorfulness(p.image)), "Hasler and Suesstrunk"),
+    Metric(
+        "colorfulness",
+        frozenset(),
+        _each(lambda p, _: colorfulness(p.image)),
+        "Hasler and Suesstrunk: 0 is gray, 109 extremely colorful",
+    ),
     Metric(
         "clipped", frozenset(), _each(lambda p, _: clipped(p.image)), "share of values at 0 or 255", False
     ),

@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
-from mezzotint.pages.layout import figure, wide
-from mezzotint.study.metrics import METRICS
-from mezzotint.study.statistics import (
+from mezzotint.evaluation.statistics import (
     Estimate,
     Paired,
     best,
@@ -23,6 +20,9 @@ from mezzotint.study.statistics import (
     holm,
     smallest_p,
 )
+from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
+from mezzotint.pages.layout import figure, wide
+from mezzotint.study.metrics import METRICS
 from mezzotint.study.table import Row, Table
 
 ALIGNED = ("judge_score", "clip_score", "object_top5")
@@ -54,8 +54,10 @@ def settings(table: Table) -> list[str]:
 
 
 def usual(table: Table) -> list[Plot]:
-    """Every metric over every axis, as many as a page bears."""
-    return [Plot(metric, axis) for metric in table.metrics for axis in varying(table)][:_MOST_PLOTS]
+    """Every metric over every axis, as many as a page bears; what one may choose comes first."""
+    chosen = settings(table)
+    every = [Plot(metric, axis) for metric in table.metrics for axis in varying(table)]
+    return sorted(every, key=lambda plot: plot.over not in chosen)[:_MOST_PLOTS]
 
 
 def drawn(table: Table, plot: Plot) -> str:
@@ -67,19 +69,19 @@ def drawn(table: Table, plot: Plot) -> str:
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
     at = {v: float(v) if numeric else float(i) for i, v in enumerate(values)}  # type: ignore[arg-type]
     kind: Kind = "line" if numeric else "points"
-    series = [_curve(name, paired, at, kind, place) for place, (name, paired) in enumerate(found)]
+    series = [_curve(name, paired, at, kind) for name, paired in found]
     shown = Figure(series, plot.over, names=() if numeric else [str(value) for value in values])
     title = f"{plot.metric} over {plot.over}" + (f", by {plot.by}" if plot.by else "")
     about = METRICS[plot.metric].about if plot.metric in METRICS else ""
     return figure(title, svg(shown, 430, 260), about)
 
 
-def _curve(name: str, paired: Paired, at: dict[Hashable, float], kind: Kind, place: int) -> Series:
+def _curve(name: str, paired: Paired, at: dict[Hashable, float], kind: Kind) -> Series:
     estimates = sorted(((at[value], e) for value, e in paired.estimates().items()), key=lambda one: one[0])
     x, found = [x for x, _ in estimates], [e for _, e in estimates]
     few: Kind = "dots" if kind == "line" and len(x) <= 12 else kind
     mean, low, high = [e.mean for e in found], [e.low for e in found], [e.high for e in found]
-    return Series(name, x, mean, few, COLORS[place % len(COLORS)], low, high)
+    return Series(name, x, mean, few, low=low, high=high)
 
 
 def tables(table: Table) -> Iterator[str]:
@@ -104,8 +106,9 @@ def _rows(found: dict[str, Paired], chosen: bool) -> Iterator[list[str]]:
         cells = []
         for name in found:
             said = shown(estimates[name].get(value))
-            won = name in winners and winners[name].name == value
-            cells.append(f"<b>{said}</b> best in {winners[name].shares[value]:.0%}" if won else said)
+            if name in winners and winners[name].name == value:
+                said = f"<b>{said}</b> <small>best in {winners[name].shares[value]:.0%}</small>"
+            cells.append(said)
         yield [escape(_cut(value)), *cells]
 
 
@@ -162,8 +165,8 @@ def trade(table: Table) -> str:
     moved = next((name for name in MOVED if name in table.metrics), "")
     if not aligned or not moved:
         return ""
-    settings = _settings(table)
-    found = {name: Paired.of(settings, "setting", name) for name in (aligned, moved, "evaluations")}
+    rows = _by_setting(table)
+    found = {name: Paired.of(rows, "setting", name) for name in (aligned, moved, "evaluations")}
     if len({(one.names, one.seeds) for one in found.values()}) != 1 or len(found[aligned].names) < 2:
         return ""
     return _trade(aligned, moved, found) if found[aligned].values.size else ""
@@ -190,7 +193,7 @@ def _trade(aligned: str, moved: str, found: dict[str, Paired]) -> str:
     return drawing + wide(("on the frontier", aligned, moved, "evaluations", "share of draws"), rows)
 
 
-def _settings(table: Table) -> list[Row]:
+def _by_setting(table: Table) -> list[Row]:
     """Rows whose cell is the setting, all axes but the prompt's, and the prompt; what it cost is a metric."""
     kept = settings(table)
     return [

@@ -10,13 +10,13 @@ from pathlib import Path
 from PIL import Image
 
 from mezzotint.errors import ConfigError
+from mezzotint.evaluation.statistics import COVERAGE
 from mezzotint.pages.layout import numbers, page, section, table, wide
 from mezzotint.picture import write_durably
 from mezzotint.study.metrics import SetResult
 from mezzotint.study.report import findings
 from mezzotint.study.report.findings import Plot
 from mezzotint.study.report.sheet import STYLE, sheet, thumbnails
-from mezzotint.study.statistics import COVERAGE
 from mezzotint.study.table import Row, Table, Value
 
 
@@ -148,22 +148,24 @@ def _tables_note(rows: Table) -> str:
 
 
 def _sets(sets: Sequence[CellSets]) -> Iterator[str]:
-    lines = [
-        [
-            escape(", ".join(f"{axis} {value}" for axis, value in one.cell.items()) or "all"),
-            name,
-            f"{found.value:.5g}",
-            f"{found.n:,}",
-            f"{found.against:,}" if found.against else "",
-            escape(found.resize),
-            escape(found.features),
-            escape(found.reference),
-        ]
-        for one in sets
-        for name, found in one.results.items()
-    ]
-    if lines:
-        yield wide(("set", "metric", "value", "n", "against", "resize", "features", "reference"), lines)
+    """A line a set, and under them once what each number was computed with."""
+    ways: dict[str, dict[str, None]] = {}
+    for name, found in ((name, found) for one in sets for name, found in one.results.items()):
+        ways.setdefault(name, {})[_way(found)] = None
+    if ways:
+        yield wide(("set", "pictures", *ways), ([*_set(one, list(ways))] for one in sets))
+        yield table({name: "; ".join(filter(None, said)) for name, said in ways.items()})
+
+
+def _set(one: CellSets, names: Sequence[str]) -> Iterator[str]:
+    yield escape(", ".join(f"{axis} {value}" for axis, value in one.cell.items()) or "all")
+    yield ", ".join(dict.fromkeys(f"{found.n:,}" for found in one.results.values()))
+    yield from (f"{one.results[name].value:.5g}" if name in one.results else "" for name in names)
+
+
+def _way(found: SetResult) -> str:
+    against = f"against {found.against:,} of {found.reference}" if found.against else found.reference
+    return ", ".join(filter(None, (found.features, found.resize, against)))
 
 
 def _data(parquet: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,15 @@ def short(key: str) -> str:
     return key[:16]
 
 
+def place(key: str) -> str:
+    """Where a small picture lies beside the page; its script says the same."""
+    return f"{FOLDER}/{key[:2]}/{short(key)}.webp"
+
+
 def thumbnails(folder: Path, table: Table, picture: Callable[[Row], Image.Image]) -> None:
     """Write those that are not there yet; a picture is asked for only then. OutputError where none can be written."""
     for row in table:
-        path = folder / FOLDER / row.key[:2] / f"{short(row.key)}.webp"
+        path = folder / place(row.key)
         if path.exists():
             continue
         image = picture(row).convert("RGB")
@@ -61,20 +66,19 @@ def compact(table: Table, title: str) -> dict[str, Any]:
     """Columns instead of rows; what all requests share is said once, what varies by its place among its values."""
     rows = list(table)
     requests = [json.loads(row.request.to_json()) for row in rows]
-    cells = list(dict.fromkeys(json.dumps([row.cell.get(axis) for axis in table.axes]) for row in rows))
-    place = {cell: i for i, cell in enumerate(cells)}
-    models = list(dict.fromkeys(row.model for row in rows))
+    cells, cell = _listed([[row.cell.get(axis) for axis in table.axes] for row in rows])
+    models, model = _listed([row.model for row in rows])
     base, varied = _split(requests)
     return {
         "title": title,
         "folder": FOLDER,
         "side": _TILE,
         "axes": list(table.axes),
-        "cells": [json.loads(cell) for cell in cells],
-        "cell": [place[json.dumps([row.cell.get(axis) for axis in table.axes])] for row in rows],
+        "cells": cells,
+        "cell": cell,
         "seed": [row.seed for row in rows],
         "models": models,
-        "model": [models.index(row.model) for row in rows],
+        "model": model,
         "key": [short(row.key) for row in rows],
         "metrics": {name: [_number(row.metrics.get(name)) for row in rows] for name in table.metrics},
         "evaluations": [row.evaluations for row in rows],
@@ -89,14 +93,20 @@ def _split(requests: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, An
     base: dict[str, Any] = {}
     varied: dict[str, Any] = {}
     for field in dict.fromkeys(name for one in requests for name in one):
-        found = [json.dumps(one[field]) if field in one else None for one in requests]
-        values = [value for value in dict.fromkeys(found) if value is not None]
-        if len(values) == 1 and None not in found:
-            base[field] = json.loads(values[0])
-            continue
-        place: dict[str | None, int] = {value: i for i, value in enumerate(values)}
-        varied[field] = {"values": [json.loads(v) for v in values], "at": [place.get(f, -1) for f in found]}
+        values, which = _listed([one[field] for one in requests if field in one])
+        if len(values) == 1 and len(which) == len(requests):
+            base[field] = values[0]
+        else:
+            left = iter(which)
+            varied[field] = {"values": values, "at": [next(left) if field in one else -1 for one in requests]}
     return base, varied
+
+
+def _listed(found: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """The different ones among JSON-able values, in their order, and which of them each is."""
+    texts = [json.dumps(value) for value in found]  # in which 1, 1.0 and true differ
+    at = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    return [json.loads(text) for text in at], [at[text] for text in texts]
 
 
 def _number(value: float | None) -> float | None:
@@ -113,5 +123,4 @@ def excerpt(table: Table) -> list[Row]:
 
 def _printed(row: Row) -> str:
     said = escape(", ".join([*(str(value) for value in row.cell.values()), f"seed {row.seed}"]))
-    source = f"{FOLDER}/{row.key[:2]}/{short(row.key)}.webp"
-    return f'<figure><img src="{source}" alt="" decoding="async"><figcaption>{said}</figcaption></figure>'
+    return f'<figure><img src="{place(row.key)}" alt="" decoding="async"><figcaption>{said}</figcaption></figure>'

@@ -1,4 +1,4 @@
-"""What a study may conclude: intervals, the best setting and how sure it is, paired tests, the frontier.
+"""What numbers of pictures say: intervals, the best setting and how sure it is, paired tests, the frontier.
 
 Settings are compared on the same seeds, so the seed is the unit that is drawn: prompts are chosen, noises are random.
 """
@@ -101,6 +101,13 @@ def interval(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: i
     tail = 50 * math.erfc(-z / math.sqrt(2))  # percent; plain percentiles are too narrow by these two factors
     low, high = np.percentile(resampled(x[None], draws, seed)[:, 0], [tail, 100 - tail])
     return Estimate(float(x.mean()), float(low), float(high), n)
+
+
+def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson 1927)."""
+    p, scale = hits / count, 1 + z * z / count
+    center, half = p + z * z / (2 * count), z * np.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    return float((center - half) / scale), float((center + half) / scale)
 
 
 def resampled(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mezzotint.study.statistics import (
+from mezzotint.evaluation.statistics import (
     COVERAGE,
     Paired,
     best,
