@@ -96,3 +96,18 @@ def test_pictures_say_how_many_threads_computed(
     monkeypatch.setattr(models["openvino"]._runtime, "threads", 3, raising=False)  # type: ignore[attr-defined]
     with Engine(models["openvino"]) as engine:
         assert engine.submit(replace(REQUEST, steps=1)).result().provenance.threads == 3
+
+
+def test_bundled_gradients_are_the_same_in_company() -> None:
+    """In the numbers that this machine computes gradients in, and with the shapes that calls are padded to."""
+    terms = ['clip("a red rose", 40)', 'clip("the sea", effect=0.1, cutouts=2)', 'color("#19e680", effect=0.2)']
+    some = [
+        Request("a cat", seed=i, steps=4, guidance=f"cfg(4) + {term}", sampler="ddim")
+        for i, term in enumerate([*terms, terms[0]])
+    ]
+    with Engine(open_model("emoji")) as engine:
+        company = [future.result() for future in engine.submit_all(some)]
+        alone = [engine.submit(request).result() for request in some[:3]]
+    for one, other in zip(company, alone, strict=False):
+        assert np.abs(np.asarray(one.image, int) - np.asarray(other.image, int)).max() <= 2
+        assert len(one.ledger) == 4

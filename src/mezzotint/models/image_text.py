@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mezzotint.models.steering.vision import Vision
 
 BUNDLED = ("clip", "judge")
+SMALL = 50_000_000  # weights of a pair: a larger one gains nothing by a graph, which keeps several copies
 _ARCHITECTURES = {"CLIPModel", "VisionTextDualEncoderModel"}
 _WANTED = ["*.json", "merges.txt", "vocab.txt", "model*.safetensors"]
 _BUNDLES = Path(__file__).parent.parent / "bundles"
@@ -87,13 +88,27 @@ class ImageText:
     def features(self, pictures: Tensor, dtype: torch.dtype) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """(n, d), not of unit length, of (n, 3, size, size) in 0..1, computed inside in `dtype`; and what turns a
         gradient with respect to them into one with respect to the pictures."""
-        from mezzotint.models.steering.vision import Vision, derived, foldable
+        from mezzotint.models.steering.vision import derived, foldable
 
         if not foldable(self._model):
             return derived(self._plain, pictures, dtype, self._mean.tolist(), self._std.tolist())
+        return self._tower(dtype)(pictures)
+
+    def small_tower(self) -> Vision | None:
+        """The picture side, folded, in float32; None where it is large or cannot be folded."""
+        import torch
+
+        from mezzotint.models.steering.vision import foldable
+
+        size = sum(weight.numel() for weight in self._model.parameters())
+        return self._tower(torch.float32) if size <= SMALL and foldable(self._model) else None
+
+    def _tower(self, dtype: torch.dtype) -> Vision:
+        from mezzotint.models.steering.vision import Vision
+
         if dtype not in self._towers:
             self._towers[dtype] = Vision(self._model, self._mean.tolist(), self._std.tolist(), dtype)
-        return self._towers[dtype](pictures)
+        return self._towers[dtype]
 
     def embed_images(self, images: Sequence[Image.Image]) -> Floats:
         """(n, d) of unit length."""

@@ -18,11 +18,53 @@ from mezzotint.models.openvino.silent import load
 Node = Any
 
 
-class Layers:
+class Ops:
+    """OpenVINO's operators, and the nodes that every graph is made of."""
+
+    def __init__(self) -> None:
+        self.op: Any = load().opset13
+
+    def constant(self, value: Array) -> Node:
+        """Values as a float32 node."""
+        node = self.op.constant(np.ascontiguousarray(value), shared_memory=True)
+        return node if value.dtype == np.float32 else self.op.convert(node, "f32")
+
+    def silu(self, x: Node) -> Node:
+        """x * sigmoid(x)."""
+        return self.op.swish(x)
+
+    def reshape(self, x: Node, shape: Node) -> Node:
+        """A new shape; 0 keeps a dimension, -1 takes the rest."""
+        return self.op.reshape(x, shape, True)
+
+    def ints(self, *values: int) -> Node:
+        """Whole numbers as a node: axes, shapes."""
+        return self.op.constant(np.array(values, np.int64))
+
+    def axis(self, value: int) -> Node:
+        """One whole number as a node: an axis."""
+        return self.op.constant(np.int64(value))
+
+    def scalar(self, value: float) -> Node:
+        """One number as a node."""
+        return self.op.constant(np.float32(value))
+
+    def input(self, name: str, shape: list[int], kind: str = "f32") -> Node:
+        """An input; -1 where a dimension is set later."""
+        node = self.op.parameter(shape, getattr(load().Type, kind), name)
+        node.output(0).set_names({name})
+        return node
+
+    def model(self, result: Node, inputs: list[Node], name: str) -> Any:
+        """The finished graph."""
+        return load().Model([result], inputs, name)
+
+
+class Layers(Ops):
     """Layers over named weights. `name` is the layer's place in the network, as diffusers names it."""
 
     def __init__(self, weights: Weights, groups: int = 32, eps: float = 1e-5) -> None:
-        self.op: Any = load().opset13
+        super().__init__()
         self.weights = weights
         self.groups = groups
         self.eps = eps
@@ -30,11 +72,6 @@ class Layers:
     def weight(self, name: str, *shape: int) -> Node:
         """A stored weight; float16 stays float16 on disk."""
         return self.constant(self.weights.take(name, shape))
-
-    def constant(self, value: Array) -> Node:
-        """Values as a float32 node."""
-        node = self.op.constant(np.ascontiguousarray(value), shared_memory=True)
-        return node if value.dtype == np.float32 else self.op.convert(node, "f32")
 
     def conv(
         self,
@@ -71,10 +108,6 @@ class Layers:
         y = self.op.multiply(y, self.weight(f"{name}.weight", width))
         return self.op.add(y, self.weight(f"{name}.bias", width))
 
-    def silu(self, x: Node) -> Node:
-        """x * sigmoid(x)."""
-        return self.op.swish(x)
-
     def attend(self, q: Node, k: Node, v: Node, width: int, heads: int, causal: bool = False) -> Node:
         """(n, tokens, width) queries over (n, m, width) keys and values -> (n, tokens, width)."""
         if width % heads:
@@ -98,29 +131,3 @@ class Layers:
     def to_grid(self, tokens: Node, like: Node) -> Node:
         """(n, h*w, c) -> the shape of `like`, (n, c, h, w)."""
         return self.reshape(self.op.transpose(tokens, self.ints(0, 2, 1)), self.op.shape_of(like))
-
-    def reshape(self, x: Node, shape: Node) -> Node:
-        """A new shape; 0 keeps a dimension, -1 takes the rest."""
-        return self.op.reshape(x, shape, True)
-
-    def ints(self, *values: int) -> Node:
-        """Whole numbers as a node: axes, shapes."""
-        return self.op.constant(np.array(values, np.int64))
-
-    def axis(self, value: int) -> Node:
-        """One whole number as a node: an axis."""
-        return self.op.constant(np.int64(value))
-
-    def scalar(self, value: float) -> Node:
-        """One number as a node."""
-        return self.op.constant(np.float32(value))
-
-    def input(self, name: str, shape: list[int], kind: str = "f32") -> Node:
-        """An input; -1 where a dimension is set later."""
-        node = self.op.parameter(shape, getattr(load().Type, kind), name)
-        node.output(0).set_names({name})
-        return node
-
-    def model(self, result: Node, inputs: list[Node], name: str) -> Any:
-        """The finished graph."""
-        return load().Model([result], inputs, name)

@@ -29,8 +29,8 @@ from mezzotint.models.runtime import Dtype, Floats
 Shape = tuple[int, ...]
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 # Networks that few runs need: built when first asked for, and their code is in no other's key.
-ATTENDING, ENCODER = "unet-attention", "encoder"
-_NO_GRAPHS = ("__init__", "network", "runtime", "silent", "small")  # whose code changes no graph
+ATTENDING, ENCODER, WORDED = "unet-attention", "encoder", "text_encoder-words"
+_NO_GRAPHS = ("__init__", "network", "runtime", "silent", "small", "derived")  # whose code changes no graph
 _OWN_CODE = {ATTENDING: "attention", ENCODER: "encoder"}
 _SEAL = 64  # bytes before a blob: the sha256 of the rest, in hex
 
@@ -51,7 +51,7 @@ class CompiledNetwork:
         self._part = part
         self._build = build
         self._cache = cache
-        self._options = _options(dtype, threads)
+        self._options = options(dtype, threads)
         self._pool = pool
         self._lock = threading.Lock()
         self._ready: dict[tuple[Shape, ...], Future[Compiled]] = {}
@@ -147,8 +147,8 @@ def usable_threads(wanted: int | None = None) -> int:
     return min(wanted or cores, cores)
 
 
-def _options(precision: Dtype, threads: int) -> dict[str, Any]:
-    """Every option that could change the arithmetic, none left to a default that differs between machines.
+def options(precision: Dtype, threads: int) -> dict[str, Any]:
+    """Of a compiled network: every option that could change the arithmetic, none left to a default that differs between machines.
 
     The number of threads is among them: it decides how sums are split.
     """

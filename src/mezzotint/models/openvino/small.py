@@ -11,14 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mezzotint.errors import ModelError
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.configs import whole
 from mezzotint.models.disk.parts import Part, read_json
 from mezzotint.models.disk.tensors import TensorFile
 from mezzotint.models.disk.weights import Weights
+from mezzotint.models.openvino.derived import Back, Derived
 from mezzotint.models.openvino.layers import Layers, Node
-from mezzotint.models.openvino.network import Compiled
+from mezzotint.models.openvino.network import Compiled, options
 from mezzotint.models.openvino.silent import load
 from mezzotint.models.runtime import Floats
 
@@ -42,6 +45,20 @@ class SmallArch:
         if config.get("_class_name") != "SmallDecoder":
             raise ModelError(f"{where} is of {config.get('_class_name')!r}, not of a SmallDecoder")
         return cls(**{key: whole(config, key, None, where, most) for key, most in _BOUNDS.items()})
+
+    @property
+    def weights(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes."""
+        inner = [f"blocks.{i}.conv{j}" for i in range(self.blocks) for j in (1, 2)]
+        sizes = {
+            "conv_in": (self.channels, self.latent_channels),
+            **dict.fromkeys(inner, (self.channels, self.channels)),
+            "conv_out": (3 * self.factor**2, self.channels),
+        }
+        return {
+            **{f"{name}.weight": (*size, 3, 3) for name, size in sizes.items()},
+            **{f"{name}.bias": size[:1] for name, size in sizes.items()},
+        }
 
     @property
     def config(self) -> dict[str, Any]:
@@ -72,9 +89,45 @@ def build_small(arch: SmallArch, weights: Weights) -> Any:
 
 def compile_small(arch: SmallArch, weights: Weights, threads: int) -> Callable[[Floats], Floats]:
     """(n, c, h, w) -> (n, 8h, 8w, 3), for any number of rows and any size; one call at a time."""
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": str(threads)}
-    decoder = Compiled(load().Core().compile_model(build_small(arch, weights), "CPU", options))
+    decoder = Compiled(
+        load().Core().compile_model(build_small(arch, weights), "CPU", options("float32", threads))
+    )
     return lambda latents: decoder((latents,))[0]
+
+
+def small_derived(net: Derived, arch: SmallArch, weights: Weights) -> Callable[[Node], tuple[Node, Back]]:
+    """As a part of a graph, with its derivative: latents (n, c, h, w) -> pictures (n, 3, 8h, 8w)."""
+    named = {name: weights.take(name, shape).astype(np.float32) for name, shape in arch.weights.items()}
+    weights.finish()
+
+    def layer(x: Node, name: str) -> tuple[Node, Back]:
+        return net.conv(x, named[f"{name}.weight"], named[f"{name}.bias"])
+
+    def residual(x: Node, name: str) -> tuple[Node, Back]:
+        y, bent1 = net.swish(x)
+        y, conv1 = layer(y, f"{name}.conv1")
+        y, bent2 = net.swish(y)
+        y, conv2 = layer(y, f"{name}.conv2")
+        return net.op.add(x, y), lambda g: net.op.add(g, bent1(conv1(bent2(conv2(g)))))
+
+    def look(z: Node) -> tuple[Node, Back]:
+        x, first = layer(z, "conv_in")
+        backs = [first]
+        for i in range(arch.blocks):
+            x, back = residual(x, f"blocks.{i}")
+            backs.append(back)
+        x, bent = net.swish(x)
+        x, last = layer(x, "conv_out")
+
+        def whole(g: Node) -> Node:
+            g = bent(last(net.op.space_to_depth(g, "depth_first", arch.factor)))
+            for back in reversed(backs):
+                g = back(g)
+            return g
+
+        return net.op.depth_to_space(x, "depth_first", arch.factor), whole
+
+    return look
 
 
 class _Small(Layers):

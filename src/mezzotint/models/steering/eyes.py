@@ -12,9 +12,10 @@ from mezzotint.errors import ModelError
 from mezzotint.guidance.steer import Decoder
 from mezzotint.models.disk.parts import Part
 from mezzotint.models.networks import torch_vae
-from mezzotint.models.openvino.small import small_part
+from mezzotint.models.openvino.small import SmallArch, small_part
 from mezzotint.models.runtime import Floats
-from mezzotint.models.steering.precision import quick
+from mezzotint.models.steering.lenses import Bare, Lens, Linear, Small
+from mezzotint.models.steering.precision import named, quick
 from mezzotint.models.steering.small_decoder import SmallDecoder
 
 
@@ -31,6 +32,10 @@ class PixelEyes:
     def look(self, decoder: Decoder, seen: Tensor) -> Tensor:
         """The same."""
         return seen
+
+    def lens(self, decoder: Decoder) -> Lens | None:
+        """The same without torch."""
+        return Bare()
 
     def pixels(self, decoder: Decoder) -> int:
         """Pixels of the picture for each that `look` gives."""
@@ -71,6 +76,16 @@ class LatentEyes:
         self.open(decoder)
         picture: Tensor = self._open[decoder](seen)
         return picture
+
+    def lens(self, decoder: Decoder) -> Lens | None:
+        """The same by compiled graphs; None where only torch can."""
+        if decoder == "linear":
+            return Linear(self._fit(), self._factor)
+        if decoder == "full":
+            return None
+        assert self._small_part is not None
+        arch = SmallArch.read(self._small_part.config, str(self._small_part.where / "config.json"))
+        return Small(self._small_part, arch, named(quick(self._device, arch.channels)))
 
     def pixels(self, decoder: Decoder) -> int:
         """Pixels of the picture for each that `look` gives."""

@@ -5,6 +5,7 @@ Each sample is for itself: losses are summed over a call, never averaged, so no 
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -16,32 +17,38 @@ from torch import Tensor
 
 from mezzotint.guidance.steer import Clip, Decoder, Job, Pull, Steer
 from mezzotint.models.image_text import ImageText
-from mezzotint.models.runtime import Floats
+from mezzotint.models.runtime import Dtype, Floats
 from mezzotint.models.steering.cutouts import pieces
 from mezzotint.models.steering.cutting import cut
 from mezzotint.models.steering.eyes import Eyes
+from mezzotint.models.steering.graphs import AT_ONCE, Graphs
 from mezzotint.models.steering.losses import COLOR_UNIT, color_loss, spherical
 from mezzotint.models.steering.open_clip_pair import PREFIX, OpenClipPair
-from mezzotint.models.steering.precision import quick
+from mezzotint.models.steering.precision import named, quick
+from mezzotint.models.steering.vision import Vision
 
 Pair = ImageText | OpenClipPair
-_AT_ONCE = 16  # cutouts in one call of a network: more leave the processor's cache, and get slower
 
 
 class Steering:
     """Computes terms on what a model predicts. `ready` may come from any thread, `pull` from one at a time."""
 
-    def __init__(self, eyes: Eyes, device: torch.device, threads: int = 0):
+    def __init__(self, eyes: Eyes, device: torch.device, threads: int = 0, graphs: bool = False):
+        """`graphs`: let compiled graphs do what they can; torch does the rest."""
         self._eyes, self._device, self._threads = eyes, device, threads
         self._pairs: dict[str, Pair] = {}
         self._lock = threading.Lock()
+        lens = functools.cache(eyes.lens)
+        self._graphs = Graphs(lens, self._tower, self._target, threads) if graphs else None
 
     def ready(self, term: Steer) -> None:
         """Open what a term needs, and read its text. ModelError says what is missing."""
         with self._lock:
-            self._eyes.open(self._eyes.settle(term.decoder))  # type: ignore[attr-defined]  # both kinds have it
+            decoder = self._eyes.settle(term.decoder)  # type: ignore[attr-defined]  # both kinds have it
             if isinstance(term, Clip):
                 self._target(term)
+            if not self._graphed(term, decoder):
+                self._eyes.open(decoder)
 
     def facts(self, term: Steer) -> dict[str, str]:
         """Which decoder and which pair compute a term, and in what precision."""
@@ -51,19 +58,26 @@ class Steering:
             pair = self._pair(term.model)
             dtype = str(quick(self._device, pair.width)).removeprefix("torch.")
             told |= {"clip": term.model, "clip_digest": pair.digest, "clip_dtype": dtype}
-        return told
+        return told | {"steering_runtime": "openvino" if self._graphed(term, decoder) else "torch"}
 
     def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
         """What came of each job, in their order. `alone`: one by one, so that bits do not depend on the others."""
-        if self._threads and torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
         found: dict[int, Pull] = {}
         for decoder, part in _grouped(jobs, self._eyes, alone):
-            found.update(zip(part, self._pulled([jobs[i] for i in part], decoder), strict=True))
+            for graphed, same in _by(part, lambda i, d=decoder: self._graphed(jobs[i].term, d), bool):
+                mine = [jobs[i] for i in same]
+                found.update(zip(same, self._pulled(mine, decoder, graphed), strict=True))
         return [found[i] for i in range(len(jobs))]
 
-    def _pulled(self, jobs: list[Job], decoder: Decoder) -> list[Pull]:
+    def _graphed(self, term: Steer, decoder: Decoder) -> bool:
+        return self._graphs is not None and self._graphs.compute(term, decoder)
+
+    def _pulled(self, jobs: list[Job], decoder: Decoder, graphed: bool) -> list[Pull]:
         """Jobs of one shape through one decoder."""
+        if graphed and self._graphs is not None:
+            return self._graphs.pulled(jobs, decoder)
+        if self._threads and torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
         seen = torch.from_numpy(np.stack([job.seen for job in jobs])).to(self._device).requires_grad_()
         with torch.enable_grad():
             pictures = self._eyes.look(decoder, seen)
@@ -105,7 +119,7 @@ class Steering:
         shares = torch.from_numpy(np.repeat(1 / np.array(counts, np.float32), counts))
         losses, slopes = [], []
         whole = zip(
-            *(torch.split(t, _AT_ONCE) for t in (cutouts, *_on(self._device, targets, shares))), strict=True
+            *(torch.split(t, AT_ONCE) for t in (cutouts, *_on(self._device, targets, shares))), strict=True
         )
         for part, target, share in whole:
             features, through = pair.features(part, dtype)
@@ -114,6 +128,13 @@ class Steering:
             slopes.append(through(slope * share[:, None]))
         sums = torch.stack([part.sum() for part in torch.split(torch.cat(losses), counts)])
         return sums, back(torch.cat(slopes))
+
+    def _tower(self, name: str) -> tuple[Vision, int, Dtype] | None:
+        """What graphs compute of a pair: small ones, that can be folded."""
+        pair = self._pair(name)
+        if isinstance(pair, OpenClipPair) or (vision := pair.small_tower()) is None:
+            return None
+        return vision, pair.size, named(quick(self._device, pair.width))
 
     def _target(self, term: Clip) -> Floats:
         target: Floats = self._pair(term.model).embed_texts([term.text])[0]

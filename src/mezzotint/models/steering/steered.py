@@ -85,11 +85,12 @@ class Steered:
             from mezzotint.models.steering.pulls import Steering
         except ImportError as error:
             raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
+        threads, graphs = self._runtime.threads, self._runtime.name == "openvino"
         if isinstance(self._bundle, PixelBundle):
-            return Steering(PixelEyes(), self._device, self._runtime.threads)
+            return Steering(PixelEyes(), self._device, threads, graphs)
         place, factor = self._bundle.path, self.vae_factor
         eyes = LatentEyes(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
-        return Steering(eyes, self._device, self._runtime.threads)
+        return Steering(eyes, self._device, threads, graphs)
 
     def _linear(self) -> Floats:
         def fit() -> Floats:

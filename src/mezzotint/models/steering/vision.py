@@ -61,9 +61,9 @@ class Vision:
         embeddings = tower.embeddings
         kernel, places = embeddings.patch_embedding.weight, embeddings.position_embedding.weight
         middle, spread = (kernel.new_tensor(v)[:, None, None] for v in (mean, std))
-        self._patch: int = kernel.shape[-1]
+        self.patch: int = kernel.shape[-1]
         shift = (kernel * (middle / spread)).sum((1, 2, 3))
-        self._embed, self._places, self._first, self._out = (
+        self.embed, self.places, self.first, self.out = (
             weight.detach().to(dtype).contiguous()
             for weight in (
                 (kernel / spread).flatten(1),
@@ -72,43 +72,43 @@ class Vision:
                 model.visual_projection.weight,
             )
         )
-        self._before, self._after = _Norm(tower.pre_layrnorm, dtype), _Norm(tower.post_layernorm, dtype)
-        self._layers = [_Layer(layer, dtype) for layer in tower.encoder.layers]
+        self.before, self.after = Norm(tower.pre_layrnorm, dtype), Norm(tower.post_layernorm, dtype)
+        self.layers = [Layer(layer, dtype) for layer in tower.encoder.layers]
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Back]:
         """The features, and what turns a gradient with respect to them into one with respect to the pictures."""
-        n, across = len(pictures), pictures.shape[-1] // self._patch
-        y = F.linear(self._patches(pictures.to(self._dtype), across), self._embed).add_(self._places)
-        y, before = self._before(torch.cat([self._first.expand(n, 1, -1), y], 1))
+        n, across = len(pictures), pictures.shape[-1] // self.patch
+        y = F.linear(self._patches(pictures.to(self._dtype), across), self.embed).add_(self.places)
+        y, before = self.before(torch.cat([self.first.expand(n, 1, -1), y], 1))
         backs = []
-        for i, layer in enumerate(self._layers):
-            y, back = layer(y, 1 if i == len(self._layers) - 1 else y.shape[1])
+        for i, layer in enumerate(self.layers):
+            y, back = layer(y, 1 if i == len(self.layers) - 1 else y.shape[1])
             backs.append(back)
-        y, after = self._after(y)
-        features = F.linear(y[:, 0], self._out).float()
+        y, after = self.after(y)
+        features = F.linear(y[:, 0], self.out).float()
 
         @torch.no_grad()
         def whole(g: Tensor) -> Tensor:
-            g = after((g.to(self._dtype) @ self._out)[:, None])
+            g = after((g.to(self._dtype) @ self.out)[:, None])
             for back in reversed(backs):
                 g = back(g)
-            return self._unpatched(before(g)[:, 1:] @ self._embed, across)
+            return self._unpatched(before(g)[:, 1:] @ self.embed, across)
 
         return features, whole
 
     def _patches(self, x: Tensor, across: int) -> Tensor:
         """(n, 3, size, size) -> (n, across^2, 3*patch^2)."""
-        split = x.reshape(len(x), -1, across, self._patch, across, self._patch)
+        split = x.reshape(len(x), -1, across, self.patch, across, self.patch)
         return split.permute(0, 2, 4, 1, 3, 5).reshape(len(x), across**2, -1)
 
     def _unpatched(self, g: Tensor, across: int) -> Tensor:
-        side = across * self._patch
-        split = g.view(len(g), across, across, -1, self._patch, self._patch)
+        side = across * self.patch
+        split = g.view(len(g), across, across, -1, self.patch, self.patch)
         return split.permute(0, 3, 1, 4, 2, 5).reshape(len(g), -1, side, side)
 
 
-class _Norm:
+class Norm:
     """Layer normalization."""
 
     def __init__(self, norm: Any, dtype: torch.dtype):
@@ -127,7 +127,7 @@ class _Norm:
         return y, back
 
 
-class _Layer:
+class Layer:
     """Attention and the two linear layers after it, each added to what it reads."""
 
     def __init__(self, layer: Any, dtype: torch.dtype):
@@ -146,7 +146,7 @@ class _Layer:
         self.write = kept(attention.out_proj.weight, attention.out_proj.bias)
         self.widen = kept(mlp.fc1.weight * slope, mlp.fc1.bias * slope)
         self.narrow = kept(mlp.fc2.weight / slope, mlp.fc2.bias)
-        self.norm1, self.norm2 = _Norm(layer.layer_norm1, dtype), _Norm(layer.layer_norm2, dtype)
+        self.norm1, self.norm2 = Norm(layer.layer_norm1, dtype), Norm(layer.layer_norm2, dtype)
 
     def __call__(self, y: Tensor, count: int) -> tuple[Tensor, Back]:
         """(n, tokens, d) -> the first `count` tokens, (n, count, d)."""
