@@ -110,13 +110,18 @@ def test_clip_over_the_whole_picture(model: Model, pipeline: Any, clip: tuple[st
     same(model.pull([job(term, latents())], True)[0], literal(loss, latents()))
 
 
-@pytest.mark.parametrize("slips", ["", "range"])
-def test_clip_over_cutouts(slips: str, model: Model, pipeline: Any, clip: tuple[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("slips", "decoder"), [("", "full"), ("range", "full"), ("", "small"), ("range", "small")]
+)
+def test_clip_over_cutouts(
+    slips: str, decoder: Any, model: Model, pipeline: Any, clip: tuple[str, Any]
+) -> None:
     folder, net = clip
-    term = Clip("a cat", model=folder, cutouts=3, decoder="full", slips=slips)
+    term = Clip("a cat", model=folder, cutouts=3, decoder=decoder, slips=slips)
+    small = quickly(pipeline[0])
 
     def loss(z: Tensor) -> Tensor:
-        picture = decoded(pipeline[1], z)[0]
+        picture = small(z)[0] if decoder == "small" else decoded(pipeline[1], z)[0]
         picture = picture if slips else (picture / 2 + 0.5).clamp(0, 1)
         made = pieces(term, *picture.shape[1:], SIZE, np.random.default_rng(5))
         rows, columns = torch.tensor(made.rows), torch.tensor(made.columns)
@@ -133,26 +138,33 @@ def test_clip_agrees_with_finite_differences(model: Model, clip: tuple[str, Any]
     assert (behind - ahead) / 6e-3 == pytest.approx(float((g * step).sum()), rel=0.02)
 
 
+@pytest.mark.parametrize("of", ["pixels", "mean"])
 @pytest.mark.parametrize("decoder", ["full", "small"])
-def test_color_has_the_true_mean_and_the_published_force(decoder: Any, model: Model, pipeline: Any) -> None:
-    term = Color("#19e680", 40, decoder=decoder)
+def test_color_has_the_true_mean_and_its_force(decoder: Any, of: Any, model: Model, pipeline: Any) -> None:
+    term = Color("#19e680", 40, decoder=decoder, of=of)
     target = (2 * torch.tensor([25, 230, 128]) / 255 - 1)[:, None, None]
-    small = SmallDecoder(SmallArch(4, 8, 1, 2))
-    small.load_state_dict(_halved(pipeline[0]))
+    small = quickly(pipeline[0])
 
     def loss(z: Tensor) -> Tensor:
         picture = small(z) if decoder == "small" else decoded(pipeline[1], z)
+        if of == "mean":
+            return (picture.mean((2, 3)) - target[:, 0, 0]).square().sum() / 2
         return (picture - target).abs().mean()
 
-    expected = literal(loss, latents())
-    share = math.prod((3, 2 * SEEN[1], 2 * SEEN[2])) / (3 * 256 * 256)
-    same(model.pull([job(term, latents())], True)[0], expected._replace(gradient=expected.gradient * share))
+    expected, pixels = literal(loss, latents()), math.prod((2 * SEEN[1], 2 * SEEN[2]))
+    unit = pixels if of == "mean" else pixels / (256 * 256)  # the way that is left; the published force
+    same(model.pull([job(term, latents())], True)[0], expected._replace(gradient=expected.gradient * unit))
 
 
-def _halved(folder: Path) -> dict[str, Tensor]:
+def quickly(folder: Path) -> Callable[[Tensor], Tensor]:
+    """The small decoder."""
     from safetensors.torch import load_file
 
-    return {k: v.float() for k, v in load_file(folder / "decoder_small/model.safetensors").items()}
+    small = SmallDecoder(SmallArch(4, 8, 1, 2))
+    small.load_state_dict(
+        {k: v.float() for k, v in load_file(folder / "decoder_small/model.safetensors").items()}
+    )
+    return small
 
 
 def test_color_through_the_linear_map_has_the_force_of_all_its_pixels(model: Model) -> None:
@@ -181,6 +193,9 @@ def test_company_changes_nothing_that_matters(model: Model, clip: tuple[str, Any
         Clip("the moon", model=folder, cutouts=20, degrees=5, slips="range", decoder="full"),
         Clip("a cat", model=folder, crop="square", decoder="small"),
         Color("blue", decoder="linear"),
+        Color("blue", decoder="linear", of="mean"),
+        Color("green", decoder="small", of="mean"),
+        Clip("the moon", model=folder, cutouts=2, decoder="small"),
         Color("blue", decoder="full"),
     ]
 

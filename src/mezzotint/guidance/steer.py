@@ -17,6 +17,7 @@ Look = Literal["x0", "blend"]
 Branch = Literal["guided", "text"]
 Factor = Literal["1", "alpha", "sigma2"]
 Crop = Literal["resized", "square", "whole"]
+Of = Literal["pixels", "mean"]
 Decoder = Literal["auto", "full", "small", "linear"]
 SLIPS = ("counter", "range", "crop")  # of the published CLIP recipe; off unless named
 MAX_CUTOUTS = 64
@@ -88,14 +89,16 @@ class Steer(Term):
 
 @dataclass(frozen=True)
 class Color(Steer):
-    """Toward a color: L = mean |x0 - color| over the picture, in -1..1 (the course's second unit).
-
-    `scale` 40 is the published force a pixel, whatever the size. `effect`: how far a step moves x0, root mean square.
+    """Toward a color, in -1..1. of "pixels": L = mean |x0 - color| over the picture (the course's second unit), which
+    washes every pixel alike; `scale` 40 is the published force a pixel, whatever the size. "mean": L = |mean of x0 -
+    color|^2 / 2, which leaves shapes and contrasts, and is done where it has arrived; the force of `scale` 1 is the way
+    that is left. `effect`: how far a step moves x0, root mean square.
     """
 
     color: str  # "#19e680" or a CSS name; kept as #rrggbb
     scale: float | None = None
     effect: float | None = None
+    of: Of = field(default="pixels", kw_only=True)
     decoder: Decoder = field(default="auto", kw_only=True)  # of latents, for the loss alone
 
     def __post_init__(self) -> None:
@@ -169,6 +172,7 @@ _CHOICES = {
     "factor": Factor,
     "crop": Crop,
     "decoder": Decoder,
+    "of": Of,
 }
 
 

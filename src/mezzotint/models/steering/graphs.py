@@ -16,7 +16,7 @@ from mezzotint.models.openvino.silent import load
 from mezzotint.models.runtime import Dtype, Floats
 from mezzotint.models.steering.cutouts import pieces
 from mezzotint.models.steering.lenses import Lens
-from mezzotint.models.steering.losses import COLOR_UNIT
+from mezzotint.models.steering.losses import COLOR_UNITS
 from mezzotint.models.steering.sight import Shape, build_color, build_sight
 
 AT_ONCE = 16  # pieces in one call: more leave the processor's cache, and get slower
@@ -55,7 +55,9 @@ class Graphs:
             mine = [i for i, job in enumerate(jobs) if _kind(job) == (name, count)]
             for part in _parts(mine, AT_ONCE // max(1, count) or 1):
                 these = [jobs[i] for i in part]
-                losses, gradient = self._clip(these, lens, name, count) if count else self._color(these, lens)
+                losses, gradient = (
+                    self._clip(these, lens, name, count) if count else self._color(these, lens, name)
+                )
                 found.update(zip(part, map(Pull, losses, -gradient[: len(part)]), strict=True))
         return [found[i] for i in range(len(jobs))]
 
@@ -79,14 +81,14 @@ class Graphs:
         each = features.reshape(-1, count, features.shape[-1])
         return [_distance(mine, target) for mine, target in zip(each, targets, strict=False)], gradient
 
-    def _color(self, jobs: list[Job], lens: Lens) -> tuple[list[float], Floats]:
-        """As `losses.color_loss`, with the gradient of its own unit."""
+    def _color(self, jobs: list[Job], lens: Lens, of: Any) -> tuple[list[float], Floats]:
+        """As the losses of color, with their gradients."""
         seen = _filled([job.seen for job in jobs])
         rgb = np.array([job.term.rgb for job in jobs], np.float32)[:, :, None, None]  # type: ignore[attr-defined]
         shape = Shape(seen.shape, seen.shape[-2:])
-        graph = self._graph((lens, "", shape), lens.dtype, lambda: build_color(lens, shape))
+        graph = self._graph((lens, of, shape), lens.dtype, lambda: build_color(lens, of, shape))
         losses, gradient = graph((seen, _filled(np.asarray(2 * rgb / 255 - 1, np.float32))))
-        return losses[: len(jobs)].tolist(), gradient * np.float32(lens.pixels * COLOR_UNIT)
+        return losses[: len(jobs)].tolist(), gradient * np.float32(lens.pixels * COLOR_UNITS[of])
 
     def _graph(self, key: Any, dtype: Dtype, build: Callable[[], Any]) -> Compiled:
         """Compiled once for each shape."""
@@ -97,9 +99,11 @@ class Graphs:
 
 
 def _kind(job: Job) -> tuple[str, int]:
-    """The CLIP and the number of pieces; ("", 0) for a color."""
+    """The CLIP and the number of pieces; what the color is of, and 0."""
     term = job.term
-    return (term.model, 1 if term.crop == "whole" else term.cutouts) if isinstance(term, Clip) else ("", 0)
+    if isinstance(term, Clip):
+        return term.model, 1 if term.crop == "whole" else term.cutouts
+    return term.of, 0  # type: ignore[attr-defined]
 
 
 def _distance(features: Floats, target: Floats) -> float:

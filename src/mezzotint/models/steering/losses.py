@@ -7,20 +7,31 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-COLOR_UNIT = 1 / (
-    3 * 256 * 256
-)  # of slopes of the color loss: the published loss is a mean over that many numbers
+# Of slopes of the color losses. The published loss is a mean over that many numbers.
+COLOR_UNITS = {"pixels": 1 / (3 * 256 * 256), "mean": 1.0}
 
 
 @torch.no_grad()
 def color_loss(pictures: Tensor, rgb: Sequence[tuple[int, int, int]], pixels: int) -> tuple[Tensor, Tensor]:
-    """L = mean |x0 - (2*rgb/255 - 1)| of each picture (n, 3, H, W), and its slope in units of `COLOR_UNIT`.
+    """L = mean |x0 - (2*rgb/255 - 1)| of each picture (n, 3, H, W), and its slope in its unit of `COLOR_UNITS`.
 
     The slope is that of a mean over 256x256 pixels whatever the size, so that scale 40 is the published force on
     each pixel; the loss is the true mean. `pixels`: of the picture, for each that is given.
     """
     error = pictures - (2 * pictures.new_tensor(rgb)[:, :, None, None] / 255 - 1)
     return error.abs().mean((1, 2, 3)), error.sign_() * pixels
+
+
+@torch.no_grad()
+def mean_color_loss(
+    pictures: Tensor, rgb: Sequence[tuple[int, int, int]], pixels: int
+) -> tuple[Tensor, Tensor]:
+    """L = |mean of x0 - (2*rgb/255 - 1)|^2 / 2 of each picture (n, 3, H, W), and its slope times the number of pixels.
+
+    So the slope is the way that is left, at every pixel. `pixels`: of the picture, for each that is given.
+    """
+    left = pictures.mean((2, 3), keepdim=True) - (2 * pictures.new_tensor(rgb)[:, :, None, None] / 255 - 1)
+    return left.square().sum((1, 2, 3)) / 2, left.expand_as(pictures) * pixels
 
 
 @torch.no_grad()

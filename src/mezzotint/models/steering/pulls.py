@@ -22,7 +22,7 @@ from mezzotint.models.steering.cutouts import pieces
 from mezzotint.models.steering.cutting import cut
 from mezzotint.models.steering.eyes import Eyes
 from mezzotint.models.steering.graphs import AT_ONCE, Graphs
-from mezzotint.models.steering.losses import COLOR_UNIT, color_loss, spherical
+from mezzotint.models.steering.losses import COLOR_UNITS, color_loss, mean_color_loss, spherical
 from mezzotint.models.steering.open_clip_pair import PREFIX, OpenClipPair
 from mezzotint.models.steering.precision import named, quick
 from mezzotint.models.steering.vision import Vision
@@ -83,7 +83,7 @@ class Steering:
             pictures = self._eyes.look(decoder, seen)
         losses, slopes = self._losses(jobs, pictures.detach(), self._eyes.pixels(decoder))
         gradient = slopes if pictures is seen else torch.autograd.grad(pictures, seen, slopes)[0]
-        units = [1.0 if isinstance(job.term, Clip) else COLOR_UNIT for job in jobs]
+        units = [COLOR_UNITS.get(getattr(job.term, "of", ""), 1.0) for job in jobs]
         values = (gradient * -gradient.new_tensor(units)[:, None, None, None]).cpu().numpy()
         return [Pull(loss, value) for loss, value in zip(losses.tolist(), values, strict=True)]
 
@@ -103,7 +103,8 @@ class Steering:
             losses, slopes = self._clip_loss(jobs, pictures)
         else:
             colors = [job.term.rgb for job in jobs]  # type: ignore[attr-defined]
-            losses, slopes = color_loss(pictures.float(), colors, pixels)
+            loss = mean_color_loss if jobs[0].term.of == "mean" else color_loss  # type: ignore[attr-defined]
+            losses, slopes = loss(pictures.float(), colors, pixels)
         return losses, slopes.to(pictures.dtype)
 
     def _clip_loss(self, jobs: list[Job], pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -172,8 +173,9 @@ def _grouped(jobs: Sequence[Job], eyes: Eyes, alone: bool) -> list[tuple[Decoder
 
 
 def _alike(jobs: Sequence[Job]) -> list[list[int]]:
-    """Which jobs share a loss: all of color; all of one CLIP."""
-    return [part for _, part in _by(range(len(jobs)), lambda i: getattr(jobs[i].term, "model", ""), str)]
+    """Which jobs share a loss: colors of one kind; all of one CLIP."""
+    kinds = [(getattr(job.term, "model", ""), getattr(job.term, "of", "")) for job in jobs]
+    return [part for _, part in _by(range(len(jobs)), kinds.__getitem__, str)]
 
 
 def _by(items: Any, key: Any, name: Any) -> list[tuple[Any, list[int]]]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from mezzotint.guidance.steer import Of
 from mezzotint.models.disk.weights import Array
 from mezzotint.models.openvino.derived import Back, Derived
 from mezzotint.models.openvino.layers import Node
@@ -45,17 +46,22 @@ def build_sight(lens: Lens, vision: Vision, size: int, shape: Shape) -> Any:
     return load().Model([features, gradient], inputs, "sight")
 
 
-def build_color(lens: Lens, shape: Shape) -> Any:
-    """The graph `seen (n, c, h, w), colors (n, 3, 1, 1) in -1..1 -> loss (n, 1), gradient (n, c, h, w)`.
+def build_color(lens: Lens, of: Of, shape: Shape) -> Any:
+    """The graph `seen (n, c, h, w), colors (n, 3, 1, 1) in -1..1 -> loss (n,), gradient (n, c, h, w)`.
 
-    As `color_loss`: the loss is the mean of |picture - color|, the gradient that of the sum.
+    As `color_loss`, with the gradient of a sum over pixels, or as `mean_color_loss`.
     """
     net = Derived()
     inputs = [net.input("seen", list(shape.seen)), net.input("colors", [shape.seen[0], 3, 1, 1])]
     pictures, back = lens(net, inputs[0])
-    error = net.op.subtract(pictures, inputs[1])
-    loss = net.op.reduce_mean(net.op.abs(error), net.ints(1, 2, 3), False)
-    return load().Model([loss, back(net.op.sign(error))], inputs, "color")
+    if of == "mean":
+        left = net.op.subtract(net.op.reduce_mean(pictures, net.ints(2, 3), True), inputs[1])
+        squares = net.op.reduce_sum(net.op.multiply(left, left), net.ints(1, 2, 3), False)
+        loss, slope = net.op.multiply(squares, net.scalar(0.5)), net.op.broadcast(left, net.op.shape_of(pictures))
+    else:
+        error = net.op.subtract(pictures, inputs[1])
+        loss, slope = net.op.reduce_mean(net.op.abs(error), net.ints(1, 2, 3), False), net.op.sign(error)
+    return load().Model([loss, back(slope)], inputs, "color")
 
 
 class _Sight(Derived):
