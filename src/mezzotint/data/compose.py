@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data.emoji import SIZE, STYLES
+from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient, landscape, shaken
 from mezzotint.data.subsets import read_rows
 from mezzotint.data.words import SYNONYMS
@@ -50,9 +51,12 @@ class Scene:
 
 
 class Composer:
-    """Draws scenes from an imagefolder written by `build`; the same random state gives the same scene."""
+    """Draws scenes from an imagefolder written by `build`; the same random state gives the same scene.
 
-    def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",)):
+    `ordinary`: the share of objects that are taken from `ORDINARY`; the rest are taken from all.
+    """
+
+    def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",), ordinary: float = 0.0):
         self.rows = [row for row in read_rows(folder) if row["split"] in splits]
         self.folder = folder
         self.sprites = self._load()
@@ -60,6 +64,7 @@ class Composer:
         for index, row in enumerate(self.rows):
             self.by_object.setdefault(row["object"], []).append(index)
         self.objects = sorted(self.by_object)
+        self.ordinary, self.share = [name for name in ORDINARY if name in self.by_object], ordinary
 
     def _load(self) -> NDArray[np.uint8]:
         sprites = np.empty((len(self.rows), SIZE, SIZE, 4), np.uint8)
@@ -124,9 +129,11 @@ class Composer:
         return self._made(ground, caption, [index], "several")
 
     def pick(self, rng: random.Random, style: str | None = None) -> int:
-        """A sprite: objects equally likely, then one of its styles."""
+        """A sprite: objects of a list equally likely, then one of its styles."""
+        often = bool(self.share and self.ordinary) and rng.random() < self.share
+        objects = self.ordinary if often else self.objects
         for _ in range(20):
-            index = rng.choice(self.by_object[rng.choice(self.objects)])
+            index = rng.choice(self.by_object[rng.choice(objects)])
             if style is None or self.rows[index]["style"] == style:
                 return index
         return index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,9 @@ class DiffusionConfig(Training):
     text: Path
     latents: Path
     scenes: int = Field(60_000, ge=1)
+    ordinary: float = Field(0.0, ge=0, le=1)
+    """Share of objects that are ordinary things (data/ordinary.py), for the last part of a training; kept latents must
+    have been made with the same share."""
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
     heads: int = 4
@@ -74,7 +78,11 @@ class DiffusionTask:
         )  # fmt: skip
         open_ = self.encoders
         self.store = LatentStore(
-            config.latents, config.scenes, config.seed, lambda: Composer(config.data), open_
+            config.latents,
+            config.scenes,
+            config.seed,
+            lambda: Composer(config.data, ordinary=config.ordinary),
+            open_,
         )
         held = LatentStore(config.latents / "held", 500, 1, lambda: Composer(config.data, ("test",)), open_)
         self.held = held.batch(np.arange(240))
@@ -126,7 +134,7 @@ class DiffusionTask:
             free, told = out.chunk(2)
             return free + scale * (told - free)
 
-        return sampled(table, guided, torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+        return sampled(table, guided, partial(torch.randn, shape, generator=torch.Generator().manual_seed(0)))
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `StableDiffusionPipeline.from_pretrained` opens."""
