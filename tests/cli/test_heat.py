@@ -16,8 +16,9 @@ from safetensors import safe_open
 
 from mezzotint import Picture
 from mezzotint.attention import Attention, Gathering
-from mezzotint.cli.heat import COLUMNS, draw, inferno, overlay
+from mezzotint.cli.heat import COLUMNS, draw
 from mezzotint.cli.paper import GAP, HEAD, MARGIN
+from mezzotint.looking.heat import inferno, overlay
 
 if TYPE_CHECKING:
     from conftest import Cli, Model

@@ -117,7 +117,7 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
     """What the network is taught is what the sampler takes it for: a perfect one gives x0 back."""
     from mezzotint.planning import plan
     from mezzotint.request import Request
-    from mezzotint.train.noise import of_seeds, sampled
+    from mezzotint.train.noise import Draws, sampled
 
     noise = Noise({"prediction_type": prediction, "clip_sample": False})
     x0 = torch.randn(1, 3, 4, 4)
@@ -128,7 +128,17 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
         alpha, sigma = noise._scales(time)
         return noise.target(x0, (x - alpha * x0) / sigma, time)
 
-    assert torch.allclose(sampled(table, ask, of_seeds((3, 4, 4), [3])), x0, atol=1e-3)
+    assert torch.allclose(sampled(table, ask, Draws((3, 4, 4), [3])), x0, atol=1e-3)
+
+
+def test_noisy_times_weigh_more_up_to_a_cap() -> None:
+    noise, t = Noise({"beta_schedule": "linear"}), torch.arange(0, 1000, 10)
+    assert (noise.weight(t, 1) == 1).all()
+    weight = noise.weight(t, 30)
+    assert weight[0] == 1 and weight[-1] == 30 and (weight.diff() >= 0).all()
+    signal = noise.bars[t] / (1 - noise.bars[t])
+    between = (weight > 1) & (weight < 30)
+    assert between.sum() > 10 and torch.allclose(weight[between] * signal[between], torch.ones(1))
 
 
 def test_another_noise_schedule() -> None:

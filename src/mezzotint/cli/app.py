@@ -18,6 +18,7 @@ from mezzotint.cli.finetune import finetune
 from mezzotint.cli.generate import generate
 from mezzotint.cli.latents import latents
 from mezzotint.cli.listing import models, samplers
+from mezzotint.cli.paper_run import paper
 from mezzotint.cli.replay import replay
 from mezzotint.cli.store import store
 from mezzotint.cli.study import study
@@ -43,6 +44,7 @@ app.command(rich_help_panel="See what there is")(samplers)
 app.add_typer(latents, rich_help_panel="See what there is")
 app.add_typer(study, rich_help_panel="Measure")
 app.add_typer(store, rich_help_panel="Measure")
+app.command(rich_help_panel="Measure")(paper)
 app.command(rich_help_panel="Measure")(bench)
 app.command(rich_help_panel="Measure")(bench_steering)
 app.command(rich_help_panel="Measure")(bench_training)

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.study_tune import tune
 from mezzotint.cli.train import needs_extra
 
 if TYPE_CHECKING:
     from mezzotint.study.spec import Study
 
 study = typer.Typer(name="study", help="Many pictures that answer a question; run again to go on.")
+
+
+study.command()(tune)
 
 
 @study.callback()

@@ -97,10 +97,14 @@ def interval(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: i
     n = len(x)
     if n < 2:
         return Estimate(float(x.mean()) if n else math.nan, math.nan, math.nan, n)
-    z = math.sqrt(n / (n - 1)) * student((1 - level) / 2, n - 1)
-    tail = 50 * math.erfc(-z / math.sqrt(2))  # percent; plain percentiles are too narrow by these two factors
-    low, high = np.percentile(resampled(x[None], draws, seed)[:, 0], [tail, 100 - tail])
+    low, high = np.percentile(resampled(x[None], draws, seed)[:, 0], [tail(n, level), 100 - tail(n, level)])
     return Estimate(float(x.mean()), float(low), float(high), n)
+
+
+def tail(n: int, level: float = 0.95) -> float:
+    """Percent of the bootstrap draws of n values below an interval: plain percentiles are too narrow by two factors."""
+    z = math.sqrt(n / (n - 1)) * student((1 - level) / 2, n - 1)
+    return 50 * math.erfc(-z / math.sqrt(2))
 
 
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:

@@ -117,11 +117,12 @@ class Files:
     def locked(self) -> Iterator[None]:
         """One process and one thread at a time; the system unlocks for a process that dies."""
         with (self.root / "lock").open("r+b") as file:
-            _lock(file.fileno())
+            lock(file.fileno())
             yield  # closing unlocks
 
 
-def _lock(descriptor: int) -> None:
+def lock(descriptor: int) -> None:
+    """Waits for the lock of an open file; closing it gives the lock back, and so does the end of the process."""
     if sys.platform == "win32":
         import msvcrt
 

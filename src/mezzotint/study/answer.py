@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +15,17 @@ from mezzotint.bench.machine import machine
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.models import open_model
 from mezzotint.store import Store, precision_of
+from mezzotint.study.claims import claims
+from mezzotint.study.cost import rates, seconds
+from mezzotint.study.evidence import Evidence
 from mezzotint.study.measuring import Measuring, found
 from mezzotint.study.outline import Cost, OpenModel, Outline
+from mezzotint.study.paper.section import Finding
 from mezzotint.study.report import About, CellSets, Plot, write
 from mezzotint.study.run import Outcome, Say, Work, duration, run, work
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Row, Table
+from mezzotint.study.verdicts import judged
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Laboratory:
     def __init__(self, study: Study, store: Store, opened: OpenModel = open_model) -> None:
         self.study, self.store = study, store
         self.plots = _plots(study)
+        self.claims = claims(study)
         self.measuring = Measuring(study)
         self.outline = Outline(study, opened, self.measuring.companions)
 
@@ -78,6 +84,29 @@ class Laboratory:
         table = self.measuring(self.outline, self.store, say)
         return Answer(table, outcome, tuple(self.measuring.sets(table, self.store)), monotonic() - began)
 
+    def findings(self, table: Table) -> tuple[Finding, ...]:
+        """What the numbers say about each claim of the study."""
+        if any("cost" in (getattr(c, "metric", ""), getattr(c, "equal", "")) for c in self.claims):
+            table = table.with_metrics(self._costs(table))
+        evidence = Evidence(self.study, table, self.picture)
+        return tuple(judged(claim, evidence) for claim in self.claims)
+
+    def _costs(self, table: Table) -> dict[str, dict[str, float]]:
+        """Seconds that each picture takes by this machine's rates: no company, and no other work, counts."""
+        plans = {
+            part.key(replace(part.cells[i].request, seed=seed)): (part, i)
+            for part in self.outline.parts
+            for i in range(len(part.places))
+            for seed in self.study.seed_list
+        }
+        costs: dict[tuple[str, int], float] = {}
+        for part, i in plans.values():
+            if (part.name, i) not in costs:
+                plan, request = part.plans[i], part.cells[i].request
+                costs[part.name, i] = seconds([plan], plan.rows, rates(part.network, part.mode, request))
+        at = {key: costs[part.name, i] for key, (part, i) in plans.items()}
+        return {row.key: {"cost": at[row.key]} for row in table}
+
     def page(self, answer: Answer, out: Path, command: str = "") -> Path:
         """Write the page of an answer, with its tables, into a folder; returns its path."""
         about = About(
@@ -87,10 +116,12 @@ class Laboratory:
             began=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             facts=self._facts(),
             cost=self._cost(answer),
+            findings=self.findings(answer.table),
         )
-        return write(out, answer.table, about, self._picture, self.plots, answer.sets)
+        return write(out, answer.table, about, self.picture, self.plots, answer.sets)
 
-    def _picture(self, row: Row) -> Image.Image:
+    def picture(self, row: Row) -> Image.Image:
+        """Of a row of the table. DataError where it is damaged or gone."""
         return found(self.store, row.key).image
 
     def _facts(self) -> dict[str, object]:

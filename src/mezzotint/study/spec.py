@@ -32,6 +32,8 @@ class Study(Config):
     has in braces: `guidance: cfg(2) + clip("a cat", effect={x})` and the axis `x`."""
     zipped: tuple[dict[str, Values], ...] = ()
     """Tables of axes that go along together; each table is crossed with all else."""
+    search: dict[str, Any] = Field({})
+    """Where `mezzotint study tune` looks: axes with values, `[10, 20]`, or with a range, `{low: 1, high: 12, log: true}`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 8
     """How many, from 0 up, or which."""
     metrics: tuple[str, ...] = ()
@@ -42,6 +44,8 @@ class Study(Config):
     color: str = ""
     """What color distances compare with; by default the color of the guidance."""
     plots: tuple[dict[str, Any], ...] = ()
+    claims: tuple[dict[str, Any], ...] = ()
+    """What is said about the pictures, to be judged: `study/claims.py`."""
     folder: Path = Path()
     """Where the files that are named here are looked for; by default where the study lies."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,10 +21,15 @@ class Config(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Self:
         """The configuration in a YAML file; raises ConfigError with every mistake in one line."""
+        return cls.checked(settings_in(path), str(path))
+
+    @classmethod
+    def checked(cls, found: Mapping[str, Any], where: str) -> Self:
+        """From a table; raises ConfigError with every mistake in one line, which begins with `where`."""
         try:
-            return cls.model_validate(settings_in(path))
+            return cls.model_validate(found)
         except ValidationError as error:
-            raise ConfigError(f"{path}: " + "; ".join(_said(cls, e) for e in error.errors())) from error
+            raise ConfigError(f"{where}: " + "; ".join(_said(cls, e) for e in error.errors())) from error
 
 
 def settings_in(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from typing import NamedTuple
@@ -60,10 +60,12 @@ def usual(table: Table) -> list[Plot]:
     return sorted(every, key=lambda plot: plot.over not in chosen)[:_MOST_PLOTS]
 
 
-def drawn(table: Table, plot: Plot) -> str:
+def drawn(
+    table: Table, plot: Plot, size: tuple[int, int] = (430, 260), named: Callable[[object], str] = str
+) -> str:
     """The plot as a figure, "" where nothing was measured; means over seeds and all other axes, 95 % intervals."""
     parts = table.group(plot.by) if plot.by else {"": table}
-    found = [(str(name), Paired.of(part, plot.over, plot.metric)) for name, part in parts.items()]
+    found = [(named(name), Paired.of(part, plot.over, plot.metric)) for name, part in parts.items()]
     found = [(name, paired) for name, paired in found[:_MOST_SERIES] if paired.values.size]
     values = list(dict.fromkeys(value for _, paired in found for value in paired.names))
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
@@ -73,7 +75,7 @@ def drawn(table: Table, plot: Plot) -> str:
     shown = Figure(series, plot.over, names=() if numeric else [str(value) for value in values])
     title = f"{plot.metric} over {plot.over}" + (f", by {plot.by}" if plot.by else "")
     about = METRICS[plot.metric].about if plot.metric in METRICS else ""
-    return figure(title, svg(shown, 430, 260), about)
+    return figure(title, svg(shown, *size), about)
 
 
 def _curve(name: str, paired: Paired, at: dict[Hashable, float], kind: Kind) -> Series:

@@ -14,6 +14,7 @@ from mezzotint.evaluation.statistics import COVERAGE
 from mezzotint.pages.layout import numbers, page, section, table, wide
 from mezzotint.picture import write_durably
 from mezzotint.study.metrics import SetResult
+from mezzotint.study.paper.section import Finding
 from mezzotint.study.report import findings
 from mezzotint.study.report.findings import Plot
 from mezzotint.study.report.sheet import STYLE, sheet, thumbnails
@@ -30,6 +31,7 @@ class About:
     began: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     cost: Mapping[str, object] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def html(
         _lead(rows, about),
         f'<p class="question">{escape(about.question)}</p>' if about.question else "",
         numbers(_numbers(rows)),
+        section("Claims", claimed(about.findings)),
         section(
             "Pictures", sheet(rows, about.title) if len(rows) else "", note="A picture leads to its recipe."
         ),
@@ -102,10 +105,14 @@ def html(
             table(about.facts),
         ),
         section("Data", _data(parquet)),
-        style=STYLE,
+        style=STYLE + CLAIMED,
     )
 
 
+CLAIMED = """
+table.claims td:first-child { width:32%; } td.verdict { white-space:nowrap; font-weight:600; }
+td.confirmed { color:#3f6f3c; } td.not.confirmed { color:#b3402a; } td.testable { color:var(--faint); }
+"""
 _TRADE = (
     "A setting is on the frontier when no other is as good in all three and better in one. Share of draws: how often it is, "
     "when seeds are drawn anew."
@@ -114,6 +121,17 @@ _COMPARED = (
     "Differences on the same seeds; p by flipping their signs at random; Holm's correction is for all comparisons of this page. "
     "Bold: at most 0.05 after it."
 )
+
+
+def claimed(findings: Sequence[Finding]) -> str:
+    """What is said, the verdict, and the evidence for it; the style is `CLAIMED`."""
+    rows = [
+        f'<tr><td>{escape(one.claim)}</td><td class="verdict {one.verdict}">'
+        f"{escape(one.verdict)}</td><td>{escape(one.evidence)}</td></tr>"
+        for one in findings
+    ]
+    head = "<tr><th>claim</th><th>verdict</th><th>what the numbers say</th></tr>"
+    return f'<table class="claims">{head}{"".join(rows)}</table>' if rows else ""
 
 
 def _lead(rows: Table, about: About) -> str:

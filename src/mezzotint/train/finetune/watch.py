@@ -58,9 +58,13 @@ class Fixed:
         return f"{len(self.indices)} fixed pairs of time and noise on {pictures} held-out pictures"
 
     @torch.no_grad()
+    def errors(self, ask: Ask, module: nn.Module) -> Tensor:
+        """(n,) of each pair."""
+        return torch.cat([squared(self.noise, ask, module, *part) for part in self._parts()])
+
     def __call__(self, ask: Ask, module: nn.Module) -> dict[str, float]:
         """`val_loss`, and `val_loss_t0` to `val_loss_t9` for those tenths of the times that are asked."""
-        errors = torch.cat([squared(self.noise, ask, module, *part) for part in self._parts()])
+        errors = self.errors(ask, module)
         bins = by_bin(errors, self.noise.bin(self.times))
         return {"val_loss": errors.mean().item()} | {f"val_{name}": value for name, value in bins.items()}
 

@@ -1,0 +1,67 @@
+"""`mezzotint paper`: every figure and claim of the studied report, drawn and judged again, on one page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mezzotint.cli.train import needs_extra
+
+QUICK, FULL = 8, 32  # seeds
+
+
+def paper(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer seeds and shorter training: minutes on two cores.")
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This section alone; may be given several times.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="In place of the bundled one that reads prompts.")
+    ] = "emoji",
+    pixel_model: Annotated[
+        str, typer.Option(metavar="MODEL", help="In place of the bundled one that reads none.")
+    ] = "faces",
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help=f"0: {QUICK} with --quick, else {FULL}; costly sections take a part."
+        ),
+    ] = 0,
+    limit_minutes: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: when all is done.")
+    ] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path("paper"),
+    store: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")] = Path("store"),
+) -> int:
+    """Draw every figure of the studied report again and judge every claim; run again to go on.
+
+    mezzotint paper --quick
+    mezzotint paper --only guidance-scale --only bert
+    """
+    with needs_extra("train"):
+        from mezzotint.study.paper.paper import Paper
+        from mezzotint.study.paper.section import Setting
+
+    from mezzotint.cli.folder import check_folder, make_folder
+    from mezzotint.cli.voice import heard_warnings, note
+    from mezzotint.store import Store
+
+    for folder in (store, out):
+        check_folder(folder)
+    command = shlex.join(["mezzotint", *sys.argv[1:]])
+    with heard_warnings(note), Store.open(store) as kept:
+        setting = Setting(quick, model, pixel_model, kept, out, note, seeds or (QUICK if quick else FULL))
+        made = Paper.of(setting, only or (), limit_minutes, command)
+        for line in made.told():
+            print(line) if dry_run else note(line)
+        if not dry_run:
+            make_folder(out)
+            print(made())
+    return made.code

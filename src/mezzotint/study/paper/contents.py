@@ -1,0 +1,102 @@
+"""What the page consists of: the studies, as `contents.yaml` lists them, and the sections made in other ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from mezzotint.errors import ConfigError, nearest
+from mezzotint.evaluation.statistics import COVERAGE
+from mezzotint.study.paper.section import Maker, Setting
+from mezzotint.study.spec import Scalar, Study
+from mezzotint.train.config import Config
+
+HERE = Path(__file__).parent
+_LAST = {"conclusion": 100.0, "slips": 101.0}
+PIXELS, TEXT = "faces", "emoji"
+
+
+class Real(Config):
+    """What a real checkpoint is asked in place of what the bundled models know."""
+
+    base: dict[str, Scalar] = Field({})
+    axes: dict[str, tuple[Scalar, ...]] = Field({})
+
+
+class Entry(Config):
+    """A study and how its section shows it."""
+
+    study: str
+    figure: str
+    title: str
+    published: str
+    across: str = ""
+    """The axis of the columns of pictures; without one, seeds."""
+    down: str = ""
+    """The axis of the rows; seeds in addition."""
+    names: tuple[str, ...] = ()
+    """Of the columns, where their values are long."""
+    labels: dict[str, str] = Field({})
+    """Of values of either axis."""
+    shown: int = Field(1, ge=1)
+    """Seeds whose pictures are on the page."""
+    share: float = Field(1.0, gt=0, le=1)
+    """Of the seeds, where pictures are expensive."""
+    again: int = 0
+    """So many pictures are drawn once more, to see whether they are the same."""
+    real: Real = Field(default_factory=lambda: Real.checked({}, "real"))
+    notes: tuple[str, ...] = ()
+
+    def asked(self, setting: Setting) -> Study:
+        """The study with the models and seeds of this run."""
+        found = Study.read(HERE / "studies" / f"{self.study}.yaml")
+        model = setting.pixel_model if found.model == PIXELS else setting.text_model
+        count = max(min(min(COVERAGE), setting.seeds), round(setting.seeds * self.share))
+        changes: dict[str, Any] = {"name": self.study, "model": model, "seeds": count}
+        if model not in (PIXELS, TEXT):
+            changes |= {"base": found.base | self.real.base, "axes": found.axes | self.real.axes}
+        return Study(**(found.model_dump(exclude_unset=True) | changes))
+
+
+class Contents(Config):
+    """All studies of the page."""
+
+    sections: tuple[Entry, ...]
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """The studies of the page."""
+    return Contents.read(HERE / "contents.yaml").sections
+
+
+def place(figure: str) -> tuple[float, str]:
+    """Where a figure stands on the page: `text after figure 15` between 15 and 16."""
+    number = re.search(r"\d+", figure)
+    if number is None:
+        return _LAST.get(figure, 99.0), figure
+    return int(number[0]) + 0.5 * figure.startswith("text"), ""
+
+
+def figures(figure: str) -> set[int]:
+    """The numbers that a section is of: `7-9` is 7, 8 and 9."""
+    if not (found := re.fullmatch(r"(\d+)(?:-(\d+))?", figure)):
+        return set()
+    return set(range(int(found[1]), int(found[2] or found[1]) + 1))
+
+
+def chosen(makers: Sequence[Maker], only: Sequence[str]) -> list[Maker]:
+    """In the order of the figures: all, or those of these names. ConfigError names the nearest known one."""
+    known = [maker.name for maker in makers]
+    for name in only:
+        if name not in known:
+            raise ConfigError(
+                f"no section is called {name!r}; known: {', '.join(known)}{nearest(name, known)}"
+            )
+    found = [maker for maker in makers if not only or maker.name in only]
+    return sorted(found, key=lambda maker: place(maker.figure))

@@ -1,0 +1,243 @@
+"""Figures 11 and 12: a picture to latents, the factor worked out, and what keeps latents tame: KL or a codebook."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mezzotint.looking.codec import Codec, Pixels, open_codec
+from mezzotint.looking.latents import Latents, decode, encode, psnr
+from mezzotint.models import open_model
+from mezzotint.models.autoencoder import Facts
+from mezzotint.pages.figures import Figure, svg
+from mezzotint.pages.layout import figure, wide
+from mezzotint.request import Request
+from mezzotint.study.paper.made.codebook import as_vectors, learned, quantized
+from mezzotint.study.paper.made.drawing import Tile, banded, tiles
+from mezzotint.study.paper.made.drawn import enlarged, pictures, scenes
+from mezzotint.study.paper.made.making import Parts
+from mezzotint.study.paper.made.verdicts import above, equal, short
+from mezzotint.study.paper.section import Finding, Setting
+
+PUBLISHED = Facts("kl", 4, 8)  # Stable Diffusion's autoencoder: 512x512x3 to 64x64x4
+FACTOR, GOOD = 48.0, 24.0  # dB
+CODES = (4, 16, 64, 256)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Pictures with what the autoencoder makes of them."""
+
+    pixels: Sequence[Pixels]
+    latents: Sequence[Latents]
+    back: Sequence[Pixels]
+
+    @property
+    def psnr(self) -> list[float]:
+        """Of each picture there and back, dB."""
+        return [psnr(one, again) for one, again in zip(self.pixels, self.back, strict=True)]
+
+
+class Compression:
+    """The section's function. `vq`: the folder of an autoencoder with a codebook, to compare with."""
+
+    def __init__(self, vq: Path | None = None) -> None:
+        self.vq = vq
+
+    def __call__(self, setting: Setting) -> Parts:
+        """Draw pictures, send them through, and lay codebooks over their latents."""
+        own, foreign = _pictures(setting, 24 if setting.quick else 128)
+        codec = open_codec(setting.text_model)
+        setting.say(f"{codec.name}: {len(own) + len(foreign)} pictures to latents and back")
+        test = _seen(codec, foreign)
+        train = _seen(codec, own)
+        errors = _by_codes(codec, train.latents, test)
+        vq = _kept_by(self.vq, foreign) if self.vq else None
+        html = _table(train, test) + _shown(codec, test, train) + _curve(test, errors)
+        findings = (*_sizes(test.latents[0]), _kept(test), *_against(test, errors, vq, self.vq))
+        return Parts(html, findings, _NOTES)
+
+
+_NOTES = (
+    "The pictures measured are samples of the pixel model, enlarged: no decoder drew them. Those of the text model, on which "
+    "codebooks are learned, come from the very decoder that is asked, and so are kept better than others would be.",
+    "The codebooks are k-means over the KL latents, laid on afterwards; in a VQ autoencoder encoder, decoder and codes learn "
+    "together, so these curves bound from below what such a codebook would keep.",
+)
+
+
+def _pictures(setting: Setting, count: int) -> tuple[list[Pixels], list[Pixels]]:
+    """Of the text model, and of the pixel model at the same size."""
+    text, pixel = open_model(setting.text_model), open_model(setting.pixel_model)
+    drawn = pictures(setting.store, text, scenes(count))
+    faces = [Request(seed=seed, steps=20, sampler="ddim", guidance="none") for seed in range(count // 2)]
+    return [np.asarray(p.image) for p in drawn], [
+        enlarged(p, text) for p in pictures(setting.store, pixel, faces)
+    ]
+
+
+def _seen(codec: Codec, pixels: Sequence[Pixels]) -> Seen:
+    latents = [encode(codec, one) for one in pixels]
+    return Seen(pixels, latents, [decode(codec, z) for z in latents])
+
+
+def _by_codes(codec: Codec, train: Sequence[Latents], test: Seen) -> dict[int, list[float]]:
+    """PSNR of each test picture by the size of the codebook."""
+    vectors = np.concatenate([as_vectors(z.values) for z in train])
+    found = {}
+    for codes in CODES:
+        centers = learned(vectors, codes)
+        back = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents]
+        found[codes] = [psnr(one, again) for one, again in zip(test.pixels, back, strict=True)]
+    return found
+
+
+def _sizes(z: Latents) -> tuple[Finding, Finding]:
+    c, h, w = z.values.shape
+    few = PUBLISHED.compression
+    return (
+        equal(
+            "512x512x3 become 64x64x4: a factor of 48",
+            [few],
+            [FACTOR],
+            2,
+            "3 * 8 * 8 / 4, by the architecture",
+        ),
+        equal(
+            f"{z.model} has the same factor",
+            [z.factor],
+            [FACTOR],
+            2,
+            f"{z.width}x{z.height}x3 become {w}x{h}x{c}",
+        ),
+    )
+
+
+def _kept(test: Seen) -> Finding:
+    return above(
+        "The autoencoder keeps the picture", test.psnr, GOOD, "PSNR there and back, dB", "enlarged samples"
+    )
+
+
+def _against(
+    test: Seen, errors: dict[int, list[float]], vq: list[float] | None, folder: Path | None
+) -> tuple[Finding, Finding]:
+    most = max(errors)
+    costs = above(
+        "A codebook costs quality: latents rounded to its entries keep less than the KL latents themselves",
+        np.subtract(test.psnr, errors[most]),
+        0,
+        f"PSNR lost to a k-means codebook of {most} entries laid over the KL latents, dB",
+        "enlarged samples",
+    )
+    claim = "A KL-regularized autoencoder keeps as much as a VQ-regularized one"
+    if vq is None:
+        why = (
+            "no VQ autoencoder comes with the package, and training one takes hours: mezzotint train vae configs/vq.yaml; "
+            "mezzotint.study.paper.made.compression.Compression(vq=FOLDER) then compares"
+        )
+        return costs, Finding(claim, "not testable here", why)
+    name = folder.name if folder else ""
+    return costs, above(
+        claim, np.subtract(test.psnr, vq), 0, f"PSNR of KL less that of VQ ({name}), dB", "enlarged samples"
+    )
+
+
+def _kept_by(folder: Path, pixels: Sequence[Pixels]) -> list[float]:
+    from mezzotint.looking.comparison import keep
+    from mezzotint.models.autoencoder import Autoencoder
+
+    return list(keep(Autoencoder.open(folder), [Image.fromarray(one) for one in pixels]).psnr)
+
+
+def _table(train: Seen, test: Seen) -> str:
+    z = test.latents[0]
+    c, h, w = z.values.shape
+    rows = [
+        _row("Stable Diffusion v1", (512, 512), (64, 64, 4), PUBLISHED.compression, "", ""),
+        _row(
+            z.model,
+            (z.width, z.height),
+            (w, h, c),
+            z.factor,
+            short(train.psnr),
+            short(test.psnr),
+        ),
+    ]
+    return wide(
+        (
+            "autoencoder",
+            "picture",
+            "latents",
+            "numbers",
+            "factor",
+            "dB, own pictures",
+            "dB, enlarged samples",
+        ),
+        rows,
+    )
+
+
+def _row(
+    name: str, size: tuple[int, int], latents: tuple[int, int, int], factor: float, own: str, other: str
+) -> list[str]:
+    many, few = math.prod(size) * 3, math.prod(latents)
+    return [
+        name,
+        "x".join(map(str, (*size, 3))),
+        "x".join(map(str, latents)),
+        f"{many:,} to {few:,}",
+        f"{factor:g}",
+        own,
+        other,
+    ]
+
+
+def _shown(codec: Codec, test: Seen, train: Seen) -> str:
+    """Some pictures, there and back, and through the smallest and the largest codebook."""
+    vectors = np.concatenate([as_vectors(z.values) for z in train.latents])
+    rows = [tiles([Tile(p) for p in test.pixels[:8]], "Pictures: samples of the pixel model, enlarged")]
+    rows.append(
+        tiles(
+            [Tile(p, f"{e:.1f} dB") for p, e in zip(test.back[:8], test.psnr, strict=False)],
+            "There and back (KL)",
+        )
+    )
+    for codes in (CODES[1], CODES[-1]):
+        centers = learned(vectors, codes)
+        back = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents[:8]]
+        made = [Tile(b, f"{psnr(p, b):.1f} dB") for p, b in zip(test.pixels, back, strict=False)]
+        rows.append(
+            tiles(
+                made,
+                f"The same latents rounded to {codes} codes: {_bits(codes, test.latents[0]) / 8:g} bytes a picture",
+            )
+        )
+    return "".join(rows)
+
+
+def _bits(codes: int, z: Latents) -> float:
+    return float(z.values[0].size * math.log2(codes))
+
+
+def _curve(test: Seen, errors: dict[int, list[float]]) -> str:
+    x = [_bits(codes, test.latents[0]) / 8 for codes in errors]
+    values = np.array(list(errors.values())).T
+    kl: NDArray[np.float64] = np.array([test.psnr] * len(x)).T
+    series = [
+        banded("k-means codebook over the KL latents", x, values),
+        banded("KL latents as they are, float32", x, kl),
+    ]
+    note = (
+        f"PSNR, dB, by bytes a picture ({', '.join(map(str, errors))} codes); bands are 95 % intervals of the mean over "
+        f"{len(test.pixels)} pictures. As float32 the latents take {4 * test.latents[0].values.size:,} bytes."
+    )
+    return figure(
+        "What a codebook keeps", svg(Figure(series, "bytes a picture, as indices of the codebook")), note
+    )

@@ -1,0 +1,53 @@
+"""Pictures that sections look at: drawn once, then taken from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mezzotint.engine import Engine, Network
+from mezzotint.library import fitted
+from mezzotint.picture import Picture
+from mezzotint.request import Request
+from mezzotint.store import Store, precision_of
+
+CAR = "A beautiful picture of a sport car in Tokyo"
+COLORS = ("red", "blue", "green", "yellow", "purple", "orange", "pink", "brown")
+THINGS = ("cat", "car", "rose", "fish", "butterfly", "house", "apple", "tree")
+
+
+def pictures(store: Store, network: Network, requests: Sequence[Request]) -> list[Picture]:
+    """In the order asked; those that the store lacks are drawn together and put into it."""
+    precision = precision_of(network)
+    found = [store.get(request, network.digest, "fast", precision) for request in requests]
+    missing = [request for request, picture in zip(requests, found, strict=True) if picture is None]
+    if missing:
+        with Engine(network) as engine:
+            new = [future.result() for future in engine.submit_all(missing)]
+        for picture in new:
+            store.put(picture)
+        drawn = iter(new)
+        found = [picture or next(drawn) for picture in found]
+    return [picture for picture in found if picture]
+
+
+def scenes(
+    count: int, steps: int = 12, things: Sequence[str] = THINGS, colors: Sequence[str] = COLORS
+) -> list[Request]:
+    """Requests for a thing before a plain background, each another thing, color and seed."""
+    return [
+        Request(
+            prompt=f"a {things[i % len(things)]} on a {colors[(i // len(things) + i) % len(colors)]} background",
+            seed=i,
+            steps=steps,
+            guidance="cfg(4)",
+        )
+        for i in range(count)
+    ]
+
+
+def enlarged(picture: Picture, network: Network) -> NDArray[np.uint8]:
+    """A picture's pixels (H, W, 3) at the size that another model draws."""
+    return fitted(np.asarray(picture.image.convert("RGB")), *network.default_size)

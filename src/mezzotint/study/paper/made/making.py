@@ -1,0 +1,50 @@
+"""What the sections of this room have in common: they are timed, and know the command that makes them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from mezzotint.study.paper.section import Finding, Section, Setting
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a section's own function makes."""
+
+    html: str
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Made:
+    """A Maker: a function, and what is known before it runs. `published`: what the report shows, in our words."""
+
+    figure: str
+    name: str
+    title: str
+    published: str
+    make: Callable[[Setting], Parts]
+
+    def __call__(self, setting: Setting) -> Section:
+        """Make it."""
+        began = monotonic()
+        made = self.make(setting)
+        return Section(
+            figure=self.figure,
+            name=self.name,
+            title=self.title,
+            published=self.published,
+            html=made.html,
+            findings=made.findings,
+            command=f"mezzotint paper --only {self.name}" + (" --quick" if setting.quick else ""),
+            seconds=monotonic() - began,
+            notes=made.notes,
+        )
+
+
+def seeds(setting: Setting, quick: int) -> list[int]:
+    """Those of a section: as many as are asked for, in a quick run at most `quick`; never under four."""
+    return list(range(max(4, min(setting.seeds, quick) if setting.quick else setting.seeds)))

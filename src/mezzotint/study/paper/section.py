@@ -1,0 +1,68 @@
+"""What a part of the page says: a figure of the published report, ours, and what our numbers say about its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mezzotint.store import Store
+
+Verdict = Literal["confirmed", "not confirmed", "not testable here"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim, and what our numbers say."""
+
+    claim: str
+    verdict: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A figure, or a claim of the text, of the published report."""
+
+    figure: str  # such as "15", "2-4" or "text"
+    name: str  # such as "guidance-scale"
+    title: str
+    published: str  # what the report shows, in our words
+    html: str  # figures and tables; pictures as data URIs, or files relative to the page
+    findings: tuple[Finding, ...]
+    command: str  # what makes this section alone
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How all sections are made."""
+
+    quick: bool
+    text_model: str
+    pixel_model: str
+    store: Store
+    folder: Path  # where files of the page go
+    say: Callable[[str], None]
+    seeds: int
+
+
+class Maker(Protocol):
+    """What makes a section."""
+
+    @property
+    def name(self) -> str:
+        """Such as "guidance-scale"."""
+
+    @property
+    def figure(self) -> str:
+        """Such as "15", "2-4" or "text"."""
+
+    @property
+    def title(self) -> str:
+        """A line above the section."""
+
+    def __call__(self, setting: Setting) -> Section:
+        """Make it. MezzotintError where it cannot be."""

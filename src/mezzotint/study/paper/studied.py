@@ -1,0 +1,96 @@
+"""A section that is a study: its pictures on a strip, its numbers, and its claims judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from time import monotonic
+
+import numpy as np
+
+from mezzotint.engine import Engine
+from mezzotint.models import AnyModel, open_model
+from mezzotint.study.answer import Answer, Laboratory
+from mezzotint.study.metrics.looks import pixels
+from mezzotint.study.paper import strip
+from mezzotint.study.paper.contents import Entry
+from mezzotint.study.paper.section import Finding, Section, Setting
+
+
+class StoppedError(Exception):
+    """A signal ended the run; `code` is what the process should end with."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"stopped with code {code}")
+        self.code = code
+
+
+@lru_cache(maxsize=4)
+def opened(name: str) -> AnyModel:
+    """One for all studies."""
+    return open_model(name)
+
+
+@dataclass
+class Studied:
+    """A maker. `minutes`: when it stops drawing, 0 for never; the run that is meant may have less left."""
+
+    entry: Entry
+    minutes: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The study's."""
+        return self.entry.study
+
+    @property
+    def figure(self) -> str:
+        """As the report numbers it."""
+        return self.entry.figure
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        return self.entry.title
+
+    def laboratory(self, setting: Setting) -> Laboratory:
+        """With all open that it needs. MezzotintError tells all that is wrong with it, before any work."""
+        return Laboratory(self.entry.asked(setting), setting.store, opened)
+
+    def __call__(self, setting: Setting) -> Section:
+        began = monotonic()
+        laboratory = self.laboratory(setting)
+        answer = laboratory.answer(self.minutes, setting.say)
+        if answer.outcome.code:
+            raise StoppedError(answer.outcome.code)
+        command = f"mezzotint paper --only {self.name}" + (" --quick" if setting.quick else "")
+        laboratory.page(answer, setting.folder / self.name, command)
+        findings = (*laboratory.findings(answer.table), *self._again(laboratory, answer))
+        html = strip.html(self.entry, laboratory, answer.table)
+        notes = (*self.entry.notes, *_troubles(answer))
+        return Section(
+            self.figure, self.name, self.title, self.entry.published, html, findings, command,
+            monotonic() - began, notes,
+        )  # fmt: skip
+
+    def _again(self, laboratory: Laboratory, answer: Answer) -> tuple[Finding, ...]:
+        """The first pictures drawn once more, each alone, and compared with those that are kept."""
+        rows = answer.table.rows[: self.entry.again]
+        if not rows:
+            return ()
+        with Engine(laboratory.outline.parts[0].network, laboratory.study.mode) as engine:
+            drawn = [engine.submit(row.request).result().image for row in rows]
+        pairs = zip(rows, drawn, strict=True)
+        most = max(float(np.abs(pixels(laboratory.picture(row)) - pixels(one)).max()) for row, one in pairs)
+        said = f"Of {len(rows)} pictures drawn again, each alone, no value of a pixel differs by more than {most:g} of 255."
+        verdict = "confirmed" if most <= 2 else "not confirmed"
+        return (Finding("A fixed seed gives the same picture again", verdict, said),)  # type: ignore[arg-type]  # a literal
+
+
+def _troubles(answer: Answer) -> tuple[str, ...]:
+    """What is missing, and why."""
+    failed = [f"{len(where)} pictures failed: {what}" for what, where in answer.outcome.failed.items()]
+    late = (
+        ["The time was over before all was drawn; the same command goes on."] if answer.outcome.late else []
+    )
+    return (*failed, *late)

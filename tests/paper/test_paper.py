@@ -1,0 +1,172 @@
+"""The page of the report: every figure and every claim has its place, and what fails stops nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mezzotint.errors import ConfigError, ModelError
+from mezzotint.store import Store
+from mezzotint.study import claims
+from mezzotint.study.cells import cells
+from mezzotint.study.paper import studied
+from mezzotint.study.paper.contents import Entry, chosen, entries, figures, place
+from mezzotint.study.paper.paper import Paper, makers
+from mezzotint.study.paper.section import Finding, Section, Setting
+from mezzotint.study.paper.studied import Studied
+from mezzotint.study.spec import Study
+from toy import Toy
+
+CLAIMS = {  # what must be judged, by the section that does
+    "ddpm-ddim", "lms-steps", "guidance-scale", "clip-strength", "clip-prompts", "bert", "at-equal-effect", "at-equal-cost",
+    "seeds", "color", "clip-unconditional", "slips-clip", "slips-color", "slips-sampler", "slips-scale", "slips-mask",
+}  # fmt: skip
+
+
+def setting(folder: Path, store: Store, **more: object) -> Setting:
+    asked = {"quick": True, "text_model": "emoji", "pixel_model": "faces", "seeds": 2} | more
+    return Setting(store=store, folder=folder / "out", say=lambda line: None, **asked)  # type: ignore[arg-type]
+
+
+def test_every_figure_and_claim_has_its_section() -> None:
+    every = makers()
+    assert set(range(1, 24)) <= set().union(*(figures(maker.figure) for maker in every))
+    assert {maker.name for maker in every} >= CLAIMS
+    assert len({maker.name for maker in every}) == len(every)
+
+
+@pytest.mark.parametrize("models", [("emoji", "faces"), ("some/checkpoint", "some/pixels")])
+def test_every_study_is_whole_and_judges_something(tmp_path: Path, models: tuple[str, str]) -> None:
+    with Store.open(tmp_path / "store") as store:
+        at = setting(tmp_path, store, text_model=models[0], pixel_model=models[1], seeds=8)
+        for entry in entries():
+            study = entry.asked(at)
+            assert claims.claims(study), entry.study
+            assert cells(study) and study.question
+            assert study.model in models
+            assert set(filter(None, (entry.across, entry.down))) <= set(study.axis_names)
+            if models[0] == "emoji" and entry.names:
+                table = next(t for t in study.tables if entry.across in t)
+                assert len(entry.names) == len(table[entry.across]), entry.study
+            assert 4 <= len(study.seed_list) <= 8
+
+
+def test_the_published_scales_steps_and_strengths_are_drawn(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        asked = {entry.study: entry.asked(setting(tmp_path, store)) for entry in entries()}
+    assert asked["guidance-scale"].axes["guidance.cfg.scale"] == (1, 2, 4, 5, 8, 16, 20)
+    assert asked["lms-steps"].axes["steps"] == (50, 600, 675, 700, 800, 1000, 1200, 1500)
+    assert {0.2, 0.65, 0.8, 1} <= set(asked["clip-strength"].axes["strength"])
+    assert asked["bert"].axes["guidance.cfg.scale"] == (0.01, 2, 4, 6, 8, 10)
+    assert {"bert", "random", "shuffled", "norm-matched", "bert-adapted"} <= set(
+        asked["bert"].axes["encoder"]
+    )
+
+
+def test_sections_stand_in_the_order_of_the_figures() -> None:
+    said = [
+        "slips",
+        "21",
+        "text after figure 15",
+        "5-6",
+        "conclusion",
+        "15",
+        "16-20",
+        "text after figure 1",
+        "1",
+        "2-4",
+    ]
+    ordered = [
+        "1",
+        "text after figure 1",
+        "2-4",
+        "5-6",
+        "15",
+        "text after figure 15",
+        "16-20",
+        "21",
+        "conclusion",
+        "slips",
+    ]
+    assert sorted(said, key=place) == ordered
+    assert figures("7-9") == {7, 8, 9} and figures("text after figure 15") == set()
+
+
+def test_an_unknown_section_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'guidance-scale'"):
+        chosen(makers(), ["guidance-scal"])
+    assert [maker.name for maker in chosen(makers(), ["bert", "seeds"])] == ["seeds", "bert"]
+
+
+@dataclass(frozen=True)
+class Fake:
+    """A section that is there at once, or an error."""
+
+    name: str
+    figure: str
+    error: Exception | None = None
+    title: str = "A <title>"
+
+    def __call__(self, setting: Setting) -> Section:
+        if self.error:
+            raise self.error
+        finding = Finding("It & that", "confirmed", "1 < 2")
+        return Section(
+            self.figure, self.name, self.title, "said", "<p>drawn</p>", (finding,), "mezzotint paper", 1.0
+        )
+
+
+@pytest.mark.parametrize("error", [ModelError("no <model>"), ZeroDivisionError("of ours")])
+def test_a_section_that_fails_is_shown_and_stops_nothing(tmp_path: Path, error: Exception) -> None:
+    with Store.open(tmp_path / "store") as store:
+        paper = Paper(
+            setting(tmp_path, store), [Fake("one", "1"), Fake("sick", "2-4", error), Fake("last", "5")]
+        )
+        page = paper().read_text()
+    assert paper.code == 1
+    assert str(error).replace("<", "&lt;").replace(">", "&gt;") in page
+    assert page.count("It &amp; that") == 4  # in the summary and in each section
+    told = json.loads((tmp_path / "out/paper.json").read_text())
+    assert [bool(section["failed"]) for section in told["sections"]] == [False, True, False]
+    assert told["sections"][0]["findings"][0]["verdict"] == "confirmed"
+
+
+ENTRY = Entry.model_validate(
+    {
+        "study": "small", "figure": "15", "title": "Small", "published": "p",
+        "across": "guidance.cfg.scale", "down": "prompt", "again": 1,
+    }
+)  # fmt: skip
+SCALES = {"of": {"guidance.cfg.scale": 4}, "than": {"guidance.cfg.scale": 1}}
+STUDY = Study(
+    name="small", base={"steps": 4, "sampler": "ddim"}, seeds=4, metrics=("sharpness", "clipped"),
+    axes={"prompt": ("a cat", "a dog"), "guidance.cfg.scale": (1, 4)},
+    claims=(
+        {"says": "Scales differ", "kind": "different_pictures", "by": 0, **SCALES},
+        {"says": "It costs more", "kind": "greater", "metric": "cost", **SCALES},
+    ),
+)  # fmt: skip
+
+
+def test_a_study_becomes_a_section_and_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    toy = Toy()
+    monkeypatch.setattr(studied, "opened", lambda name: toy)
+    monkeypatch.setattr(Entry, "asked", lambda self, setting: STUDY)
+    with Store.open(tmp_path / "store") as store:
+        at = setting(tmp_path, store)
+        lines = list(Paper(at, [Studied(ENTRY)]).told())
+        first = Studied(ENTRY)(at)
+        drawn = len(toy.calls)
+        again = Studied(ENTRY)(at)
+    assert "16 pictures to draw in all" in lines[-1]
+    assert [one.verdict for one in first.findings][::2] == ["confirmed", "confirmed"]
+    assert len(toy.calls) - drawn == 4  # the one that is drawn again to be compared
+    assert again.html == first.html
+    assert first.html.count("<img") == 4
+    images = [part.split('"')[0] for part in first.html.split('src="')[1:]]
+    assert all((tmp_path / "out" / image).is_file() for image in images)
+    assert (tmp_path / "out/small/index.html").is_file()
