@@ -23,10 +23,10 @@ class Work:
     stats: Stats
 
 
-def ours(model: Network, requests: Sequence[Request]) -> Work:
-    """All requests through one engine, opened for them."""
+def ours(model: Network, requests: Sequence[Request], share: bool = False) -> Work:
+    """All requests through one engine, opened for them; with beginnings shared or not."""
     with Engine(model) as engine:
-        pictures = [future.result() for future in engine.submit_all(requests)]
+        pictures = [future.result() for future in engine.submit_all(requests, share=share)]
         stats = engine.stats
     evaluations = sum(picture.provenance.evaluations for picture in pictures)
     return Work([picture.image for picture in pictures], evaluations, stats)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mezzotint import __version__
-from mezzotint.cli.bench import bench, bench_steering, bench_training
+from mezzotint.cli.bench import bench, bench_steering, bench_sweep, bench_training
 from mezzotint.cli.compare import compare
 from mezzotint.cli.data import data
 from mezzotint.cli.evaluate import evaluate, steering
@@ -47,6 +47,7 @@ app.add_typer(store, rich_help_panel="Measure")
 app.command(rich_help_panel="Measure")(paper)
 app.command(rich_help_panel="Measure")(bench)
 app.command(rich_help_panel="Measure")(bench_steering)
+app.command(rich_help_panel="Measure")(bench_sweep)
 app.command(rich_help_panel="Measure")(bench_training)
 app.command("eval", rich_help_panel="Measure")(evaluate)
 app.command("eval-steering", rich_help_panel="Measure")(steering)

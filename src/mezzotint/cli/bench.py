@@ -101,6 +101,26 @@ def bench_training(
     print(_json(_measured(lambda say: run_training(settings, say), out), indent=2))
 
 
+def bench_sweep(
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="A bundled name or a diffusers folder.")
+    ] = "emoji",
+    scales: Annotated[int, typer.Option(metavar="N", min=1, help="Of guidance, from 1 up.")] = 20,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Of each scale.")] = 32,
+    steps: Annotated[int, typer.Option(metavar="N", min=1, help="Of each picture.")] = 20,
+    rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Of each side, in turn.")] = 4,
+    sample: Annotated[int, typer.Option(metavar="N", min=1, help="Diffusers' pictures a round.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file, too.")
+    ] = None,
+) -> None:
+    """Measure a sweep of guidance scales against diffusers one by one, for the same evaluations."""
+    from mezzotint.bench.sweep import run_sweep
+
+    settings = model, scales, seeds, steps, rounds, sample
+    print(_json(_measured(lambda say: run_sweep(*settings, say), out), indent=2))
+
+
 def _measured(run: Callable[[Say], dict[str, Any]], out: Path | None) -> dict[str, Any]:
     """What a bench finds, in `out` too; whether that can be written is known before the minutes of work."""
     if out:
