@@ -3,7 +3,7 @@ SEED ?= 7
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check test-slow bench eval clean
+.PHONY: demo test check test-slow docs docs-pictures bench eval clean
 
 demo: .venv/demo  ## a picture from a prompt: make demo PROMPT="a red rose" SEED=7
 	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) --out out
@@ -19,6 +19,12 @@ check: .venv/dev  ## what CI runs: format, lint, types, tests
 
 test-slow: .venv/dev
 	$(BIN)/pytest -m slow
+
+docs: .venv/dev  ## the tutorial, into site/; open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-pictures: .venv/dev  ## the tutorial's pictures again, by its own commands
+	$(BIN)/python docs/make_pictures.py
 
 bench: .venv/dev  ## against diffusers, interleaved, on this machine
 	$(BIN)/mezzotint bench
@@ -37,4 +43,4 @@ eval: .venv/dev  ## how good the bundled model is
 	touch $@ .venv/demo
 
 clean:
-	rm -rf .venv out dist
+	rm -rf .venv out dist site

@@ -33,6 +33,13 @@ def test_settings_are_fields_of_a_request() -> None:
     assert str(request.guidance) == 'cfg(3) + color("#ff0000", effect=0.05)'
 
 
+def test_expressions_need_no_quotes_around_them() -> None:
+    request = varied(
+        Request("a cat"), """guidance=cfg(3, stop=0.8) + clip('a red rose', effect=0.1) steps=7"""
+    )
+    assert request == Request("a cat", steps=7, guidance='cfg(3, stop=0.8) + clip("a red rose", effect=0.1)')
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [

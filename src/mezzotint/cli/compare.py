@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def compare(
 
 
 def varied(base: Request, setting: str) -> Request:
-    """The request with fields replaced: `sampler=ddim steps=40 guidance='cfg(3)'`."""
+    """The request with fields replaced: `sampler=ddim steps=40 guidance=cfg(3, stop=0.8)`."""
     from dataclasses import replace
     from typing import get_type_hints
 
@@ -61,21 +62,36 @@ def varied(base: Request, setting: str) -> Request:
 
     known = get_type_hints(Request)
     values: dict[str, Any] = {}
-    try:
-        words = shlex.split(setting)
-    except ValueError as error:
-        raise RequestError(f"setting {setting[:60]!r} cannot be read: {error}") from None
-    for word in words:
+    for word in _words(setting):
         name, equals, value = word.partition("=")
         if not equals or name not in known:
             hint = nearest(name, known)
             raise RequestError(f"setting {word[:60]!r}: write field=value, such as steps=40{hint}")
         kind = next((number for number in (int, float) if known[name] in (number, number | None)), str)
         try:
-            values[name] = kind(value)
+            values[name] = kind(shlex.split(value)[0] if value[:1] in ("'", '"') else value)
         except ValueError:
             raise RequestError(f"setting {word[:60]!r}: {name} is a number") from None
     return replace(base, **values)
+
+
+def _words(setting: str) -> list[str]:
+    """Parted where a field begins, but not in parentheses or quotes: expressions need none around them."""
+    words, depth, quote = [""], 0, ""
+    for i, c in enumerate(setting):
+        if quote:
+            quote = "" if c == quote else quote
+        elif c in "'\"":
+            quote = c
+        else:
+            depth += (c == "(") - (c == ")")
+        if c.isspace() and not quote and depth <= 0 and re.match(r"\s*\w+=", setting[i:]):
+            words.append("")
+        else:
+            words[-1] += c
+    if quote:
+        raise RequestError(f"setting {setting[:60]!r} cannot be read: a {quote} is not closed")
+    return [word.strip() for word in words if word.strip()]
 
 
 def _made(model: Any, requests: Sequence[Request], say: Any) -> tuple[list[Picture], float]:

@@ -62,6 +62,12 @@ class Noise:
         error: Tensor = (out - self.target(x0, eps, t).to(out.device)).square().mean((1, 2, 3))
         return error
 
+    def weight(self, t: Tensor, cap: float) -> Tensor:
+        """(n,) 1/SNR, from 1 to the cap, of the error of eps: so noisy times, which decide color and place, weigh more
+        than in plain eps-MSE (the truncated weights of 2202.00512)."""
+        bar = self.bars[t]
+        return ((1 - bar) / bar).clamp(1, cap)
+
     def _scales(self, t: Tensor) -> tuple[Tensor, Tensor]:
         bar = self.bars[t][:, None, None, None]
         return bar.sqrt(), (1 - bar).sqrt()
@@ -73,14 +79,29 @@ def drawn(shape: Sequence[int], offset: float, generator: torch.Generator) -> Te
     return eps + offset * torch.randn(*shape[:2], 1, 1, generator=generator) if offset else eps
 
 
+class Draws:
+    """Standard noise (n, *shape), fresh at each call: row i by the generator of seed i alone, as the engine draws it."""
+
+    def __init__(self, shape: Sequence[int], seeds: Sequence[int]):
+        self.shape = tuple(shape)
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def __call__(self) -> Tensor:
+        return torch.stack([torch.randn(*self.shape, generator=one) for one in self._generators])
+
+
 def of_seeds(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
     """(n, *shape) standard noise, of each seed alone."""
-    return torch.stack([torch.randn(*shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    return Draws(shape, seeds)()
 
 
 @torch.no_grad()
-def sampled(table: Plan, ask: Callable[[Tensor, float], Tensor], noise: Tensor) -> Tensor:
-    """(n, c, h, w) by a plan that adds no fresh noise; `ask` gives the network's output, guided where it should be."""
+def sampled(table: Plan, ask: Callable[[Tensor, float], Tensor], fresh: Callable[[], Tensor]) -> Tensor:
+    """(n, c, h, w) by a plan; `ask` gives the network's output, guided where it should be.
+
+    `fresh` draws noise: what sampling starts from, then what a stochastic sampler adds.
+    """
+    noise = fresh()
     slots = torch.zeros(table.slots, *noise.shape)
     slots[0] = table.init * noise
     for s in range(table.evaluations):
@@ -88,5 +109,8 @@ def sampled(table: Plan, ask: Callable[[Tensor, float], Tensor], noise: Tensor) 
         raw = table.x_coef[s] * slots[0] + table.out_coef[s] * out
         x0 = raw if table.clip is None else raw.clamp(-table.clip, table.clip)
         update = torch.tensor(table.update[s], dtype=torch.float32)
-        slots = torch.einsum("kj,j...->k...", update, torch.cat([slots, x0[None], raw[None]]))
+        with torch.autocast("cpu", enabled=False):  # which would round the products to bfloat16
+            slots = torch.einsum("kj,j...->k...", update, torch.cat([slots, x0[None], raw[None]]))
+        if table.noise_std[s] > 0:
+            slots[0] += table.noise_std[s] * fresh()
     return slots[0]

@@ -1,0 +1,38 @@
+"""The notebooks run from top to bottom in a kernel of their own, and are kept without what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@named
+def test_it_is_kept_without_outputs(path: Path) -> None:
+    book = json.loads(path.read_text())
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 4
+    for cell in cells:
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+        compile("".join(cell["source"]), path.name, "exec")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # of the packages that talk to the kernel; the kernel's own are not errors either
+@named
+def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    book = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        book, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    outputs = [one for cell in book.cells if cell.cell_type == "code" for one in cell.outputs]
+    assert any("image/png" in one.get("data", {}) for one in outputs)
+    assert not [one for one in outputs if one.get("name") == "stderr" and "Error" in one["text"]]

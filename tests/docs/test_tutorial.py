@@ -1,0 +1,119 @@
+"""What the tutorial tells its readers to type is typed here, page by page, in order, each in an empty folder."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from docs.blocks import DOCS, PAGES, Block, blocks, files, is_slow, run, shown
+from mezzotint.cli import app
+from mezzotint.request import Request
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+COMMANDS = [
+    pytest.param(words, id=f"{block.page}-{block.line}-{number}")
+    for block in BLOCKS
+    if block.language == "bash"
+    for number, words in enumerate(block.commands)
+    if words[0] == "mezzotint"
+]
+COMMAND: Any = get_command(app)
+MOST = 1_500_000  # bytes of all pictures
+
+
+def parse(words: list[str]) -> dict[str, Any]:
+    """The values of a command's options; an unknown command or option, or a value of the wrong kind, raises."""
+    command, rest = COMMAND, words[1:]
+    while hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    values: dict[str, Any] = command.make_context(words[0], rest).params
+    return values
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_and_their_options_are_known(words: list[str]) -> None:
+    values = parse(words)
+    if "guidance" in values:
+        Request(guidance=values["guidance"], sampler=values["sampler"], steps=values["steps"])
+
+
+@pytest.mark.parametrize(
+    "words", ["mezzotint generat", "mezzotint generate --stepz 3", "mezzotint bench --repeats x"]
+)
+def test_what_is_not_known_is_noticed(words: str) -> None:
+    with pytest.raises(Exception, match=r"generat|stepz|integer"):
+        parse(words.split())
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return tmp_path
+
+
+def pages() -> Iterator[Any]:
+    for page in PAGES:
+        yield pytest.param(page, id=page.stem, marks=pytest.mark.slow if is_slow(page) else ())
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_page_does_what_it_says_and_shows_what_it_made(page: Path, folder: Path) -> None:
+    run(page, folder)
+    for one in shown(page):
+        assert files(one.glob, folder), one
+
+
+def test_a_failing_command_fails_its_page(folder: Path) -> None:
+    page = folder / "page.md"
+    page.write_text("# Page\n\n```bash\nmezzotint generate 'a cat' --steps 0\n```\n")
+    with pytest.raises(RuntimeError, match="page, line 3: exit code 2"):
+        run(page, folder)
+
+
+def test_python_is_whole_and_files_have_names() -> None:
+    languages = {block.language for block in BLOCKS}
+    assert languages <= {"bash", "python", "yaml"}
+    for block in BLOCKS:
+        if block.language == "python":
+            ast.parse(block.text)
+        assert block.title or block.language != "yaml", block
+
+
+def test_most_of_what_is_shown_is_run() -> None:
+    skipped = [block for block in BLOCKS if not block.runs]
+    assert {block.page for block in skipped} <= {
+        "index",
+        "fine-tuning",
+        "paper",
+        "a-study",
+        "real-checkpoints",
+    }
+    assert len(skipped) < len(BLOCKS) / 3
+
+
+def test_all_pictures_are_there_made_and_small() -> None:
+    made = {one.path.resolve() for page in PAGES for one in shown(page)}
+    kept = set((DOCS / "tutorial/pictures").glob("*"))
+    assert made == kept
+    assert sum(path.stat().st_size for path in kept) < MOST
+
+
+def test_a_block_is_read_as_it_stands(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        '<!-- check only: why -->\n```bash\nmezzotint a \\\n  "b c"  # d\n```\n\n```yaml title="x.yaml"\ny: 1\n```\n'
+    )
+    first, second = blocks(page)
+    assert first == Block("page", 2, "bash", "", 'mezzotint a \\\n  "b c"  # d\n', False)
+    assert first.commands == [["mezzotint", "a", "b c"]]
+    assert (second.title, second.text, second.runs) == ("x.yaml", "y: 1\n", True)
