@@ -74,7 +74,7 @@ def _dress(axis: Any, title: str, name: str) -> None:
     if name == "cosine":
         axis.axhline(0, color=FAINT, lw=0.6)
     if name == "moved" and axis.lines:
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(max(line.get_ydata()) for line in axis.lines) or 1)
     if name == "gradient" and axis.lines:
         axis.set_yscale("log")
     if not axis.lines or not axis.has_data():
