@@ -38,7 +38,7 @@ def listed() -> list[Case]:
 def test_the_cases_are_fixed_and_of_every_kind() -> None:
     assert listed() == listed()
     kinds = {case.kind for case in listed()}
-    assert kinds == {"seen", "held-out", "color", "count", "two objects", "place", "free wording"}
+    assert kinds == {"ordinary", "seen", "held-out", "color", "count", "two objects", "place", "free wording"}
     held = {name for name, _ in HELD}
     assert not any(case.kind == "seen" and case.object in held for case in listed())
     assert sum(case.kind == "free wording" for case in listed()) == len(FREE)

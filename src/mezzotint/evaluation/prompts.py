@@ -1,4 +1,4 @@
-"""The fixed list of prompts: seen objects, held-out pairs, colors, counts, pairs, places, free wording."""
+"""The fixed list of prompts: seen objects, held-out pairs, colors, counts, pairs, places, free wording, ordinary things."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mezzotint.data.compose import PALETTE, article_of, plural
+from mezzotint.data.ordinary import ORDINARY
 
 SEED = 1689
 FREE: dict[str, tuple[str, ...]] = {
@@ -63,7 +64,8 @@ class Case:
 def cases(
     objects: Sequence[str], held: Sequence[tuple[str, str]], words: dict[str, str], count: int
 ) -> list[Case]:
-    """`count` seen objects, as many held-out pairs, and the compositions: always the same for the same count."""
+    """`count` seen objects, as many held-out pairs, the compositions, and ordinary things: always the same for the same
+    count."""
     rng = random.Random(SEED)
     held_objects = {name for name, _ in held}
     seen = rng.sample(sorted(set(objects) - held_objects), min(count, len(objects)))
@@ -96,4 +98,7 @@ def cases(
         found.append(
             Case("place", f"{article_of(name)} {place}", (f"{article_of(name)} {place}",), choices, name)
         )
-    return found + [Case("free wording", prompt, wanted) for prompt, wanted in FREE.items()]
+    found += [Case("free wording", prompt, wanted) for prompt, wanted in FREE.items()]
+    return found + [
+        Case("ordinary", article_of(name), (name,), object=name) for name in ORDINARY if name in objects
+    ]

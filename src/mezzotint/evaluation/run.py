@@ -20,7 +20,7 @@ from mezzotint.models import open_model
 from mezzotint.models.image_text import ImageText
 from mezzotint.request import Request
 
-_WITH_CEILING = ("seen", "held-out")
+_WITH_CEILING = ("ordinary", "seen", "held-out")
 
 
 @dataclass(frozen=True)
