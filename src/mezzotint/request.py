@@ -17,9 +17,11 @@ from mezzotint.lora import parse as parse_lora
 from mezzotint.prompt import parse as parse_prompt
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
+from mezzotint.words import canonical as canonical_words
+from mezzotint.words import parse as parse_words
 
 Compat = Literal["", "diffusers"]
-_LATER = ("encoder", "init", "mask", "begin", "lora")
+_LATER = ("encoder", "init", "mask", "begin", "lora", "words")
 MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 
 
@@ -43,6 +45,7 @@ class Request:
     mask: str = ""  # white is drawn anew, black stays as in `init`; by its digest
     begin: int = 0  # steps to skip: with `init`, the run starts at this step
     lora: str = ""  # adapters in the weights, by their files' digests: "0.8*<digest> + <digest>"
+    words: str = ""  # new words that texts may hold, by their files' digests: "<cat-toy>=<digest>"
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -60,6 +63,7 @@ class Request:
         self._set("encoder", str(parse_encoder(self.encoder)))
         self._check_start()
         self._set("lora", canonical(parse_lora(self.lora)))
+        self._check_words()
         self._set("eta", finite(self.eta, "eta"))
         if not 0 <= self.eta <= 1:
             raise RequestError(f"eta must be from 0 to 1, got {self.eta}")
@@ -90,6 +94,11 @@ class Request:
         if not self.init and (self.begin or self.mask):
             what = "mask" if self.mask else "begin"
             raise RequestError(f"{what} is for a run that starts from a picture; give init too")
+
+    def _check_words(self) -> None:
+        self._set("words", canonical_words(parse_words(self.words)))
+        if self.words and self.encoder:
+            raise RequestError("new words are read by the model's own encoder; leave encoder out, or words")
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)

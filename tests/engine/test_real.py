@@ -100,7 +100,11 @@ def test_pictures_say_how_many_threads_computed(
 
 def test_bundled_gradients_are_the_same_in_company() -> None:
     """In the numbers that this machine computes gradients in, and with the shapes that calls are padded to."""
-    terms = ['clip("a red rose", 40)', 'clip("the sea", effect=0.1, cutouts=2)', 'color("#19e680", effect=0.2)']
+    terms = [
+        'clip("a red rose", 40)',
+        'clip("the sea", effect=0.1, cutouts=2)',
+        'color("#19e680", effect=0.2)',
+    ]
     some = [
         Request("a cat", seed=i, steps=4, guidance=f"cfg(4) + {term}", sampler="ddim")
         for i, term in enumerate([*terms, terms[0]])

@@ -142,6 +142,19 @@ def test_curves_that_never_meet_are_not_compared() -> None:
     assert said(evidence(), **CURVES, of={**OWN, **low}, than={**OWN, **high}).verdict == "not testable here"
 
 
+def test_axes_that_go_along_with_the_named_one_do_not_part_its_pairs() -> None:
+    study = Study(base={"prompt": "a cat"}, zipped=({"sampler": ("ddim", "ddpm"), "steps": (40, 1000)},))
+    rows = tuple(
+        Row({"sampler": sampler, "steps": steps}, seed, "toy", f"{sampler}{seed}", Request(seed=seed), {"x": value})
+        for sampler, steps, value in (("ddim", 40, 1.0), ("ddpm", 1000, 3.0))
+        for seed in range(4)
+    )  # fmt: skip
+    at = Evidence(study, Table(rows, ("sampler", "steps")), picture)
+    found = at.difference({"sampler": "ddpm"}, {"sampler": "ddim"}, "x")
+    assert (found.mean, found.n) == (2.0, 4)
+    assert len(at.pairs({"sampler": "ddpm"}, {"sampler": "ddim"})) == 4
+
+
 def test_pictures_without_a_value_are_left_out() -> None:
     at = evidence(lambda encoder, scale: math.nan if scale == 1 else peak(encoder, scale))
     assert said(at, **GREATER).verdict == "confirmed"

@@ -220,7 +220,7 @@ def test_styles_of_a_prompt() -> None:
 class Told(Context):
     """A judge that sees what a picture's color stands for."""
 
-    AXES = (*OBJECTS, "cat, flat style", "cat, 3d render style", "red", "green", "blue")
+    AXES = (*OBJECTS, "red", "green", "blue")
 
     class _Pair:
         def embed_texts(self, texts: Sequence[str]) -> Any:
@@ -231,7 +231,7 @@ class Told(Context):
 
     @property
     def facts(self) -> dict[str, Any]:  # type: ignore[override]
-        return {"objects": list(OBJECTS), "styles": {"fluent-flat": "flat", "fluent-3d": "3d render"}}
+        return {"objects": list(OBJECTS)}
 
     def features(self, pictures: Sequence[Any], which: str) -> Any:
         rows = np.zeros((len(pictures), len(self.AXES)), np.float32)
@@ -244,7 +244,7 @@ class Told(Context):
         return rows
 
 
-def test_objects_and_styles_as_judged() -> None:
+def test_objects_as_judged() -> None:
     cat, key = OBJECTS.index("cat"), OBJECTS.index("key")
     asked = [
         (cat, "a cat"),
@@ -257,12 +257,19 @@ def test_objects_and_styles_as_judged() -> None:
     found = measure(chosen(["object_top1", "object_top5"]), seen, Told()).each
     assert found["object_top1"] == pytest.approx([1, 0, 0, 1, 0, math.nan], nan_ok=True)
     assert found["object_top5"] == pytest.approx([1, 1, 0, 1, 0.5, math.nan], nan_ok=True)
-    flat_axis = Told.AXES.index("cat, flat style")
-    styled = [made.picture(flat((axis, 0, 0)), p) for axis, p in (
-        (flat_axis, "a cat, flat style"), (flat_axis + 1, "a cat, flat style"), (flat_axis, "a cat"))]  # fmt: skip
-    assert measure(chosen(["style_right"]), styled, Told()).each["style_right"] == pytest.approx(
-        [1, 0, math.nan], nan_ok=True
-    )
+
+
+def test_styles_as_the_bundled_probe_sees_them() -> None:
+    """A sheet of one flat color is in some style: the prompt that names it is right, others are not."""
+    from mezzotint.data.emoji import STYLES
+
+    context = Context()
+    [style] = context.probe([made.picture(flat((90, 120, 200)), "").image])
+    other = next(name for name in STYLES if name != style)
+    prompts = [f"a cat, {STYLES[name].words[0]} style" for name in (style, other)]
+    seen = [made.picture(flat((90, 120, 200)), prompt) for prompt in (*prompts, "a cat")]
+    found = measure(ready(["style_right"], context), seen, context).each["style_right"]
+    assert found == pytest.approx([1, 0, math.nan], nan_ok=True)
 
 
 # Sets, and what is stored with their numbers.

@@ -15,6 +15,7 @@ from mezzotint.train.decoder import DecoderConfig
 from mezzotint.train.diffusion import DiffusionConfig
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.grid import combinations
+from mezzotint.train.style import StyleConfig
 from mezzotint.train.vae import VaeConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -22,6 +23,7 @@ KINDS: dict[str, type[Config]] = {
     "vae": VaeConfig, "vq": VaeConfig,
     "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
     "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
+    "style": StyleConfig,
 }  # fmt: skip
 
 

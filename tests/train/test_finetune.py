@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import tiny
 import tiny_pixels
-from mezzotint import open_model
+from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
 from mezzotint.train.finetune.config import asked
 from mezzotint.train.finetune.run import finetune, ready
@@ -25,7 +25,7 @@ LITTLE = {
     "epochs": 2,
     "measured": 0,
     "shown": 2,
-    "draw_steps": 2,
+    "sample_steps": 2,
     "mixed_precision": "no",
     "ema": 0.5,
     "save_minutes": 60,
@@ -88,6 +88,21 @@ def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
         said in page for said in ("mezzotint finetune --lr 1e-3", "KID", "epoch 4", "data:image/png", "<svg")
     )
     assert "cosine" in card and "licence of the data" in card and "AdamW 0.001" in card
+
+
+@pytest.mark.parametrize("sampler", ["", "ddim"])
+def test_samples_are_what_generate_draws(home: Path, tmp_path: Path, sampler: str) -> None:
+    """Of the same seed, whatever company it has; the default sampler adds noise, of each seed alone."""
+    config = asked(
+        settings(home, tmp_path / "run", sample_steps=4, **({"sampler": sampler} if sampler else {}))
+    )
+    subject = ready(config).subject
+    one, two = (subject.draw(subject.module.eval(), seeds) for seeds in ([5], [9, 5]))
+    assert np.array_equal(one[0], two[1])
+    request = Request(seed=5, steps=4, sampler=sampler or "dpmpp-2m-sde", guidance="none")
+    [picture] = generate(request, open_model(home / "pixels", "torch", "float32"))
+    assert np.abs(np.int16(one[0]) - np.asarray(picture.image)).max() <= 2
+    assert len({image.tobytes() for image in two}) == 2
 
 
 def test_stopping_after_an_epoch_changes_nothing(home: Path, tmp_path: Path) -> None:
@@ -166,6 +181,7 @@ def test_a_new_word_is_read_by_diffusers(home: Path, tmp_path: Path) -> None:
     [
         ({"size": 17}, "divisible by 2"),
         ({"lora": 4}, "reads no text"),
+        ({"weight_cap": 0.5}, "weight_cap"),
         ({"mixed_precision": "fp16"}, "fp16 is for GPUs"),
         ({"model": "facse"}, "did you mean 'faces'"),
         ({"data": "nowhere"}, "nowhere"),

@@ -70,6 +70,18 @@ def lora(given: Sequence[str]) -> str:
     return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
 
 
+def words(given: Sequence[str]) -> str:
+    """`Request.words` of new words, each `PATH` or `NAME=PATH`; they are kept by their content."""
+    from mezzotint.models.texts.words import files_in, keep_word
+
+    found = []
+    for text in given:
+        name, named, path = text.partition("=") if "=" in text and not Path(text).exists() else ("", "", text)
+        files = [Path(path)] if named else files_in(Path(path))
+        found += [keep_word(file, name) for file in files]
+    return " ".join(map(str, found))
+
+
 def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:
     """The fields of a request that starts from a picture: by default half way, with a mask from noise alone."""
     if init is None:
@@ -119,6 +131,8 @@ def _of_object(line: str, base: Request) -> Request:
         raise RequestError(f"must be a JSON object of a request's fields, got {type(fields).__name__}")
     if isinstance(fields.get("lora"), list):  # as the option has it
         fields["lora"] = lora([str(given) for given in fields["lora"]])
+    if isinstance(fields.get("words"), list):
+        fields["words"] = words([str(given) for given in fields["words"]])
     return Request.from_dict({**vars(base), **fields})
 
 

@@ -107,6 +107,14 @@ def finetune(
             metavar="X", help="Noise that whole channels share, such as 0.1.", rich_help_panel=_LEARN
         ),
     ] = None,
+    weight_cap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="Most that a noisy time weighs in the loss; above 1, such as 30, layouts are learned sooner.",
+            rich_help_panel=_LEARN,
+        ),
+    ] = None,
     prompts: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,6 +126,17 @@ def finetune(
         typer.Option(
             metavar="N", help="Samples an epoch for KID, 64 by default; 0: none.", rich_help_panel=_LOOK
         ),
+    ] = None,
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of samples on the way: dpmpp-2m-sde for pixels, else dpmpp-2m; `mezzotint samplers` lists them.",
+            rich_help_panel=_LOOK,
+        ),
+    ] = None,
+    sample_steps: Annotated[
+        int | None, typer.Option(metavar="N", help="25 by default.", rich_help_panel=_LOOK)
     ] = None,
     ema: Annotated[
         float | None,

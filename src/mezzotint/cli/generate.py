@@ -59,6 +59,13 @@ def generate(
             help="An adapter and how much of it, such as style.safetensors:0.8; repeat.",
         ),
     ] = None,
+    word: Annotated[
+        list[str] | None,
+        _how(
+            metavar="FILE",
+            help="A new word of textual inversion, learned_embeds.safetensors, or NAME=FILE; a folder of them; repeat.",
+        ),
+    ] = None,
     compat: Annotated[
         Literal["", "diffusers"], _how(metavar="diffusers", help="Its pictures, with its slips.")
     ] = "",
@@ -107,6 +114,7 @@ def generate(
         "encoder": encoder,
         "compat": compat,
         "lora": asked.lora(lora) if lora else "",
+        "words": asked.words(word) if word else "",
         **asked.start(init, start, mask, steps),
     }
     wordless = not prompts and prompts_file is None and asked.may_be_wordless(model)

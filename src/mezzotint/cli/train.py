@@ -75,6 +75,14 @@ def decoder(config: File, minutes: Minutes = None) -> None:
     train_decoder(_read(DecoderConfig, config, minutes))
 
 
+@train.command()
+def style(config: File, minutes: Minutes = None) -> None:
+    """The probe that tells the styles of the emoji set apart, for the metric `style_right`."""
+    with needs_extra("train"):
+        from mezzotint.train.style import StyleConfig, train_style
+    train_style(_read(StyleConfig, config, minutes))
+
+
 def _read(kind: Any, file: Path, minutes: float | None) -> Any:
     """The configuration of this kind, with `minutes` in place of its own."""
     config = kind.read(file)

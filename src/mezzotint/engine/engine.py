@@ -17,7 +17,7 @@ from typing import Any, Self, get_args
 from weakref import WeakSet
 
 from mezzotint.engine.branch import joined
-from mezzotint.engine.network import Adaptable, Attending, Network, Shape
+from mezzotint.engine.network import Adaptable, Attending, Network, Shape, Wordy
 from mezzotint.engine.press import Press
 from mezzotint.engine.rows import Mode
 from mezzotint.engine.start import start_of
@@ -141,6 +141,8 @@ class Engine:
         check_steerable(self._model, steers)
         if request.lora:
             self._check_lora(request.lora)
+        if request.words:
+            self._check_words(request.words)
         through = any(term.through == "unet" for term in steers)
         key = LaneKey(shape, through, attention, request.lora)
         factor = self._model.vae_factor
@@ -151,6 +153,11 @@ class Engine:
         if not isinstance(self._model, Adaptable):
             raise ModelError(f"{self._model.name} takes no adapters; leave lora out")
         self._model.check_lora(lora)
+
+    def _check_words(self, words: str) -> None:
+        if not isinstance(self._model, Wordy):
+            raise ModelError(f"{self._model.name} takes no new words; leave words out")
+        self._model.check_words(words)
 
     def _compile(self, request: Request) -> Plan:
         """The pictures of a sweep over prompts and seeds share one plan."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.attention import Gathering
-from mezzotint.engine.network import Attending, Latents, Network, Starting
+from mezzotint.engine.network import Attending, Latents, Network, Starting, Wordy
 from mezzotint.engine.pool import Places, Pool
 from mezzotint.engine.predict import Prediction, Predictor, clipped
 from mezzotint.engine.start import Start
@@ -19,6 +19,7 @@ from mezzotint.engine.steer import Moves, Steering, turned
 from mezzotint.engine.trajectory import LaneKey, State, Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance.guidance import MAX_MIXES
+from mezzotint.request import Request
 from mezzotint.rng import Generator
 
 MOST_READS = 2 + MAX_MIXES  # rows of one picture
@@ -80,7 +81,9 @@ class Lane:
         assert isinstance(self._network, Attending)  # the engine's door sees to it
         network, request = self._network, t.request
         layers = list(zip(network.attention_layers, network.attention_factors, strict=True))
-        spans = network.spans(request.prompt, request.encoder)
+        reader = self._reader(request)
+        assert isinstance(reader, Attending)
+        spans = reader.spans(request.prompt, request.encoder)
         return Gathering(spans, layers, self._key.shape[1:], t.plan.step.tolist())
 
     def _know(self, t: Trajectory, start: Start) -> None:
@@ -96,11 +99,15 @@ class Lane:
 
     def _encode(self, t: Trajectory, text: str, role: str) -> NDArray[np.float32]:
         """(tokens, width). Where the model does not read all of it, whoever listens and the picture are told."""
-        states, told = self._network.encode(text, role, t.request.encoder)
+        states, told = self._reader(t.request).encode(text, role, t.request.encoder)
         if told:
             t.warnings.append(str(told))
             warnings.warn(told, stacklevel=2)
         return states
+
+    def _reader(self, request: Request) -> Network:
+        """What reads its texts: the network, or the same with the request's new words."""
+        return self._network.worded(request.words) if isinstance(self._network, Wordy) else self._network
 
     def leave(self, t: Trajectory) -> None:
         """Give up its place, and what only a picture in flight needs: futures may be kept for long."""

@@ -109,6 +109,17 @@ class Adaptable(Protocol):
 
 
 @runtime_checkable
+class Wordy(Protocol):
+    """A network whose texts may hold new words."""
+
+    def check_words(self, words: str) -> None:
+        """RequestError or ModelError where a file is not there or does not fit. Any thread may ask."""
+
+    def worded(self, words: str) -> Network:
+        """The network that reads words as in `Request.words`, and is the same in all else; "" is this one."""
+
+
+@runtime_checkable
 class Attending(Protocol):
     """A network whose cross-attention can be looked at."""
 

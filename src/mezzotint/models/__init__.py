@@ -9,6 +9,7 @@ from mezzotint.models.model import Model
 from mezzotint.models.opening import AnyModel, open_model
 from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.texts.tokenizer import TruncatedPromptWarning
+from mezzotint.models.texts.words import keep_word
 
 __all__ = [
     "BUNDLED",
@@ -18,5 +19,6 @@ __all__ = [
     "PixelModel",
     "TruncatedPromptWarning",
     "keep_lora",
+    "keep_word",
     "open_model",
 ]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
+from copy import copy
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,11 @@ from mezzotint.models.pixels import as_bytes, signed
 from mezzotint.models.runtime import Floats, Runtime, fitting, padded
 from mezzotint.models.texts.encoders import Encoders
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
+from mezzotint.models.texts.words import counts, kept_rows, read_rows
+from mezzotint.words import parse
 
 _TEXTS_KEPT = 256
+_WORDED_KEPT = 8
 
 
 class Model(Denoising):
@@ -44,8 +49,9 @@ class Model(Denoising):
         self.latent_channels = unet.latent_channels
         self.vae_factor = self.side_multiple = vae.factor
         self.scaling_factor = np.float32(vae.scaling_factor)
-        self.text_width = text.width
+        self.text_width, self._vocabulary = text.width, text.vocab
         self.text_length = text.length
+        self._worded: Any = lru_cache(maxsize=_WORDED_KEPT)(self._with_words)
         layers = cross_attention(unet)
         self.attention_layers: tuple[str, ...] = tuple(layer.name for layer in layers)
         self.attention_factors: tuple[int, ...] = tuple(layer.factor for layer in layers)
@@ -113,6 +119,24 @@ class Model(Denoising):
         std = np.exp(np.clip(logvar, -30, 20) / 2)  # as diffusers bounds it
         return mean * self.scaling_factor, std * self.scaling_factor
 
+    def check_words(self, words: str) -> None:
+        """RequestError where a file is not kept here, ModelError where one does not fit. `words`: as in `Request.words`."""
+        for name in kept_rows(parse(words), self.text_width):
+            self._tokenizer.check_new(name)
+
+    def worded(self, words: str) -> Self:
+        """The model that knows new words: it reads texts otherwise, all else is shared. "" is the model itself."""
+        made: Self = self._worded(words) if words else self
+        return made
+
+    def _with_words(self, words: str) -> Self:
+        found = kept_rows(parse(words), self.text_width)
+        other = copy(self)
+        other._states = OrderedDict()
+        run = partial(self._runtime.encode, rows=read_rows(found))
+        other._encoders = self._encoders.over(run, self._tokenizer.knowing(counts(found), self._vocabulary))
+        return other
+
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
         """(H, W, 3) pixels from (1, c, h, w) latents."""
         return as_bytes(self.decode_float(latents)[0])
@@ -128,6 +152,7 @@ class Model(Denoising):
         other = super()._over(bundle)
         other._states = OrderedDict()
         other._encoders = self._encoders.over(other._runtime.encode)
+        other._worded = lru_cache(maxsize=_WORDED_KEPT)(other._with_words)
         return other
 
     def _advice(self) -> str:

@@ -41,8 +41,11 @@ class PixelRuntime(Protocol):
 class Runtime(PixelRuntime, Protocol):
     """Executes the networks of a text-to-image model."""
 
-    def encode(self, tokens: NDArray[np.int64]) -> Floats:
-        """(n, length) token ids -> (n, length, width) final hidden states of the text encoder."""
+    def encode(self, tokens: NDArray[np.int64], rows: Floats | None = None) -> Floats:
+        """(n, length) token ids -> (n, length, width) final hidden states of the text encoder.
+
+        `rows` (k, width): embeddings of ids that go on behind the model's table.
+        """
         ...
 
     def attend(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, list[Floats]]:

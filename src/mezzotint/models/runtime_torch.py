@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import copy
 from typing import Any
 
@@ -14,6 +15,7 @@ from mezzotint.models.cross_attention import cross_attention
 from mezzotint.models.disk.bundle import Bundle, PixelBundle
 from mezzotint.models.networks import torch_pixel_unet, torch_text, torch_unet, torch_vae
 from mezzotint.models.runtime import Dtype, Floats
+from mezzotint.models.texts.beside import with_rows
 
 
 class _Eager:
@@ -66,9 +68,11 @@ class TorchRuntime(_Eager):
         return other
 
     @torch.no_grad()
-    def encode(self, tokens: NDArray[np.int64]) -> Floats:
-        """(n, length) token ids -> (n, length, width)."""
-        return _numpy(self._text(torch.from_numpy(tokens).to(self.device)).last_hidden_state)
+    def encode(self, tokens: NDArray[np.int64], rows: Floats | None = None) -> Floats:
+        """(n, length) token ids -> (n, length, width); `rows` (k, width) go on behind the table of embeddings."""
+        ids = torch.from_numpy(tokens).to(self.device)
+        with nullcontext() if rows is None else with_rows(self._text, self._to(rows, torch.float32)):
+            return _numpy(self._text(ids).last_hidden_state)
 
     @torch.no_grad()
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:

@@ -11,9 +11,9 @@ from time import monotonic
 
 from PIL import Image
 
+from mezzotint import models
 from mezzotint.bench.machine import machine
 from mezzotint.errors import ConfigError, nearest
-from mezzotint.models import open_model
 from mezzotint.store import Store, precision_of
 from mezzotint.study.claims import claims
 from mezzotint.study.cost import rates, seconds
@@ -44,12 +44,12 @@ class Laboratory:
     with Store.open("store") as store: answer = Laboratory(Study.read(path), store).answer()
     """
 
-    def __init__(self, study: Study, store: Store, opened: OpenModel = open_model) -> None:
+    def __init__(self, study: Study, store: Store, opened: OpenModel | None = None) -> None:
         self.study, self.store = study, store
         self.plots = _plots(study)
         self.claims = claims(study)
         self.measuring = Measuring(study)
-        self.outline = Outline(study, opened, self.measuring.companions)
+        self.outline = Outline(study, opened or models.open_model, self.measuring.companions)
 
     @cached_property
     def work(self) -> list[Work]:

@@ -59,7 +59,7 @@ class Evidence:
 
     def difference(self, of: Cell, than: Cell, metric: str, times: float = 1.0) -> Estimate:
         """Of one cell and so many times another's, at equal seeds and places on the other axes; a mean of each seed."""
-        named = {*of, *than}
+        named = self._along({*of, *than})
         first, second = self.where(of).places(metric, named), self.where(than).places(metric, named)
         by_seed: dict[int, list[float]] = defaultdict(list)
         for place in first.keys() & second.keys():
@@ -68,9 +68,14 @@ class Evidence:
 
     def pairs(self, of: Cell, than: Cell) -> list[tuple[Row, Row]]:
         """Rows of two cells with the same seed and place on the other axes."""
-        named = {*of, *than}
+        named = self._along({*of, *than})
         other = {_place(row, named): row for row in self.where(than).table}
         return [(row, other[at]) for row in self.where(of).table if (at := _place(row, named)) in other]
+
+    def _along(self, named: set[str]) -> set[str]:
+        """With the axes that go along with them: nobody could be equal there and differ here."""
+        tables = [set(table) for table in self.study.zipped]
+        return named.union(*(table for table in tables if table & named))
 
     def apart(self, row: Row, other: Row) -> float:
         """Root mean square of pixels in -1..1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -87,17 +88,12 @@ class DdpmTask:
     ) -> tuple[Tensor, dict[str, float]]:
         """The squared error of eps, weighted by time."""
         error = self._error(module, *batch)
-        weight = self._weight(self.noise.bars[batch[1]]).to(error.device)
+        weight = self.noise.weight(batch[1], self.config.weight_cap).to(error.device)
         return (weight * error).mean(), {"eps_error": error.mean().item()}
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Of the batch of this step."""
         return self.loss_of(module, self.batch(step))
-
-    def _weight(self, bar: Tensor) -> Tensor:
-        """1/SNR, from 1 to the cap: so noisy times, which decide color and place, weigh more than in eps-MSE
-        (the truncated weights of 2202.00512)."""
-        return ((1 - bar) / bar).clamp(1, self.config.weight_cap)
 
     def _error(self, module: nn.Module, x0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         device = next(module.parameters()).device
@@ -115,9 +111,10 @@ class DdpmTask:
 
     def _sample(self, module: nn.Module, count: int) -> Tensor:
         table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.noise.schedule)
-        eps = torch.randn(count, 3, *[self.config.size] * 2, generator=torch.Generator().manual_seed(0))
+        shape = (count, 3, self.config.size, self.config.size)
         device = next(module.parameters()).device
-        return sampled(table, lambda x, t: module(x.to(device), t).sample, eps)
+        fresh = partial(torch.randn, shape, generator=torch.Generator().manual_seed(0))
+        return sampled(table, lambda x, t: module(x.to(device), t).sample, fresh)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `DDPMPipeline.from_pretrained` opens."""

@@ -19,9 +19,9 @@ from mezzotint.models.disk.parts import Part
 from mezzotint.models.disk.weights import Weights
 from mezzotint.models.openvino.attention import build_attending_unet
 from mezzotint.models.openvino.encoder import build_encoder
-from mezzotint.models.openvino.network import ATTENDING, ENCODER, CompiledNetwork, usable_threads
+from mezzotint.models.openvino.network import ATTENDING, ENCODER, WORDED, CompiledNetwork, usable_threads
 from mezzotint.models.openvino.pixel import build_pixel_unet
-from mezzotint.models.openvino.text import build_text
+from mezzotint.models.openvino.text import build_text, build_worded_text
 from mezzotint.models.openvino.unet import build_unet
 from mezzotint.models.openvino.ushape import time_features
 from mezzotint.models.openvino.vae import build_decoder
@@ -80,8 +80,13 @@ class OpenVinoRuntime:
         return other
 
     def _set_text(self, part: Part) -> None:
-        arch = self._text_arch
-        self._text = self._network(part, lambda w: build_text(arch, w), "float32")
+        """And the same with new words, which is built when it is asked for."""
+        arch, network = self._text_arch, self._network
+        self._text = network(part, lambda w: build_text(arch, w), "float32")
+        worded = replace(part, name=WORDED)
+        self._worded = functools.cache(
+            lambda: network(worded, lambda w: build_worded_text(arch, w), "float32")
+        )
 
     def _set_unet(self, part: Part) -> None:
         """And the same with attention, which is built when it is asked for."""
@@ -92,9 +97,9 @@ class OpenVinoRuntime:
             lambda: network(attending, lambda w: build_attending_unet(arch, w), dtype)
         )
 
-    def encode(self, tokens: NDArray[np.int64]) -> Floats:
-        """(n, length) token ids -> (n, length, width)."""
-        return self._text(tokens)
+    def encode(self, tokens: NDArray[np.int64], rows: Floats | None = None) -> Floats:
+        """(n, length) token ids -> (n, length, width); `rows` (k, width) go on behind the table of embeddings."""
+        return self._text(tokens) if rows is None else self._worded()(tokens, rows)
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
         """(n, c, h, w), (n,), (n, length, width) -> (n, c, h, w)."""

@@ -16,19 +16,36 @@ def build_text(arch: TextArch, weights: Weights) -> Any:
     return text.model(text.encode(tokens), [tokens], "text_encoder")
 
 
+def build_worded_text(arch: TextArch, weights: Weights) -> Any:
+    """The same of `tokens` and `rows (k, width)`: ids from the size of the vocabulary on are these rows."""
+    text = _Text(arch, weights)
+    tokens, rows = text.input("tokens", [-1, arch.length], "i64"), text.input("rows", [-1, arch.width])
+    return text.model(text.encode(tokens, rows), [tokens, rows], "text_encoder")
+
+
 class _Text(Layers):
     def __init__(self, arch: TextArch, weights: Weights) -> None:
         super().__init__(weights)
         self.arch = arch
 
-    def encode(self, tokens: Node) -> Node:
+    def encode(self, tokens: Node, rows: Node | None = None) -> Node:
         a = self.arch
         words = self.weight("embeddings.token_embedding.weight", a.vocab, a.width)
         places = self.weight("embeddings.position_embedding.weight", a.length, a.width)
-        x = self.op.add(self.op.gather(words, tokens, self.axis(0)), places)
+        found = (
+            self.op.gather(words, tokens, self.axis(0)) if rows is None else self.either(words, rows, tokens)
+        )
+        x = self.op.add(found, places)
         for i in range(a.layers):
             x = self.layer(x, f"encoder.layers.{i}")
         return self.layer_norm(x, "final_layer_norm", a.width, a.eps)
+
+    def either(self, words: Node, rows: Node, tokens: Node) -> Node:
+        """From the table, or from the rows behind it."""
+        op, count = self.op, self.axis(self.arch.vocab)
+        known = op.gather(words, op.minimum(tokens, self.axis(self.arch.vocab - 1)), self.axis(0))
+        new = op.gather(rows, op.maximum(op.subtract(tokens, count), self.axis(0)), self.axis(0))
+        return op.select(op.unsqueeze(op.greater_equal(tokens, count), self.axis(-1)), new, known)
 
     def layer(self, x: Node, name: str) -> Node:
         a = self.arch

@@ -57,7 +57,10 @@ def build_color(lens: Lens, of: Of, shape: Shape) -> Any:
     if of == "mean":
         left = net.op.subtract(net.op.reduce_mean(pictures, net.ints(2, 3), True), inputs[1])
         squares = net.op.reduce_sum(net.op.multiply(left, left), net.ints(1, 2, 3), False)
-        loss, slope = net.op.multiply(squares, net.scalar(0.5)), net.op.broadcast(left, net.op.shape_of(pictures))
+        loss, slope = (
+            net.op.multiply(squares, net.scalar(0.5)),
+            net.op.broadcast(left, net.op.shape_of(pictures)),
+        )
     else:
         error = net.op.subtract(pictures, inputs[1])
         loss, slope = net.op.reduce_mean(net.op.abs(error), net.ints(1, 2, 3), False), net.op.sign(error)

@@ -40,10 +40,10 @@ class Encoders:
         self._width, self._folder = width, folder
         self._berts: dict[str, Bert] = {}
 
-    def over(self, run: Run) -> Encoders:
+    def over(self, run: Run, tokenizer: ClipTokenizer | None = None) -> Encoders:
         """The same but for the model's own, which is another; what is open is shared."""
         other = copy(self)
-        other._run = run
+        other._run, other._tokenizer = run, tokenizer or self._tokenizer
         vars(other).pop("_usual", None)  # measured on the model's own
         return other
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.parts import read_json
+from mezzotint.models.texts.knowing import Knowing
 from mezzotint.prompt import Piece
 
 # Characters that both Python and the tokenizer's regex take for white space.
@@ -72,14 +74,20 @@ class ClipTokenizer:
             )
         return made
 
-    def add_word(self, word: str) -> int:
-        """Make a text one token from now on, which no weights know yet; returns its id. ModelError where it is one."""
-        from tokenizers import AddedToken
-
-        if self._bpe.token_to_id(word) is not None or self._bpe.token_to_id(f"{word}</w>") is not None:
+    def check_new(self, word: str) -> None:
+        """ModelError where a text is one token already."""
+        if any(
+            self._bpe.token_to_id(token) is not None for token in (word, word.lower(), f"{word.lower()}</w>")
+        ):
             raise ModelError(f"{word!r} is a word of this model already; take another, such as '<{word}>'")
-        self._bpe.add_tokens([AddedToken(word, normalized=False)])
-        return int(self._bpe.token_to_id(word))
+
+    def knowing(self, words: Mapping[str, int], first: int) -> ClipTokenizer:
+        """The same with new words, each of so many tokens; their ids go on from `first`, the size of the table."""
+        for word in words:
+            self.check_new(word)
+        other = copy(self)
+        other._bpe = Knowing(self._bpe, words, first)
+        return other
 
     def __call__(self, text: str) -> NDArray[np.int64]:
         """(1, length) token ids: start, text, end, padding. TruncatedPromptWarning where text is cut."""

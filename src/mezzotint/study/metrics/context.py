@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from mezzotint.models.image_text import ImageText
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.study.metrics.metric import BATCH, batches
+
+if TYPE_CHECKING:
+    from mezzotint.models.style_probe import StyleProbe
 
 Floats = NDArray[np.float32]
 Pair = Literal["clip", "judge"]
@@ -98,12 +101,21 @@ class Context:
         return self._plain(request).image
 
     @cached_property
+    def probe(self) -> StyleProbe:
+        """What tells styles apart. ModelError where it is missing or torch is."""
+        try:
+            from mezzotint.models.style_probe import StyleProbe
+        except ImportError:
+            raise ModelError("the style probe runs on torch: pip install 'mezzotint[torch]'") from None
+        return StyleProbe.open()
+
+    @cached_property
     def facts(self) -> dict[str, Any]:
-        """The objects and styles that the judge knows. ModelError where it has none."""
+        """The objects that the judge knows. ModelError where it has none."""
         path = self.pair("judge").path / "objects.json"
         try:
             found = json.loads(path.read_text())
-            return {name: found[name] for name in ("objects", "styles")}
+            return {"objects": found["objects"]}
         except (OSError, ValueError, KeyError) as error:
             raise ModelError(
                 f"{path.parent} cannot name objects: its objects.json is missing or damaged"

@@ -86,6 +86,8 @@ def _open(need: str, context: Context) -> None:
         context.pair("clip")
     elif need == "judge":
         context.pair("judge")
+    elif need == "style":
+        _ = context.probe
     elif need == "objects":
         _ = context.facts
 

@@ -12,7 +12,9 @@ from mezzotint.request import Request
 if TYPE_CHECKING:
     from mezzotint.study.metrics.context import Context
 
-Need = Literal["clip", "judge", "objects", "reference", "plain"]  # objects: the names that the judge knows
+Need = Literal[
+    "clip", "judge", "objects", "style", "reference", "plain"
+]  # objects: the names that the judge knows
 BATCH = 64
 T = TypeVar("T")
 

@@ -54,29 +54,13 @@ def _verdict(
 
 
 def styles_right(pictures: Sequence[Picture], context: Context) -> list[float]:
-    """1 where of all styles the judge takes the picture for the one named, else 0; nan where the prompt names none.
-
-    It chooses among "OBJECT, STYLE style" with the objects of the prompt, or "a picture".
-    """
-    objects, words = tuple(context.facts["objects"]), context.facts["styles"]
+    """1 where of all styles the probe takes the picture for the one named, else 0; nan where the prompt names none."""
     verdicts = []
     for part in batches(pictures):
-        prompts = [picture.request.prompt for picture in part]
-        texts = context.pair("judge").embed_texts(
-            [text for p in prompts for text in _styled(p, objects, words)]
-        )
-        cosines = np.einsum(
-            "nsd,nd->ns", texts.reshape(len(part), len(words), -1), context.features(part, "judge")
-        )
-        for prompt, choice in zip(prompts, cosines.argmax(1), strict=True):
-            style = named_style(prompt, tuple(words))
-            verdicts.append(float(list(words)[choice] == style) if style else np.nan)
+        for picture, choice in zip(part, context.probe([one.image for one in part]), strict=True):
+            style = named_style(picture.request.prompt, context.probe.styles)
+            verdicts.append(float(choice == style) if style else np.nan)
     return verdicts
-
-
-def _styled(prompt: str, objects: tuple[str, ...], words: dict[str, str]) -> list[str]:
-    what = " and ".join(min(names) for names in named(prompt, objects)) or "a picture"
-    return [f"{what}, {word} style" for word in words.values()]
 
 
 @cache
@@ -159,10 +143,11 @@ WORDS = (
     ),
     Metric(
         "style_right",
-        _NAMES,
+        frozenset({"style"}),
         styles_right,
         "share taken for the style of the prompt",
         True,
-        caution="the bundled judge hardly sees styles: it is right for 0.16 to 0.20 of real pictures, and 0.14 is chance",
+        caution="the probe is right for 0.86 of real pictures on white, 0.79 as the autoencoder of `emoji` leaves "
+        "them, and 0.68 before backdrops; 0.14 is chance",
     ),
 )

@@ -161,6 +161,7 @@ def _recipe(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"{settings['epochs']} epochs of {facts['steps_per_epoch']} steps", f"EMA {settings['ema']}",
         _PRECISIONS[settings["mixed_precision"]],
         f"{facts['size']} pixels", "mirrored" if facts["hflip"] else "",
+        f"noisy times weighted up to {settings['weight_cap']:g}" if settings.get("weight_cap", 1) > 1 else "",
         f"noise schedule {settings['schedule']}" if settings.get("schedule") else "",
         f"offset noise {settings['offset_noise']}" if settings.get("offset_noise") else "", f"seed {settings['seed']}",
     ]  # fmt: skip
@@ -178,7 +179,8 @@ def _use(made: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> li
         ]
     if made == "word":
         word = settings["new_word"]
-        command = f'    pipeline.load_textual_inversion("learned_embeds.safetensors", token="{word}")'
-        return [command, "", f"Then `{word}` stands in prompts."]
+        command = f'    mezzotint generate "a {word}" --model {settings["model"]} --word word'
+        load = f'`pipeline.load_textual_inversion("learned_embeds.safetensors", token="{word}")`'
+        return [command, "", f"or in diffusers {load}; then `{word}` stands in prompts."]
     command = f"    mezzotint generate{words} --model model"
     return [command, "", 'or `DiffusionPipeline.from_pretrained("model")`.']

@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from mezzotint.errors import ConfigError, OutputError, nearest
+from mezzotint.request import MAX_STEPS
+from mezzotint.samplers import SAMPLERS
 from mezzotint.train.config import Config, LoopConfig, settings_in
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -43,6 +45,8 @@ class FinetuneConfig(Config):
     schedule: ScheduleName | None = None
     """Another noise schedule than the model's own; saved with the result."""
     offset_noise: float = Field(0.0, ge=0, le=1)
+    weight_cap: float = Field(1.0, ge=1)
+    """Most that a noisy time weighs in the loss, 1/SNR below it; 1: plain eps-MSE. Above it layouts are learned sooner."""
     hflip: bool | None = None
     """Mirror half of the pictures; by default where the model reads no text."""
     drop: float = Field(0.1, ge=0, lt=1)
@@ -75,7 +79,9 @@ class FinetuneConfig(Config):
     """Samples an epoch from which distances to the old and the new pictures are estimated; 0: not measured."""
     judge: str = "judge"
     """The image-text pair in whose features the distances are."""
-    draw_steps: int = Field(25, ge=1)
+    sampler: Literal[tuple(SAMPLERS)] | None = None  # type: ignore[valid-type]
+    """Of samples on the way; by default dpmpp-2m-sde where the model draws pixels, dpmpp-2m where it draws latents."""
+    sample_steps: int = Field(25, ge=1, le=MAX_STEPS)
     guidance: float = Field(4.0, ge=1)
     licence: str = ""
     """Of the data, for the model card; by default what the data says."""

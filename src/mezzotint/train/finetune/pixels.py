@@ -19,10 +19,13 @@ from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
 from mezzotint.train.finetune.files import write_pixels
 from mezzotint.train.finetune.task import device_of
-from mezzotint.train.noise import Noise, of_seeds, rescheduled, sampled
+from mezzotint.train.noise import Draws, Noise, rescheduled, sampled
 from mezzotint.train.sheets import shown
 
 _AT_ONCE = 32
+_SAMPLER = "dpmpp-2m-sde"
+"""KID of `faces` to its own data, 96 samples, each +- 0.15: 1.24 so in 25 steps, 1.26 and 1.18 by ddpm in 100 and 250,
+1.36 by euler-a in 40, 1.88 by ddim in 25 or 40, 2.18 by dpmpp-2m in 25."""
 
 
 class Pixels:
@@ -33,7 +36,7 @@ class Pixels:
         self.hflip = config.hflip is not False
         self.scheduler = rescheduled(bundle.scheduler, config.schedule)
         self.noise = Noise(self.scheduler)
-        request = Request(steps=config.draw_steps, sampler="ddim", guidance="none")
+        request = Request(steps=config.sample_steps, sampler=config.sampler or _SAMPLER, guidance="none")
         self._plan = plan(request, self.noise.schedule)
         unet = torch_pixel_unet(bundle.unet)
         unet.register_to_config(sample_size=data.size)
@@ -56,7 +59,7 @@ class Pixels:
         return out
 
     def draw(self, module: nn.Module, seeds: Sequence[int], reference: bool = False) -> list[Image.Image]:
-        """By DDIM."""
+        """By the sampler that is asked for, each with the noise of its seed alone."""
         shape, device = (3, self.data.size, self.data.size), device_of(module)
 
         def ask(x: Tensor, t: float) -> Tensor:
@@ -65,8 +68,8 @@ class Pixels:
 
         pictures: list[Image.Image] = []
         for start in range(0, len(seeds), _AT_ONCE):
-            noise = of_seeds(shape, seeds[start : start + _AT_ONCE])
-            pictures += shown(sampled(self._plan, ask, noise))
+            fresh = Draws(shape, seeds[start : start + _AT_ONCE])
+            pictures += shown(sampled(self._plan, ask, fresh))
         return pictures
 
     def save(self, module: nn.Module, run: Path) -> None:

@@ -47,6 +47,10 @@ def ready(config: FinetuneConfig) -> Ready:
     if config.mixed_precision == "fp16" and not torch.cuda.is_available():
         raise ConfigError("fp16 is for GPUs; on this machine take mixed_precision bf16 or no")
     bundle = find(config.model, default_cache())
+    predicted = bundle.scheduler.get("prediction_type", "epsilon")
+    if config.weight_cap > 1 and predicted != "epsilon":
+        said = f"weight_cap is for models that predict noise; {bundle.name} predicts {predicted}"
+        raise ConfigError(f"{said}, whose own loss weighs so already")
     size, multiple = fitting_size(config, bundle)
     data = Data.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
     if len(data.whole) < 2:

@@ -71,9 +71,10 @@ class FinetuneTask:
         return x0, condition, t, drawn(x0.shape, self.config.offset_noise, chance)
 
     def loss_of(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """The squared error of what the model predicts, and by time."""
+        """The squared error of what the model predicts, weighted by time; and as it is, by time."""
         errors = squared(self.subject.noise, self.subject.ask, module, *batch)
-        return errors.mean(), by_bin(errors.detach(), self.subject.noise.bin(batch[2]))
+        weight = self.subject.noise.weight(batch[2], self.config.weight_cap).to(errors.device)
+        return (weight * errors).mean(), by_bin(errors.detach(), self.subject.noise.bin(batch[2]))
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Of the batch of this step."""

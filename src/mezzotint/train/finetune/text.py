@@ -22,7 +22,7 @@ from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
 from mezzotint.train.finetune.task import seeded
-from mezzotint.train.noise import Noise, of_seeds, rescheduled, sampled
+from mezzotint.train.noise import Draws, Noise, rescheduled, sampled
 from mezzotint.train.sheets import shown
 
 _AT_ONCE = 16
@@ -56,7 +56,8 @@ class Captioned:
         self.shape = (unet.latent_channels, data.size // vae.factor, data.size // vae.factor)
         about = f"{bundle.vae.digest} mean {self._scale}"
         self._learned, self._held = (self._latents(part, about) for part in (data.learned, data.held))
-        self._plan = plan(Request(steps=config.draw_steps, sampler="dpmpp-2m"), self.noise.schedule)
+        request = Request(steps=config.sample_steps, sampler=config.sampler or "dpmpp-2m")
+        self._plan = plan(request, self.noise.schedule)
         self.prompts = [config.worded(caption) for caption in config.prompts or data.words(config.shown)]
         self._reference = [config.worded(caption) for caption in data.words(config.measured)]
 
@@ -75,15 +76,15 @@ class Captioned:
         return latents, self.learner.condition([self.config.worded(one.captions[0]) for one in found])
 
     def draw(self, module: nn.Module, seeds: Sequence[int], reference: bool = False) -> list[Image.Image]:
-        """By DPM-Solver++ with classifier-free guidance."""
+        """With classifier-free guidance."""
         words = self._reference if reference else self.prompts
         pictures: list[Image.Image] = []
         for start in range(0, len(seeds), _AT_ONCE):
             part = range(start, min(start + _AT_ONCE, len(seeds)))
             condition = self.learner.condition([""] * len(part) + [words[i % len(words)] for i in part])
             output = self._guided(module, condition)
-            noise = of_seeds(self.shape, seeds[part.start : part.stop])
-            pictures += self._decoded(sampled(self._plan, output, noise))
+            fresh = Draws(self.shape, seeds[part.start : part.stop])
+            pictures += self._decoded(sampled(self._plan, output, fresh))
         return pictures
 
     def _guided(self, module: nn.Module, condition: Tensor) -> Callable[[Tensor, float], Tensor]:

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from mezzotint.errors import ConfigError
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_text, torch_unet
+from mezzotint.models.texts.beside import Beside
 from mezzotint.models.texts.tokenizer import ClipTokenizer
+from mezzotint.models.texts.words import FILE_NAME
 from mezzotint.prompt import Piece
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.task import device_of
@@ -25,10 +27,10 @@ class Learned(nn.Module):
     The frozen networks are held in a tuple, so that no checkpoint carries them.
     """
 
-    def __init__(self, unet: Any, text: Any, token: int, start: Tensor):
+    def __init__(self, unet: Any, text: Any, start: Tensor):
         super().__init__()
         self.vector = nn.Parameter(start.clone())  # (width,)
-        text.set_input_embeddings(_Embeddings(text.get_input_embeddings(), token, self))
+        text.set_input_embeddings(Beside(text.get_input_embeddings(), lambda: self.vector[None]))
         self._frozen = (unet, text)
         self._there: torch.device | None = None
 
@@ -45,35 +47,16 @@ class Learned(nn.Module):
         return out
 
 
-class _Embeddings(nn.Module):
-    """A table of embeddings, and one beside it."""
-
-    def __init__(self, table: nn.Embedding, token: int, learned: Learned):
-        super().__init__()
-        self.table, self.token = table, token
-        self._learned = (learned,)  # not as a part: it holds us
-
-    @property
-    def weight(self) -> Tensor:
-        """Of the table: text encoders take their dtype from it."""
-        return self.table.weight
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """(n, length, width)."""
-        known = self.table(ids.clamp(max=self.table.num_embeddings - 1))
-        vector = self._learned[0].vector.to(known.dtype)
-        return torch.where((ids == self.token)[..., None], vector, known)
-
-
 class Word:
     """A new word; with a picture go the token ids of its caption, in which the word stands."""
 
     def __init__(self, config: FinetuneConfig, bundle: Bundle):
         self.config = config
-        self._tokenizer, text = ClipTokenizer.of(bundle), torch_text(bundle.text_encoder)
-        start = beginning(self._tokenizer, text.get_input_embeddings().weight, config.word_from)
-        token = self._tokenizer.add_word(config.new_word)
-        self.module: nn.Module = Learned(torch_unet(bundle.unet), text, token, start)
+        tokenizer, text = ClipTokenizer.of(bundle), torch_text(bundle.text_encoder)
+        table = text.get_input_embeddings().weight
+        start = beginning(tokenizer, table, config.word_from)
+        self._tokenizer = tokenizer.knowing({config.new_word: 1}, len(table))
+        self.module: nn.Module = Learned(torch_unet(bundle.unet), text, start)
 
     def condition(self, words: Sequence[str]) -> Tensor:
         """(n, length)."""
@@ -89,7 +72,7 @@ class Word:
         """As `load_textual_inversion` of diffusers reads it: a vector under the word's name."""
         (run / "word").mkdir(parents=True, exist_ok=True)
         vector = next(module.parameters()).detach().float().cpu().clone()
-        save_file({self.config.new_word: vector[None]}, run / "word" / "learned_embeds.safetensors")
+        save_file({self.config.new_word: vector[None]}, run / "word" / FILE_NAME)
 
 
 def beginning(tokenizer: ClipTokenizer, table: Tensor, word: str) -> Tensor:
