@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from diffusers import (
@@ -18,6 +18,13 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _MERGES = ["c a", "t h", "a t</w>", "ca t</w>", "th e</w>", "o n</w>", "m o", "mo on</w>", "i n", "in g</w>"]
+
+
+class Made(NamedTuple):
+    """A pipeline and the folder that it was saved to."""
+
+    folder: Path
+    pipeline: Any
 
 
 def make_pipeline(

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import tiny
 from mezzotint.models import Model, open_model
-
-
-class Made(NamedTuple):
-    folder: Path
-    pipeline: Any
+from tiny import Made
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +68,35 @@ def opened(first: Made, second: Made, cache: Path) -> Callable[[str, str], Model
         return kept[name, runtime]
 
     return get
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the tests of a module share."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def home_model(home: Path) -> Made:
+    """The usual tiny pipeline."""
+    return Made(home / "model", tiny.make_pipeline(home / "model"))
+
+
+@pytest.fixture(scope="module")
+def home_opened(home_model: Made, home: Path) -> Callable[[str], Model]:
+    """`home_opened("openvino")`: that pipeline, in float32, kept for the module."""
+    models: dict[str, Any] = {}
+
+    def get(runtime: Any) -> Model:
+        if runtime not in models:
+            models[runtime] = open_model(home_model.folder, runtime, "float32", 1, home / "compiled")
+        return models[runtime]  # type: ignore[no-any-return]
+
+    return get
+
+
+@pytest.fixture
+def home_cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default cache, in that folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    return home / "cache" / "mezzotint"

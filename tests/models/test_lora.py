@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-import tiny
 import tiny_pixels
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, PixelModel, keep_lora, open_model
@@ -23,6 +22,7 @@ from mezzotint.models.lora.kept import kept_lora
 from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.openvino import runtime as runtime_openvino
 from mezzotint.request import Request
+from tiny import Made
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 BLOCK = "down_blocks.0.attentions.0"
@@ -44,37 +44,7 @@ UNET = {name: shape for name, shape in SHAPES.items() if name.startswith("unet."
 Q, T = next(iter(SHAPES)), "text_encoder.encoder.layers.0.self_attn.q_proj"
 
 
-class Made(NamedTuple):
-    folder: Path
-    pipeline: Any
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lora")
-
-
-@pytest.fixture(scope="module")
-def made(home: Path) -> Made:
-    return Made(home / "model", tiny.make_pipeline(home / "model"))
-
-
-@pytest.fixture(autouse=True)
-def cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    return home / "cache" / "mezzotint"
-
-
-@pytest.fixture(scope="module")
-def opened(made: Made, home: Path) -> Callable[[str], Model]:
-    models: dict[str, Any] = {}
-
-    def get(runtime: Any) -> Model:
-        if runtime not in models:
-            models[runtime] = open_model(made.folder, runtime, "float32", 1, home / "compiled")
-        return models[runtime]  # type: ignore[no-any-return]
-
-    return get
+pytestmark = pytest.mark.usefixtures("home_cache")
 
 
 def pairs(shapes: dict[str, tuple[int, ...]] = SHAPES, seed: int = 0, uneven: bool = False) -> Pairs:
@@ -124,12 +94,12 @@ def near(ours: np.ndarray, reference: np.ndarray) -> bool:
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 @pytest.mark.parametrize("kind", ["diffusers", "kohya"])
 def test_merged_equals_diffusers(
-    made: Made, opened: Callable[[str], Model], tmp_path: Path, kind: Any, runtime: str
+    home_model: Made, home_opened: Callable[[str], Model], tmp_path: Path, kind: Any, runtime: str
 ) -> None:
-    model, file = opened(runtime), tmp_path / "a.safetensors"
+    model, file = home_opened(runtime), tmp_path / "a.safetensors"
     save_lora(file, pairs(uneven=kind == "diffusers"), 3.0, kind)
-    plain = theirs(made.pipeline)
-    reference = with_loras(made.pipeline, [file], [0.8])
+    plain = theirs(home_model.pipeline)
+    reference = with_loras(home_model.pipeline, [file], [0.8])
     ours = probe(model.adapted(f"0.8*{keep_lora(file)}"))
     assert near(ours, reference)
     assert np.abs(reference - plain).max() > 100 * np.abs(ours - reference).max(), "it changes much"
@@ -137,24 +107,26 @@ def test_merged_equals_diffusers(
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
-def test_two_at_once(made: Made, opened: Callable[[str], Model], tmp_path: Path, runtime: str) -> None:
+def test_two_at_once(
+    home_model: Made, home_opened: Callable[[str], Model], tmp_path: Path, runtime: str
+) -> None:
     """In both formats, with layers in common and layers of their own."""
     files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
     save_lora(files[0], pairs(), 8.0, "kohya")
     save_lora(files[1], pairs({Q: SHAPES[Q], T: SHAPES[T]}, seed=1), 4.0)
-    reference = with_loras(made.pipeline, files, [0.8, -0.5])
+    reference = with_loras(home_model.pipeline, files, [0.8, -0.5])
     lora = Request(lora=f"0.8*{keep_lora(files[0])} + -0.5*{keep_lora(files[1])}").lora
-    assert near(probe(opened(runtime).adapted(lora)), reference)
+    assert near(probe(home_opened(runtime).adapted(lora)), reference)
 
 
 def test_as_diffusers_saves_what_peft_trained(
-    made: Made, opened: Callable[[str], Model], tmp_path: Path
+    home_model: Made, home_opened: Callable[[str], Model], tmp_path: Path
 ) -> None:
     """Its settings come along in the metadata: ranks and alphas by layer, rank-stabilized."""
     from diffusers import StableDiffusionPipeline
     from peft import LoraConfig, get_peft_model_state_dict
 
-    pipeline = StableDiffusionPipeline.from_pretrained(made.folder, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(home_model.folder, safety_checker=None)
     config = LoraConfig(
         r=4,
         lora_alpha=2,
@@ -168,8 +140,8 @@ def test_as_diffusers_saves_what_peft_trained(
     state = get_peft_model_state_dict(pipeline.unet)
     pipeline.save_lora_weights(tmp_path, state, unet_lora_adapter_metadata=config.to_dict())
     reference = theirs(pipeline)
-    assert not near(theirs(made.pipeline), reference)
-    assert near(probe(opened("torch").adapted(keep_lora(tmp_path))), reference)
+    assert not near(theirs(home_model.pipeline), reference)
+    assert near(probe(home_opened("torch").adapted(keep_lora(tmp_path))), reference)
     assert set(peft_layers(state)) == {name.split(".lora_")[0] for name in state}
 
 
@@ -185,7 +157,7 @@ def test_as_diffusers_saves_what_peft_trained(
     ],
 )
 def test_every_spelling_is_the_same_layer(
-    opened: Callable[[str], Model], tmp_path: Path, spelled: str
+    home_opened: Callable[[str], Model], tmp_path: Path, spelled: str
 ) -> None:
     layer = f"{BLOCK}.transformer_blocks.0.attn2.to_out.0"
     [(a, b)] = pairs({layer: (32, 32)}).values()
@@ -195,7 +167,7 @@ def test_every_spelling_is_the_same_layer(
     tensors = {spelled.format(ab=ab, side=side, **names): value for ab, side, value in sides}
     save_file(tensors, tmp_path / "spelled.safetensors")
     save_lora(tmp_path / "ours.safetensors", {layer: (a, b)}, 4.0)
-    model = opened("torch")
+    model = home_opened("torch")
     ours, theirs_ = (
         probe(model.adapted(keep_lora(tmp_path / f"{name}.safetensors"))) for name in ("ours", "spelled")
     )
@@ -203,35 +175,35 @@ def test_every_spelling_is_the_same_layer(
     assert not near(ours, probe(model))
 
 
-def test_half_precision_files(opened: Callable[[str], Model], tmp_path: Path) -> None:
+def test_half_precision_files(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
     save_lora(tmp_path / "a.safetensors", pairs(UNET), 4.0, "kohya")
     full = load_file(tmp_path / "a.safetensors")
     brain = {name: torch.from_numpy(value).bfloat16() for name, value in full.items()}
     save_torch(brain, tmp_path / "b.safetensors")
-    one, other = (probe(opened("torch").adapted(keep_lora(tmp_path / f"{n}.safetensors"))) for n in "ab")
+    one, other = (probe(home_opened("torch").adapted(keep_lora(tmp_path / f"{n}.safetensors"))) for n in "ab")
     assert 0 < np.abs(one - other).max() < 0.02 * np.abs(one).max()
 
 
-def test_weights_scale(opened: Callable[[str], Model], tmp_path: Path) -> None:
+def test_weights_scale(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     """Twice the weight of half the matrix is the same; a weight of 0 is the model itself."""
     whole = pairs(UNET)
     half = {name: (a, b / 2) for name, (a, b) in whole.items()}
     save_lora(tmp_path / "whole.safetensors", whole, 4.0)
     save_lora(tmp_path / "half.safetensors", half, 4.0)
     one, two = (keep_lora(tmp_path / f"{name}.safetensors") for name in ("whole", "half"))
-    model = opened("openvino")
+    model = home_opened("openvino")
     assert np.array_equal(probe(model.adapted(f"0.5*{one}")), probe(model.adapted(two)))
     assert Request(lora=f"0*{one}").lora == ""
     assert model.adapted("") is model
 
 
 def test_attention_and_gradients_are_those_of_the_merged_network(
-    opened: Callable[[str], Model], tmp_path: Path
+    home_opened: Callable[[str], Model], tmp_path: Path
 ) -> None:
     save_lora(tmp_path / "a.safetensors", pairs(), 4.0)
-    model = opened("openvino")
+    model = home_opened("openvino")
     with_ = model.adapted(keep_lora(tmp_path / "a.safetensors"))
     x = np.random.default_rng(1).normal(size=(1, 4, 8, 8)).astype(np.float32)
     inputs = x, np.array([500], np.float32), with_.encode_text("a cat")[None]
@@ -267,11 +239,11 @@ def test_a_pixel_model(home: Path, tmp_path: Path) -> None:
 
 
 def test_few_stay_open_and_few_stay_on_disk(
-    opened: Callable[[str], Model], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home_opened: Callable[[str], Model], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime_openvino, "ADAPTED_KEPT", 2)
     save_lora(tmp_path / "a.safetensors", pairs({Q: SHAPES[Q]}), 4.0)
-    digest, model = keep_lora(tmp_path / "a.safetensors"), opened("openvino")
+    digest, model = keep_lora(tmp_path / "a.safetensors"), home_opened("openvino")
     first = model.adapted(f"0.01*{digest}")
     assert model.adapted(f"0.01*{digest}") is first
     before = probe(first)
@@ -288,11 +260,11 @@ def test_few_stay_open_and_few_stay_on_disk(
 # Files and requests
 
 
-def test_it_is_kept_by_its_content(cache: Path, tmp_path: Path) -> None:
+def test_it_is_kept_by_its_content(home_cache: Path, tmp_path: Path) -> None:
     save_lora(tmp_path / "run" / FILE_NAME, pairs(UNET), 4.0)
     digest = keep_lora(tmp_path / "run")
     assert digest == keep_lora(tmp_path / "run" / FILE_NAME)
-    assert kept_lora(digest) == cache / "loras" / f"{digest}.safetensors"
+    assert kept_lora(digest) == home_cache / "loras" / f"{digest}.safetensors"
     assert kept_lora(digest).read_bytes() == (tmp_path / "run" / FILE_NAME).read_bytes()
     kept_lora(digest).write_bytes(b"another")
     with pytest.raises(
@@ -358,7 +330,7 @@ def one_layer(name: str = Q, shape: tuple[int, ...] = (32, 32)) -> dict[str, np.
     ],
 )
 def test_what_is_no_lora_is_not_kept(
-    cache: Path, tmp_path: Path, tensors: dict[str, np.ndarray], said: str
+    home_cache: Path, tmp_path: Path, tensors: dict[str, np.ndarray], said: str
 ) -> None:
     with pytest.raises(ModelError) as error:
         keep_lora(written(tmp_path / "x.safetensors", tensors))
@@ -386,11 +358,11 @@ def test_pickled_and_damaged_files_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_told_before_any_work(
-    opened: Callable[[str], Model], tmp_path: Path, tensors: dict[str, np.ndarray], said: str
+    home_opened: Callable[[str], Model], tmp_path: Path, tensors: dict[str, np.ndarray], said: str
 ) -> None:
     digest = keep_lora(written(tmp_path / "x.safetensors", tensors))
     with pytest.raises(ModelError) as error:
-        opened("openvino").check_lora(digest)
+        home_opened("openvino").check_lora(digest)
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
@@ -404,16 +376,16 @@ def test_what_does_not_fit_is_told_before_any_work(
     ],
 )
 def test_settings_are_not_trusted(
-    opened: Callable[[str], Model], tmp_path: Path, settings: str, said: str
+    home_opened: Callable[[str], Model], tmp_path: Path, settings: str, said: str
 ) -> None:
     digest = keep_lora(written(tmp_path / "x.safetensors", one_layer(), lora_adapter_metadata=settings))
     with pytest.raises(ModelError, match=said):
-        opened("openvino").check_lora(digest)
+        home_opened("openvino").check_lora(digest)
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_what_is_not_finite_is_told_by_name(
-    opened: Callable[[str], Model], tmp_path: Path, runtime: str
+    home_opened: Callable[[str], Model], tmp_path: Path, runtime: str
 ) -> None:
     tensors = one_layer()
     tensors[f"{Q}.lora_B.weight"][3, 2] = np.nan
@@ -421,7 +393,7 @@ def test_what_is_not_finite_is_told_by_name(
     with pytest.raises(
         ModelError, match=r"unet\.down.*attn1\.to_q holds NaN or infinity; the LoRA is damaged"
     ):
-        opened(runtime).adapted(digest)
+        home_opened(runtime).adapted(digest)
 
 
 def test_the_writer_refuses_what_no_reader_would_take(tmp_path: Path) -> None:

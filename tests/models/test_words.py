@@ -5,53 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
 
-import tiny
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models import Model, keep_word, open_model
+from mezzotint.models import Model, keep_word
 from mezzotint.models.texts.words import FILE_NAME, files_in
 from mezzotint.request import Request
+from tiny import Made
 
 WIDTH, TEXT = 32, "a <gloss> cat on the <two>moon"
 
 
-class Made(NamedTuple):
-    folder: Path
-    pipeline: Any
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("words")
-
-
-@pytest.fixture(scope="module")
-def made(home: Path) -> Made:
-    return Made(home / "model", tiny.make_pipeline(home / "model"))
-
-
-@pytest.fixture(autouse=True)
-def cache(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    return home / "cache" / "mezzotint"
-
-
-@pytest.fixture(scope="module")
-def opened(made: Made, home: Path) -> Callable[[str], Model]:
-    models: dict[str, Any] = {}
-
-    def get(runtime: Any) -> Model:
-        if runtime not in models:
-            models[runtime] = open_model(made.folder, runtime, "float32", 1, home / "compiled")
-        return models[runtime]  # type: ignore[no-any-return]
-
-    return get
+pytestmark = pytest.mark.usefixtures("home_cache")
 
 
 def rows(count: int, seed: int, width: int = WIDTH) -> np.ndarray:
@@ -73,16 +43,16 @@ def theirs(pipeline: Any, text: str) -> np.ndarray:
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])
 def test_texts_are_read_as_by_diffusers(
-    made: Made, opened: Callable[[str], Model], tmp_path: Path, runtime: str
+    home_model: Made, home_opened: Callable[[str], Model], tmp_path: Path, runtime: str
 ) -> None:
     """A word of one token in diffusers' form, one of two in A1111's."""
     gloss = one(tmp_path / "word" / FILE_NAME)
     two = one(tmp_path / "<two>.safetensors", "emb_params", 1, 2)
-    model = opened(runtime)
+    model = home_opened(runtime)
     plain = model.encode_text(TEXT)
     words = f"{keep_word(two)} {keep_word(gloss.parent)}"
     ours = model.worded(words).encode_text(TEXT)
-    pipeline = made.pipeline
+    pipeline = home_model.pipeline
     try:
         pipeline.load_textual_inversion(gloss)
         pipeline.load_textual_inversion(two, token="<two>")
@@ -98,25 +68,25 @@ def test_texts_are_read_as_by_diffusers(
     assert model.worded("") is model and model.worded(words) is model.worded(words)
 
 
-def test_where_a_word_stands(opened: Callable[[str], Model], tmp_path: Path) -> None:
+def test_where_a_word_stands(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     two = keep_word(one(tmp_path / "x.safetensors", "<two>", 1, 2))
-    spans = dict(opened("openvino").worded(str(two)).spans("the <two> cat"))
+    spans = dict(home_opened("openvino").worded(str(two)).spans("the <two> cat"))
     assert spans["<two>"] == (2, 3) and spans["cat"] == (4,)
 
 
-def test_weights_and_cuts_count_its_tokens(opened: Callable[[str], Model], tmp_path: Path) -> None:
+def test_weights_and_cuts_count_its_tokens(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     """Seventy tokens and five more fill a text; a weight is that of each of them."""
-    model = opened("openvino").worded(str(keep_word(one(tmp_path / "x.safetensors", "<long>", 2, 70))))
+    model = home_opened("openvino").worded(str(keep_word(one(tmp_path / "x.safetensors", "<long>", 2, 70))))
     assert model.encode("<long> the the the the the")[1] is None
     assert model.encode("<long> the the the the the cat")[1] is not None
     assert not np.allclose(model.encode_text("(<long>:1.5)"), model.encode_text("<long>"))
 
 
-def test_it_is_kept_by_its_content(cache: Path, tmp_path: Path) -> None:
+def test_it_is_kept_by_its_content(home_cache: Path, tmp_path: Path) -> None:
     word = keep_word(one(tmp_path / FILE_NAME))
     assert str(word) == str(keep_word(tmp_path)) and word.name == "<gloss>"
     assert keep_word(tmp_path, "<other>") == replace(word, name="<other>")
-    assert (cache / "words" / f"{word.digest}.safetensors").read_bytes() == (
+    assert (home_cache / "words" / f"{word.digest}.safetensors").read_bytes() == (
         tmp_path / FILE_NAME
     ).read_bytes()
 
@@ -182,8 +152,10 @@ def test_what_is_no_word_is_not_kept(tmp_path: Path, tensors: dict[str, np.ndarr
         keep_word(tmp_path / "x.pt")
 
 
-def test_what_does_not_fit_is_told_before_any_work(opened: Callable[[str], Model], tmp_path: Path) -> None:
-    model = opened("openvino")
+def test_what_does_not_fit_is_told_before_any_work(
+    home_opened: Callable[[str], Model], tmp_path: Path
+) -> None:
+    model = home_opened("openvino")
     wide = keep_word(one(tmp_path / "a.safetensors", width=48))
     with pytest.raises(ModelError, match="<gloss> is 48 numbers wide, the model's are 32"):
         model.check_words(str(wide))

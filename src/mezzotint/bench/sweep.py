@@ -46,9 +46,12 @@ def run_sweep(
     pairs, a, b = alternate(lambda i: ours(opened, blocks[i]), lambda i: peer(samples[i]), rounds)
     theirs = [s * x.evaluations / y.evaluations for s, x, y in zip(pairs.theirs, a, b, strict=True)]
     ratios = [s / t for s, t in zip(pairs.ours, theirs, strict=True)]
-    both = {r: (x, y) for block, work, some, other in zip(blocks, a, samples, b, strict=True)
-            for r, y in zip(some, other.images, strict=True)
-            for x in (work.images[block.index(r)],)}  # fmt: skip
+    rounds_made = zip(blocks, a, samples, b, strict=True)
+    both = {
+        request: (work.images[block.index(request)], image)
+        for block, work, some, other in rounds_made
+        for request, image in zip(some, other.images, strict=True)
+    }
     return {
         "machine": machine(), "model": opened.name, "scales": scales, "seeds": seeds, "steps": steps,
         "mezzotint_s": sum(pairs.ours), "diffusers_s": sum(theirs), "diffusers_sample": sample * rounds,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mezzotint.cli.study_options import Minutes, StoreFolder
 from mezzotint.cli.train import needs_extra
 
 QUICK, FULL = 8, 32  # seeds
@@ -33,12 +34,10 @@ def paper(
             metavar="N", min=0, help=f"0: {QUICK} with --quick, else {FULL}; costly sections take a part."
         ),
     ] = 0,
-    limit_minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: when all is done.")
-    ] = 0.0,
+    limit_minutes: Minutes = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do.")] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path("paper"),
-    store: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")] = Path("store"),
+    store: StoreFolder = Path("store"),
 ) -> int:
     """Draw every figure of the studied report again and judge every claim; run again to go on.
 

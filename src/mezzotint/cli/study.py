@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.study_options import Index, Minutes, StoreFolder
 from mezzotint.cli.study_tune import tune
 from mezzotint.cli.train import needs_extra
 
@@ -29,9 +30,7 @@ def _root() -> None:
 @study.command()
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="The study.")],
-    limit_minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: when all is done.")
-    ] = 0.0,
+    limit_minutes: Minutes = 0.0,
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="In place of the study's: so many.")
     ] = None,
@@ -40,10 +39,8 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Where the page and the tables go; by default studies/NAME."),
     ] = None,
-    store: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")] = Path("store"),
-    index: Annotated[
-        str, typer.Option(metavar="URL", help="A database for the store's index, such as postgresql://...")
-    ] = "",
+    store: StoreFolder = Path("store"),
+    index: Index = "",
 ) -> int:
     """Make the pictures of a study that are missing, measure them, and write a page.
 

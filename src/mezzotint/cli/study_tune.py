@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.study_options import Index, Minutes, StoreFolder
 from mezzotint.cli.train import needs_extra
 
 if TYPE_CHECKING:
@@ -35,17 +36,13 @@ def tune(
     seeds: Annotated[
         int | None, typer.Option(metavar="N", min=2, help="Of the best settings; by default the study's.")
     ] = None,
-    limit_minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: when all is done.")
-    ] = 0.0,
+    limit_minutes: Minutes = 0.0,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where the page goes; by default studies/NAME-METRIC."),
     ] = None,
-    store: Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")] = Path("store"),
-    index: Annotated[
-        str, typer.Option(metavar="URL", help="A database for the store's index, such as postgresql://...")
-    ] = "",
+    store: StoreFolder = Path("store"),
+    index: Index = "",
 ) -> int:
     """Find the best setting for a metric: all on few seeds, the better half on twice as many, and so on.
 

@@ -59,7 +59,7 @@ class Derived(Ops):
             rest = self.op.multiply(x, self.op.subtract(self.scalar(1), share))
             return self.op.multiply(g, self.op.multiply(share, self.op.add(rest, self.scalar(1))))
 
-        return self.op.swish(x), back
+        return self.silu(x), back
 
     def gelu(self, x: Node) -> tuple[Node, Back]:
         """x * Phi(x), exact."""

@@ -38,8 +38,8 @@ class Steering:
         self._eyes, self._device, self._threads = eyes, device, threads
         self._pairs: dict[str, Pair] = {}
         self._lock = threading.Lock()
-        lens = functools.cache(eyes.lens)
-        self._graphs = Graphs(lens, self._tower, self._target, threads) if graphs else None
+        lens, tower = functools.cache(eyes.lens), functools.cache(self._tower)  # they are asked at each step
+        self._graphs = Graphs(lens, tower, self._target, threads) if graphs else None
 
     def ready(self, term: Steer) -> None:
         """Open what a term needs, and read its text. ModelError says what is missing."""
@@ -56,7 +56,7 @@ class Steering:
         told = {"decoder": decoder, "decoder_digest": self._eyes.digest(decoder)}
         if isinstance(term, Clip):
             pair = self._pair(term.model)
-            dtype = str(quick(self._device, pair.width)).removeprefix("torch.")
+            dtype = named(quick(self._device, pair.width))
             told |= {"clip": term.model, "clip_digest": pair.digest, "clip_dtype": dtype}
         return told | {"steering_runtime": "openvino" if self._graphed(term, decoder) else "torch"}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
+from mezzotint.models import AnyModel, open_model
 from mezzotint.store import Store
 
 Verdict = Literal["confirmed", "not confirmed", "not testable here"]
@@ -47,6 +49,16 @@ class Setting:
     folder: Path  # where files of the page go
     say: Callable[[str], None]
     seeds: int
+
+    def command(self, name: str) -> str:
+        """What makes a section alone."""
+        return f"mezzotint paper --only {name}" + (" --quick" if self.quick else "")
+
+
+@lru_cache(maxsize=4)
+def opened(name: str) -> AnyModel:
+    """One for all sections."""
+    return open_model(name)
 
 
 class Maker(Protocol):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from time import monotonic
 
 import numpy as np
 
 from mezzotint.engine import Engine
-from mezzotint.models import AnyModel, open_model
 from mezzotint.study.answer import Answer, Laboratory
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.paper import strip
 from mezzotint.study.paper.contents import Entry
-from mezzotint.study.paper.section import Finding, Section, Setting
+from mezzotint.study.paper.section import Finding, Section, Setting, opened
 
 
 class StoppedError(Exception):
@@ -23,12 +21,6 @@ class StoppedError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"stopped with code {code}")
         self.code = code
-
-
-@lru_cache(maxsize=4)
-def opened(name: str) -> AnyModel:
-    """One for all studies."""
-    return open_model(name)
 
 
 @dataclass
@@ -63,7 +55,7 @@ class Studied:
         answer = laboratory.answer(self.minutes, setting.say)
         if answer.outcome.code:
             raise StoppedError(answer.outcome.code)
-        command = f"mezzotint paper --only {self.name}" + (" --quick" if setting.quick else "")
+        command = setting.command(self.name)
         laboratory.page(answer, setting.folder / self.name, command)
         findings = (*laboratory.findings(answer.table), *self._again(laboratory, answer))
         html = strip.html(self.entry, laboratory, answer.table)

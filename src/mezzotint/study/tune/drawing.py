@@ -9,7 +9,6 @@ from time import monotonic
 
 import numpy as np
 
-from mezzotint.models import open_model
 from mezzotint.store import Store
 from mezzotint.study.cells import Cell, cells
 from mezzotint.study.measuring import Measuring
@@ -32,9 +31,9 @@ class Drawing:
         goal: Goal,
         space: Space,
         store: Store,
-        opened: OpenModel = open_model,
-        minutes: float = 0.0,
-        say: Say = lambda line: None,
+        opened: OpenModel,
+        minutes: float,
+        say: Say,
     ) -> None:
         self.study = study.model_copy(update={"metrics": goal.metrics, "plots": ()})
         self.goal, self.names, self._store, self._say = goal, space.names, store, say

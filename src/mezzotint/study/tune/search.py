@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from mezzotint import models
 from mezzotint.errors import ConfigError, DataError
-from mezzotint.models import open_model
 from mezzotint.models.cache import key_of
 from mezzotint.store import Store
 from mezzotint.study.outline import OpenModel
@@ -49,7 +49,7 @@ class Search:
         goal: Goal,
         store: Store,
         folder: Path,
-        opened: OpenModel = open_model,
+        opened: OpenModel | None = None,
         minutes: float = 0.0,
         say: Say = lambda line: None,
     ) -> None:
@@ -58,7 +58,7 @@ class Search:
         self.study, self.goal, self._say = study, goal, say
         self.space = Space.of(study)
         self.base = base_of(study, self.space)
-        self.drawing = Drawing(study, goal, self.space, store, opened, minutes, say)
+        self.drawing = Drawing(study, goal, self.space, store, opened or models.open_model, minutes, say)
         self._file = folder / FILE
 
     def __call__(self, trials: int) -> Found:

@@ -12,14 +12,13 @@ from mezzotint.looking.codec import Pixels
 from mezzotint.looking.figure import Look, draw
 from mezzotint.looking.latents import Latents, decode, encode, psnr
 from mezzotint.looking.noise import Level, even_choice, level_at, levels, noised
-from mezzotint.models import open_model
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.study.paper.made.drawing import Tile, tiles, whole
 from mezzotint.study.paper.made.drawn import CAR, pictures, scenes
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import above, below, equal
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 
 SAMPLER, OF, STEP = "lms", 15, 10
 STABLE = Schedule.from_config(
@@ -30,7 +29,7 @@ STABLE = Schedule.from_config(
 
 def channels(setting: Setting) -> Parts:
     """The picture of the report's prompt, and statistics over many others."""
-    network = open_model(setting.text_model)
+    network = opened(setting.text_model)
     setting.say(f"{network.name}: latents, their channels, and noise")
     asked = [Request(prompt=CAR, seed=0, steps=25), *scenes(24 if setting.quick else 128)]
     shown, *others = [np.asarray(p.image) for p in pictures(setting.store, network, asked)]

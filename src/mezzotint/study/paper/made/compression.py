@@ -13,7 +13,6 @@ from PIL import Image
 
 from mezzotint.looking.codec import Codec, Pixels, open_codec
 from mezzotint.looking.latents import Latents, decode, encode, psnr
-from mezzotint.models import open_model
 from mezzotint.models.autoencoder import Facts
 from mezzotint.pages.figures import Figure, svg
 from mezzotint.pages.layout import figure, wide
@@ -23,7 +22,7 @@ from mezzotint.study.paper.made.drawing import Tile, banded, tiles
 from mezzotint.study.paper.made.drawn import enlarged, pictures, scenes
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 
 PUBLISHED = Facts("kl", 4, 8)  # Stable Diffusion's autoencoder: 512x512x3 to 64x64x4
 FACTOR, GOOD = 48.0, 24.0  # dB
@@ -41,7 +40,7 @@ class Seen:
     @property
     def psnr(self) -> list[float]:
         """Of each picture there and back, dB."""
-        return [psnr(one, again) for one, again in zip(self.pixels, self.back, strict=True)]
+        return _psnr(self, self.back)
 
 
 class Compression:
@@ -57,9 +56,10 @@ class Compression:
         setting.say(f"{codec.name}: {len(own) + len(foreign)} pictures to latents and back")
         test = _seen(codec, foreign)
         train = _seen(codec, own)
-        errors = _by_codes(codec, train.latents, test)
+        rounded = _by_codes(codec, train.latents, test)
+        errors = {codes: _psnr(test, back) for codes, back in rounded.items()}
         vq = _kept_by(self.vq, foreign) if self.vq else None
-        html = _table(train, test) + _shown(codec, test, train) + _curve(test, errors)
+        html = _table(train, test) + _shown(test, rounded) + _curve(test, errors)
         findings = (*_sizes(test.latents[0]), _kept(test), *_against(test, errors, vq, self.vq))
         return Parts(html, findings, _NOTES)
 
@@ -74,7 +74,7 @@ _NOTES = (
 
 def _pictures(setting: Setting, count: int) -> tuple[list[Pixels], list[Pixels]]:
     """Of the text model, and of the pixel model at the same size."""
-    text, pixel = open_model(setting.text_model), open_model(setting.pixel_model)
+    text, pixel = opened(setting.text_model), opened(setting.pixel_model)
     drawn = pictures(setting.store, text, scenes(count))
     faces = [Request(seed=seed, steps=20, sampler="ddim", guidance="none") for seed in range(count // 2)]
     return [np.asarray(p.image) for p in drawn], [
@@ -87,15 +87,18 @@ def _seen(codec: Codec, pixels: Sequence[Pixels]) -> Seen:
     return Seen(pixels, latents, [decode(codec, z) for z in latents])
 
 
-def _by_codes(codec: Codec, train: Sequence[Latents], test: Seen) -> dict[int, list[float]]:
-    """PSNR of each test picture by the size of the codebook."""
+def _by_codes(codec: Codec, train: Sequence[Latents], test: Seen) -> dict[int, list[Pixels]]:
+    """Each test picture with its latents rounded, by the size of the codebook."""
     vectors = np.concatenate([as_vectors(z.values) for z in train])
     found = {}
     for codes in CODES:
         centers = learned(vectors, codes)
-        back = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents]
-        found[codes] = [psnr(one, again) for one, again in zip(test.pixels, back, strict=True)]
+        found[codes] = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents]
     return found
+
+
+def _psnr(test: Seen, back: Sequence[Pixels]) -> list[float]:
+    return [psnr(one, again) for one, again in zip(test.pixels, back, strict=True)]
 
 
 def _sizes(z: Latents) -> tuple[Finding, Finding]:
@@ -199,9 +202,8 @@ def _row(
     ]
 
 
-def _shown(codec: Codec, test: Seen, train: Seen) -> str:
-    """Some pictures, there and back, and through the smallest and the largest codebook."""
-    vectors = np.concatenate([as_vectors(z.values) for z in train.latents])
+def _shown(test: Seen, rounded: dict[int, list[Pixels]]) -> str:
+    """Some pictures, there and back, and through a small codebook and the largest."""
     rows = [tiles([Tile(p) for p in test.pixels[:8]], "Pictures: samples of the pixel model, enlarged")]
     rows.append(
         tiles(
@@ -210,8 +212,7 @@ def _shown(codec: Codec, test: Seen, train: Seen) -> str:
         )
     )
     for codes in (CODES[1], CODES[-1]):
-        centers = learned(vectors, codes)
-        back = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents[:8]]
+        back = rounded[codes][:8]
         made = [Tile(b, f"{psnr(p, b):.1f} dB") for p, b in zip(test.pixels, back, strict=False)]
         rows.append(
             tiles(

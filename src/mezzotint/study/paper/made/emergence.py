@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.engine import Network
-from mezzotint.models import open_model
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.pages.layout import figure
 from mezzotint.planning import Plan
@@ -17,7 +16,7 @@ from mezzotint.study.paper.made.drawing import Tile, banded, tiles, two
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, below
 from mezzotint.study.paper.made.walk import State, walk, without_words
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 
 STEPS, SHOWN = 40, 10
 TOLERANCE = 0.05  # of the first error: a rise that does not count
@@ -31,7 +30,7 @@ def emergence(setting: Setting) -> Parts:
     chosen = seeds(setting, 6)
     html, findings = "", []
     for name in (setting.pixel_model, setting.text_model):
-        network = open_model(name)
+        network = opened(name)
         request = ASKED if network.reads_text else without_words(ASKED)
         setting.say(f"{name}: ddim, {STEPS} steps, {len(chosen)} seeds")
         table, states, end = walk(network, request, chosen)

@@ -21,7 +21,7 @@ from mezzotint.study.paper.made.drawing import Tile, tiles, two
 from mezzotint.study.paper.made.drawn import pictures
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import below
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 from mezzotint.train.finetune.report import Run, losses
 
 Floats = NDArray[np.float64]
@@ -74,8 +74,8 @@ def _samples(setting: Setting, folder: Path, count: int) -> tuple[list[Picture],
         Request(seed=seed, steps=learning.DRAW_STEPS, sampler=learning.SAMPLER, guidance="none")
         for seed in range(1000, 1000 + count)
     ]
-    names = (setting.pixel_model, folder / "model")
-    before, after = (pictures(setting.store, open_model(name), asked) for name in names)
+    networks = opened(setting.pixel_model), open_model(folder / "model")
+    before, after = (pictures(setting.store, network, asked) for network in networks)
     return before, after
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ConfigError, ModelError
-from mezzotint.models import Model, open_model
+from mezzotint.models import Model
 from mezzotint.models.cache import write_atomic
 from mezzotint.study.paper.made.drawn import pictures, scenes
-from mezzotint.study.paper.section import Setting
+from mezzotint.study.paper.section import Setting, opened
 
 Floats = NDArray[np.float64]
 JUDGE, SAMPLER, DRAW_STEPS = "judge", "dpmpp-2m", 12
@@ -41,7 +41,7 @@ def new_pictures(setting: Setting) -> Path:
     folder = setting.folder / "fine-tuning" / "butterflies"
     if len(list(folder.glob("*.png"))) == PICTURES:
         return folder
-    network = open_model(setting.text_model)
+    network = opened(setting.text_model)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     setting.say(f"{network.name}: {PICTURES} pictures to learn")

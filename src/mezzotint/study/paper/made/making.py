@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
+from mezzotint.study.paper.made.verdicts import LEAST
 from mezzotint.study.paper.section import Finding, Section, Setting
 
 
@@ -39,12 +40,12 @@ class Made:
             published=self.published,
             html=made.html,
             findings=made.findings,
-            command=f"mezzotint paper --only {self.name}" + (" --quick" if setting.quick else ""),
+            command=setting.command(self.name),
             seconds=monotonic() - began,
             notes=made.notes,
         )
 
 
 def seeds(setting: Setting, quick: int) -> list[int]:
-    """Those of a section: as many as are asked for, in a quick run at most `quick`; never under four."""
-    return list(range(max(4, min(setting.seeds, quick) if setting.quick else setting.seeds)))
+    """Those of a section: as many as are asked for, in a quick run at most `quick`; never too few for a verdict."""
+    return list(range(max(LEAST, min(setting.seeds, quick) if setting.quick else setting.seeds)))

@@ -12,7 +12,6 @@ from mezzotint.engine import Network
 from mezzotint.library import keep
 from mezzotint.looking.codec import Pixels
 from mezzotint.looking.noise import Level, level_at
-from mezzotint.models import open_model
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.pages.layout import figure, wide
 from mezzotint.request import Request
@@ -23,7 +22,7 @@ from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, pictures
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 
 BEGIN, OF, ORDER = 10, 50, 4
 VISIBLE = 0.5  # of 0..255
@@ -33,7 +32,7 @@ Floats = NDArray[np.float64]
 
 def midway(setting: Setting) -> Parts:
     """The sums of the weights on the published schedule; image to image with the text model, both ways."""
-    network, chosen = open_model(setting.text_model), seeds(setting, 6)
+    network, chosen = opened(setting.text_model), seeds(setting, 6)
     setting.say(f"{network.name}: LMS begun in the middle, {len(chosen)} seeds")
     start = pictures(setting.store, network, [Request(prompt=CAR, seed=0, steps=25)])[0]
     setting.folder.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,14 @@ from mezzotint.attention import MARKS, Attention, Level
 from mezzotint.engine import Engine
 from mezzotint.errors import ModelError
 from mezzotint.looking.heat import inferno, overlay
-from mezzotint.models import Model, open_model
+from mezzotint.models import Model
 from mezzotint.pages.layout import figure, wide
 from mezzotint.picture import Picture
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, scenes
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, below, equal, short
-from mezzotint.study.paper.section import Finding, Setting
+from mezzotint.study.paper.section import Finding, Setting, opened
 
 TOKENS, SIDE = 77, 128
 THINGS = ("cat", "car", "rose", "fish")
@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 def reading(setting: Setting) -> Parts:
     """The states of some texts, and the attention of pictures of a thing before a plain background."""
-    network = open_model(setting.text_model)
+    network = opened(setting.text_model)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     asked = scenes(len(seeds(setting, 8)), things=THINGS)

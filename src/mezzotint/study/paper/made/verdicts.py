@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mezzotint.evaluation.statistics import interval
+from mezzotint.evaluation.statistics import COVERAGE, interval
 from mezzotint.study.paper.section import Finding
 
-LEAST = 4  # values under which an interval says nothing
+LEAST = min(COVERAGE)  # values under which nobody has measured how often an interval holds the truth
 
 
 def above(claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds") -> Finding:
