@@ -42,6 +42,26 @@ def test_scenes_are_of_every_kind_and_say_what_they_hold(composer: Composer) -> 
         assert len(scene.objects) == {"single": 1, "several": 1, "pair": 2, "place": 0}[scene.kind]
 
 
+def test_simple_scenes_are_one_ordinary_thing_in_the_middle(tmp_path: Path) -> None:
+    folder = make_pictures(tmp_path)
+    table = folder / "metadata.jsonl"
+    table.write_text(table.read_text().replace('"object": "red ball"', '"object": "red apple"'))
+    composer = Composer(folder, simple=0.5)
+    rng = random.Random(3)
+    scenes = [composer.scene(rng) for _ in range(200)]
+    simple = [scene for scene in scenes if scene.kind == "simple"]
+    assert 70 < len(simple) < 130
+    assert {scene.objects for scene in simple} == {("red apple",)}
+    assert {scene.styles for scene in simple} == {("noto",), ("fluent-3d",)}
+    for scene in simple:
+        assert np.abs(np.asarray(scene.image)[64, 64].astype(int) - (255, 0, 0)).max() <= 2
+
+
+def test_simple_scenes_of_other_things_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no ordinary things"):
+        Composer(make_pictures(tmp_path), simple=0.5)
+
+
 def test_a_named_background_has_that_color(composer: Composer) -> None:
     rng, seen = random.Random(1), 0
     for _ in range(300):

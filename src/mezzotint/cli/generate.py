@@ -78,6 +78,9 @@ def generate(
     out: Annotated[Path, _out(metavar="FOLDER", help="Where the pictures go.")] = Path("out"),
     as_json: Annotated[bool, _out("--json", help="Print an object a picture, not its path.")] = False,
     trace: Annotated[bool, _out("--trace", help="Add a strip: how each came out of noise.")] = False,
+    preview: Annotated[
+        bool, _out("--preview", help="Keep preview.png up to date while pictures come.")
+    ] = False,
     init: Annotated[
         Path | None, _what(metavar="PICTURE", help="Start from a picture: image to image.")
     ] = None,
@@ -137,7 +140,7 @@ def generate(
             _prepare(opened, requests, mode)
         from mezzotint.cli.run import Run
 
-        return 1 if Run(opened, out, shown, as_json, trace, attention, ledger)(requests, mode) else 0
+        return 1 if Run(opened, out, shown, as_json, trace, attention, ledger, preview)(requests, mode) else 0
 
 
 def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
+from contextlib import ExitStack
 from pathlib import Path
 
 from mezzotint.cli.display import Display
 from mezzotint.cli.folder import file_name, make_folder
+from mezzotint.cli.preview import Previews
 from mezzotint.cli.strip import Strips
 from mezzotint.engine import Engine, Mode, Network, Progress
 from mezzotint.errors import MezzotintError
@@ -28,15 +30,20 @@ class Run:
         trace: bool,
         attention: bool = False,
         ledger: bool = False,
+        preview: bool = False,
     ) -> None:
         self._model, self._folder, self._display, self._as_json = model, folder, display, as_json
         self._attention, self._ledger = attention, ledger
         self._strips = Strips(model) if trace else None
+        self._previews = Previews(model, folder) if preview else None
 
     def __call__(self, requests: Sequence[Request], mode: Mode) -> int:
         """Returns how many failed. OutputError or Ctrl-C gives up the rest; finished pictures stay."""
         failed = 0
-        with Engine(self._model, mode, self._step) as engine:
+        with ExitStack() as open_:
+            if self._previews:
+                open_.callback(self._previews.close)
+            engine = open_.enter_context(Engine(self._model, mode, self._step))
             self._display.begin(requests, self._model.schedule)
             futures = engine.submit_all(requests, attention=self._attention)
             for number, future in _finished(futures):
@@ -46,6 +53,8 @@ class Run:
     def _step(self, progress: Progress) -> None:
         if self._strips:
             self._strips.step(progress)
+        if self._previews:
+            self._previews.step(progress)
         self._display.step(progress)
 
     def _settle(self, number: int, request: Request, future: Future[Picture]) -> bool:
@@ -60,6 +69,8 @@ class Run:
             self._keep(number, picture)
             return True
         finally:
+            if self._previews:
+                self._previews.forget(number)
             self._display.settled()
 
     def _keep(self, number: int, picture: Picture) -> None:

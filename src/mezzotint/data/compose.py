@@ -15,6 +15,7 @@ from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient, landscape, shaken
 from mezzotint.data.subsets import read_rows
 from mezzotint.data.words import SYNONYMS
+from mezzotint.errors import DataError
 
 PALETTE: dict[str, Color] = {
     "red": (214, 40, 40), "orange": (244, 140, 36), "yellow": (250, 214, 60), "green": (56, 150, 72),
@@ -36,6 +37,8 @@ OPENINGS = (
     "a beautiful ",
     "a cute ",
 )
+ALIKE = ("fluent-3d", "fluent-flat", "noto")
+"""Styles that draw most objects in the same pose."""
 FLIPPABLE = {"animals-nature", "food-drink", "travel-places", "people-body"}
 
 
@@ -53,10 +56,13 @@ class Scene:
 class Composer:
     """Draws scenes from an imagefolder written by `build`; the same random state gives the same scene.
 
-    `ordinary`: the share of objects that are taken from `ORDINARY`; the rest are taken from all.
+    `ordinary`: the share of objects that are taken from `ORDINARY`; the rest are taken from all. `simple`: the share of
+    scenes that are one such object and nothing else (`Composer.simple`).
     """
 
-    def __init__(self, folder: Path, splits: tuple[str, ...] = ("train",), ordinary: float = 0.0):
+    def __init__(
+        self, folder: Path, splits: tuple[str, ...] = ("train",), ordinary: float = 0.0, simple: float = 0.0
+    ):
         self.rows = [row for row in read_rows(folder) if row["split"] in splits]
         self.folder = folder
         self.sprites = self._load()
@@ -65,6 +71,18 @@ class Composer:
             self.by_object.setdefault(row["object"], []).append(index)
         self.objects = sorted(self.by_object)
         self.ordinary, self.share = [name for name in ORDINARY if name in self.by_object], ordinary
+        self.simple_share, self.alike = simple, self._alike()
+        if simple and not self.alike:
+            raise DataError(
+                f"{folder} has no ordinary things in the styles {', '.join(ALIKE)}; leave out `simple`"
+            )
+
+    def _alike(self) -> list[list[int]]:
+        """The sprites of each ordinary object in the styles that resemble each other."""
+        found = (
+            [i for i in self.by_object[name] if self.rows[i]["style"] in ALIKE] for name in self.ordinary
+        )
+        return [sprites for sprites in found if sprites]
 
     def _load(self) -> NDArray[np.uint8]:
         sprites = np.empty((len(self.rows), SIZE, SIZE, 4), np.uint8)
@@ -75,6 +93,8 @@ class Composer:
 
     def scene(self, rng: random.Random) -> Scene:
         """One scene of a random kind: mostly a single object, sometimes several, sometimes only a place."""
+        if self.simple_share and rng.random() < self.simple_share:
+            return self.simple(rng)
         kind = rng.random()
         if kind < 0.05:
             image, _, alone = landscape(rng, SIZE)
@@ -97,6 +117,16 @@ class Composer:
         paste(ground, sprite, share, x, y)
         caption = f"{self.opening(rng, name)}{self.styled(index, rng, name)}{where}{said}"
         return self._made(ground, caption, [index], "single")
+
+    def simple(self, rng: random.Random) -> Scene:
+        """One ordinary object of a few styles that resemble each other, large, in the middle and never mirrored."""
+        index = rng.choice(rng.choice(self.alike))
+        ground, said = self.ground(rng)
+        name = self.name(index, rng)
+        share, x, y = rng.uniform(0.82, 0.92), rng.uniform(0.47, 0.53), rng.uniform(0.48, 0.54)
+        paste(ground, Image.fromarray(self.sprites[index]), share, x, y)
+        caption = f"{self.opening(rng, name)}{self.styled(index, rng, name)}{said}"
+        return self._made(ground, caption, [index], "simple")
 
     def pair(self, rng: random.Random) -> Scene:
         """Two different objects side by side, usually of one style."""

@@ -76,6 +76,14 @@ class Starting(Protocol):
 
 
 @runtime_checkable
+class Previewing(Protocol):
+    """A network with a quicker way to pictures than its decoder."""
+
+    def preview(self, latents: Latents) -> NDArray[np.uint8]:
+        """(n, H, W, 3) rough pixels from (n, C, h, w) latents."""
+
+
+@runtime_checkable
 class Steerable(Protocol):
     """A network that gradient terms can steer."""
 

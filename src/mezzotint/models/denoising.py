@@ -49,11 +49,6 @@ class Denoising(Adapting):
         """That the runtime computes with; 0 where it does not tell. Bits depend on it."""
         return self._runtime.threads
 
-    @property
-    def max_rows(self) -> int:
-        """The most rows worth sending in one call at the default size."""
-        return self.max_rows_at(*self._arch.sample_size)
-
     def max_rows_at(self, height: int, width: int) -> int:
         """The most rows worth sending in one call at a latent size: a bucket, at least 2, within memory."""
         return most_rows(height, width, self._arch.channels[0], self.device, self._device_bytes)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline
 from diffusers.models import UNet2DConditionModel
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
@@ -37,6 +39,8 @@ PROMPTS = (
     "a cat and a dog", "a beautiful sunset above sea and mountains", "a castle, flat style", "a pizza on a green background",
     "a house in the snow", "a green dragon", "an owl, 3d style", "a sailboat on the ocean at sunset",
 )  # fmt: skip
+_LOGIT_NORMAL = (0.5, 1.2)
+"""Mean and deviation of the logit of t / 1000: an eighth of the times above 870, an eighth below 290."""
 
 
 class DiffusionConfig(Training):
@@ -50,6 +54,10 @@ class DiffusionConfig(Training):
     ordinary: float = Field(0.0, ge=0, le=1)
     """Share of objects that are ordinary things (data/ordinary.py), for the last part of a training; kept latents must
     have been made with the same share."""
+    simple: float = Field(0.0, ge=0, le=1)
+    """Share of scenes that are one ordinary thing in the middle; kept latents likewise."""
+    start: Path | None = None
+    """A UNet folder to begin with in place of random weights."""
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
     heads: int = 4
@@ -57,6 +65,8 @@ class DiffusionConfig(Training):
     batch: int = Field(64, gt=0)
     drop: float = Field(0.1, ge=0, le=1)
     """Share of captions left out, for classifier-free guidance."""
+    times: Literal["uniform", "logit-normal"] = "uniform"
+    """How often each time is trained: all alike, or the middle, where shapes are decided, more often (2403.03206)."""
     gamma: float = Field(0.0, ge=0)
     """Of min-SNR weights; 0: all times weigh the same in v, and the layout of pictures is learned sooner."""
 
@@ -76,12 +86,16 @@ class DiffusionTask:
             up_block_types=("CrossAttnUpBlock2D",) * len(config.channels), cross_attention_dim=width,
             attention_head_dim=config.heads, norm_num_groups=config.groups,
         )  # fmt: skip
+        if config.start:
+            self.module.load_state_dict(
+                UNet2DConditionModel.from_pretrained(config.start).float().state_dict()
+            )
         open_ = self.encoders
         self.store = LatentStore(
             config.latents,
             config.scenes,
             config.seed,
-            lambda: Composer(config.data, ordinary=config.ordinary),
+            lambda: Composer(config.data, ordinary=config.ordinary, simple=config.simple),
             open_,
         )
         held = LatentStore(config.latents / "held", 500, 1, lambda: Composer(config.data, ("test",)), open_)
@@ -96,9 +110,15 @@ class DiffusionTask:
         x0, text = self.store.batch(rng.integers(0, self.store.size, self.config.batch))
         dropped = torch.from_numpy(rng.random(len(x0)) < self.config.drop)
         text = torch.where(dropped[:, None, None], self.nothing, text)
-        t = torch.from_numpy(rng.integers(0, self.noise.times, len(x0)))
+        t = torch.from_numpy(self._times(rng, len(x0)))
         error = self._error(module, x0, text, t, torch.randn(x0.shape, generator=generator))
         return (self._weight(self.noise.bars[t]) * error).mean(), {"v_error": error.mean().item()}
+
+    def _times(self, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+        if self.config.times == "uniform":
+            return rng.integers(0, self.noise.times, n)
+        share = 1 / (1 + np.exp(-rng.normal(*_LOGIT_NORMAL, n)))
+        return (share * self.noise.times).astype(np.int64)
 
     def _weight(self, bar: Tensor) -> Tensor:
         """min(SNR, gamma) / (SNR + 1), for the squared error of v (2303.09556)."""

@@ -1,0 +1,78 @@
+"""Pictures on their way in one file, `preview.png`, for a viewer that follows it: rough, by the model's small decoder."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from PIL import Image
+
+from mezzotint.cli.folder import make_folder
+from mezzotint.engine import Network, Progress
+from mezzotint.engine.network import Latents, Previewing
+from mezzotint.errors import RequestError
+
+NAME = "preview.png"
+MOST = 16  # pictures at once, the first that are not finished
+_SIDE = 256  # pixels at most
+_PAUSE = 0.4  # seconds between two
+
+
+class Previews:
+    """What each unfinished picture would be if it ended here. The file is gone when the run is over."""
+
+    def __init__(self, model: Network, folder: Path) -> None:
+        if not isinstance(model, Previewing):
+            raise RequestError(f"{model.name} has no quick pictures; leave --preview out")
+        self._model, self._path = model, folder / NAME
+        self._seen: dict[int, Latents] = {}
+        self._door, self._due = Lock(), 0.0
+
+    def step(self, progress: Progress) -> None:
+        """Runs on the engine's thread, which alone may decode."""
+        with self._door:
+            self._seen[progress.id] = progress.x0
+            if time.monotonic() < self._due:
+                return
+            shown = [self._seen[number] for number in sorted(self._seen)[:MOST]]
+        self._write(grid([self._drawn(x0) for x0 in shown]))
+        self._due = time.monotonic() + _PAUSE
+
+    def forget(self, number: int) -> None:
+        """The picture with this number is finished, or has failed."""
+        with self._door:
+            self._seen.pop(number, None)
+
+    def close(self) -> None:
+        """Nothing is on its way any more."""
+        self._path.unlink(missing_ok=True)
+
+    def _drawn(self, x0: Latents) -> Image.Image:
+        assert isinstance(self._model, Previewing)
+        return Image.fromarray(np.asarray(self._model.preview(x0[None])[0]))
+
+    def _write(self, image: Image.Image) -> None:
+        """Whole at every moment. A preview that cannot be written is none: pictures themselves will tell."""
+        part = self._path.with_name(f".{NAME}.part")
+        try:
+            make_folder(self._path.parent)
+            image.save(part, format="PNG", compress_level=1)
+            os.replace(part, self._path)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+
+def grid(pictures: list[Image.Image]) -> Image.Image:
+    """In rows, as square as can be, each in a cell of the largest's size."""
+    for picture in pictures:
+        picture.thumbnail((_SIDE, _SIDE))
+    width, height = (max(p.size[side] for p in pictures) for side in (0, 1))
+    across = math.ceil(math.sqrt(len(pictures)))
+    canvas = Image.new("RGB", (across * width, math.ceil(len(pictures) / across) * height), "white")
+    for i, picture in enumerate(pictures):
+        canvas.paste(picture, (i % across * width, i // across * height))
+    return canvas
