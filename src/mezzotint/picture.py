@@ -55,6 +55,9 @@ class Provenance:
     warnings: list[str] = field(default_factory=list)
     threads: int = 0  # that the runtime computed with; 0: not recorded
     steering: dict[str, str] = field(default_factory=dict)  # what computed each gradient term
+    encoders: dict[str, str] = field(
+        default_factory=dict
+    )  # digests of what read the texts beside the model's own
 
     @classmethod
     def from_dict(cls, data: object) -> Self:

@@ -84,6 +84,16 @@ def test_another_number_of_threads_is_said(cli: Cli, toy: Model, made: Path) -> 
     assert list(_differences(replace(now, threads=8), now)) == ["threads 8, now 2"]
 
 
+def test_other_encoders_and_pairs_are_said(made: Path) -> None:
+    now = Picture.open(made).provenance
+    then = replace(now, encoders={"bert-adapted": "bert a, adapter b"}, steering={"clip": "pair c"})
+    now = replace(now, encoders={"bert-adapted": "bert a, adapter d"}, steering={"clip": "pair e"})
+    assert list(_differences(then, now)) == [
+        "bert-adapted bert a, adapter b, now bert a, adapter d",
+        "clip pair c, now pair e",
+    ]
+
+
 def test_another_size(cli: Cli, toy: Model, made: Path) -> None:
     toy.default_size = (72, 64)
     said = cli("replay", made, *ON)

@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model
+from mezzotint.models.cache import file_digest
 from mezzotint.models.texts import bert
 from mezzotint.models.texts.adapter import Adapter
 from mezzotint.models.texts.bert import Bert, minilm
@@ -100,7 +101,7 @@ def test_a_folder_of_any_width_that_fits_opens_with_either_tokenizer_file(
 
 def test_random_has_the_usual_mean_and_deviation_and_depends_on_the_text_alone(emoji: Model) -> None:
     drawn = emoji.encode_text(TEXT, "random")
-    again = Encoders(lambda ids: emoji._runtime.encode(ids), emoji._tokenizer, 384, emoji.path)
+    again = Encoders(lambda ids: emoji._runtime.encode(ids), emoji._tokenizer, 384, emoji.path, emoji._cache)
     assert (again.read(TEXT, "random")[0] == drawn).all()
     other = emoji.encode_text("a dog", "random")
     assert abs(np.corrcoef(drawn.ravel(), other.ravel())[0, 1]) < 0.5  # the features' means are shared
@@ -227,7 +228,7 @@ def test_without_an_adapter_the_error_says_how_to_make_one(small: Model) -> None
 
 
 def test_an_adapter_is_checked_when_it_is_opened(small: Model, tmp_path: Path) -> None:
-    encoders = Encoders(small._runtime.encode, small._tokenizer, 32, tmp_path)
+    encoders = Encoders(small._runtime.encode, small._tokenizer, 32, tmp_path, small._cache)
     Adapter(384, 64, 77, 16, 1, 2).save(tmp_path / ADAPTER)
     with pytest.raises(ModelError, match="another pair: given 64, not 32"):
         encoders.read("", "bert-adapted")
@@ -261,3 +262,14 @@ def test_a_request_is_drawn_by_its_encoder_and_fails_alone(small: Model, letters
     assert (np.asarray(own.image) != np.asarray(read.image)).any()
     with pytest.raises(RequestError, match="32 wide"):
         generate(Request("the cat", steps=2, encoder="bert"), small)
+
+
+def test_the_provenance_names_what_read_the_texts(emoji: Model) -> None:
+    one, own = (
+        generate(Request("a cat", steps=1, encoder=encoder), emoji)[0].provenance.encoders
+        for encoder in ("0.7*clip + 0.3*bert-adapted", "clip")
+    )
+    adapter = file_digest(emoji.path / ADAPTER / "model.safetensors")[:16]
+    assert own == {}
+    assert list(one) == ["bert-adapted"]
+    assert one["bert-adapted"].startswith("bert ") and one["bert-adapted"].endswith(f", adapter {adapter}")

@@ -121,7 +121,12 @@ def _differences(then: Provenance, now: Provenance) -> Iterator[str]:
             yield f"{name} {before}, now {after}"
     if then.threads != now.threads:
         yield f"threads {then.threads or 'not recorded'}, now {now.threads or 'not recorded'}"
-    for name in sorted({*then.versions, *now.versions}):
-        before, after = then.versions.get(name, "none"), now.versions.get(name, "none")
-        if before != after:
-            yield f"{name} {before}, now {after}"
+    for was, is_ in (
+        (then.versions, now.versions),
+        (then.encoders, now.encoders),
+        (then.steering, now.steering),
+    ):
+        for name in sorted({*was, *is_}):
+            before, after = was.get(name, "none"), is_.get(name, "none")
+            if before != after:
+                yield f"{name} {before}, now {after}"

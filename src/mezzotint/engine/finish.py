@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint import __version__
-from mezzotint.engine.network import Latents, Network, Steerable
+from mezzotint.engine.network import Latents, Network, Reading, Steerable
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance import Steer
@@ -51,12 +51,17 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         seconds=round(perf_counter() - t.started, 6),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         steering={str(term): _told(network, term) for term in t.steers},
+        encoders=_read_by(network, t.request.encoder),
         warnings=[*t.warnings, *_warnings(image.size, network)],
     )
     attention = t.gathering.finished((image.height, image.width)) if t.gathering else None
     return Picture(
         image, t.request, provenance, tuple(t.snapshots), attention=attention, ledger=tuple(t.ledger)
     )
+
+
+def _read_by(network: Network, encoder: str) -> dict[str, str]:
+    return network.encoder_facts(encoder) if encoder and isinstance(network, Reading) else {}
 
 
 def _told(network: Network, term: Steer) -> str:

@@ -76,6 +76,14 @@ class Starting(Protocol):
 
 
 @runtime_checkable
+class Reading(Protocol):
+    """A network whose texts other encoders may read."""
+
+    def encoder_facts(self, encoder: str) -> dict[str, str]:
+        """The digests of what reads them, as in `Request.encoder`, for the provenance."""
+
+
+@runtime_checkable
 class Previewing(Protocol):
     """A network with a quicker way to pictures than its decoder."""
 

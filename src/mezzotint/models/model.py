@@ -44,7 +44,7 @@ class Model(Denoising):
         unet, vae, text = bundle.architectures()
         super().__init__(bundle, unet, runtime, device, device_bytes, cache)
         self._tokenizer = ClipTokenizer.of(bundle)
-        self._encoders = Encoders(runtime.encode, self._tokenizer, text.width, bundle.path)
+        self._encoders = Encoders(runtime.encode, self._tokenizer, text.width, bundle.path, self._cache)
         self._states: OrderedDict[tuple[str, str], tuple[Floats, str]] = OrderedDict()
         self.latent_channels = unet.latent_channels
         self.vae_factor = self.side_multiple = vae.factor
@@ -98,6 +98,10 @@ class Model(Denoising):
         n, rows = len(x), fitting(len(x), rows)
         out, maps = self._runtime.attend(padded(x, rows), padded(timestep, rows), padded(text, rows))
         return np.asarray(out[:n], np.float32), [map_[:n] for map_ in maps]
+
+    def encoder_facts(self, encoder: str) -> dict[str, str]:
+        """The digests of what reads texts in place of the model's own encoder, for the provenance."""
+        return self._encoders.facts(encoder)
 
     def spans(self, text: str, encoder: str = "") -> Spans:
         """The token positions of each word of a text, in order, and of `<start>` and `<end>`.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.cache import entry, key_of
+from mezzotint.models.cache import entry, key_of, remembered_digest
 from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import PICKLED, read_json
 from mezzotint.models.disk.source import expanded
@@ -31,7 +31,8 @@ _WANTED = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_conf
 class Bert:
     """Texts to last hidden states (length, width); runs on torch (`pip install 'mezzotint[bert]'`)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, digest: str) -> None:
+        self.digest = digest  # of its weights
         self.module: Any = _module(folder)
         self._tokenizer = _tokenizer(folder)
         if (words := 1 + max(self.vocabulary.values())) > (known := self.module.config.vocab_size):
@@ -60,7 +61,7 @@ class Bert:
                 else "lacks model.safetensors"
             )
             raise ModelError(f"{folder} {why}")
-        return cls(folder)
+        return cls(folder, remembered_digest(folder / "model.safetensors", cache))
 
     @property
     def vocabulary(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mezzotint.encoders import NAMES, parse
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.cache import default_cache
+from mezzotint.models.cache import remembered_digest
 from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.bert import BY_WIDTH, MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, Tokens
@@ -23,6 +23,9 @@ Run = Callable[[NDArray[np.int64]], Floats]  # token ids (1, length) to states (
 
 ADAPTER = "adapter_bert"
 """The folder beside a model's parts that holds its map from BERT's states; stock readers pass it over."""
+
+_OWN = ("clip", "random", "shuffled")
+"""Expressions that ask for nothing beside the model's own encoder."""
 
 _USUAL = (
     "", "a cat", "a red rose", "a dog and a house", "three green apples on a blue background", "a castle at night",
@@ -35,9 +38,9 @@ _USUAL = (
 class Encoders:
     """All encoders of one model. An encoder but its own is opened when a text first asks for it."""
 
-    def __init__(self, run: Run, tokenizer: ClipTokenizer, width: int, folder: Path) -> None:
+    def __init__(self, run: Run, tokenizer: ClipTokenizer, width: int, folder: Path, cache: Path) -> None:
         self._run, self._tokenizer = run, tokenizer
-        self._width, self._folder = width, folder
+        self._width, self._folder, self._cache = width, folder, cache
         self._berts: dict[str, Bert] = {}
 
     def over(self, run: Run, tokenizer: ClipTokenizer | None = None) -> Encoders:
@@ -61,6 +64,18 @@ class Encoders:
             np.float32(share.weight) * states for share, (states, _) in zip(shares, reads, strict=True)
         )
         return np.asarray(total, np.float32), told
+
+    def facts(self, encoder: str) -> dict[str, str]:
+        """The digests of what an expression reads beside the model's own, by name; what opens it may raise."""
+        found = {}
+        for share in parse(encoder).shares:
+            if share.name not in _OWN:
+                source = {"bert-adapted": MINILM}.get(share.name, "" if share.name in NAMES else share.name)
+                found[share.name] = f"bert {self._opened(source).digest[:16]}"
+            if share.name == "bert-adapted":
+                weights = self._folder / ADAPTER / "model.safetensors"
+                found[share.name] += f", adapter {remembered_digest(weights, self._cache)[:16]}"
+        return found
 
     def spans(self, text: str, encoder: str = "") -> Spans:
         """The token positions of each word. RequestError where the states are not those of one encoder's tokens."""
@@ -146,7 +161,7 @@ class Encoders:
         source = source or self._fitting()
         if source not in self._berts:
             width = MINILM_WIDTH if source == MINILM else self._width
-            self._berts[source] = Bert.open(source, width, default_cache())
+            self._berts[source] = Bert.open(source, width, self._cache)
         return self._berts[source]
 
     @cached_property
