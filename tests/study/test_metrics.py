@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from mezzotint.study.metrics.looks import (
 from mezzotint.study.metrics.plain import distance, unguided, unsteered
 from mezzotint.study.metrics.sets import cmmd, diversity, fid
 from mezzotint.study.metrics.words import named, named_style
+from mezzotint.study.report import findings
 from mezzotint.train.kid import kid, spread
 
 
@@ -422,6 +424,15 @@ def test_own_metrics_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
         chosen(["gone"])
     with pytest.raises(DataError, match="'short' should give 2 floats"):
         measure(chosen(["short"]), [made.picture(), made.picture()], Context())
+
+
+def test_a_page_says_of_an_own_metric_what_it_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = replace(MINE, higher=True, caution="by eye")
+    monkeypatch.setitem(globals(), "MINE", mine)
+    bring(monkeypatch, "MINE")
+    assert findings.directed("mine") is True
+    assert findings.cautions(["mine", "of another table"]) == "mine: by eye."
+    assert findings.directed("of another table") is None
 
 
 def test_every_metric_says_what_it_is() -> None:

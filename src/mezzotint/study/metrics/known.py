@@ -41,6 +41,14 @@ def chosen(names: Sequence[str]) -> list[Metric]:
     return [METRICS[name] if name in METRICS else _brought(brought[name]) for name in dict.fromkeys(names)]
 
 
+def about(name: str) -> Metric | None:
+    """The metric of a name, for what it says of itself; None where nobody here knows it, as in another's table."""
+    try:
+        return chosen([name])[0]
+    except ConfigError:
+        return None
+
+
 def _brought(point: object) -> Metric:
     name = getattr(point, "name", "")
     try:

@@ -22,7 +22,7 @@ from mezzotint.evaluation.statistics import (
 )
 from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
 from mezzotint.pages.layout import figure, wide
-from mezzotint.study.metrics import METRICS
+from mezzotint.study.metrics import about
 from mezzotint.study.table import Row, Table
 
 ALIGNED = ("judge_score", "clip_score", "object_top5")
@@ -40,7 +40,8 @@ class Plot(NamedTuple):
 
 def directed(name: str) -> bool | None:
     """Whether more of a metric is better; None where neither is, or nobody said."""
-    return METRICS[name].higher if name in METRICS else None
+    metric = about(name)
+    return metric.higher if metric else None
 
 
 def varying(table: Table) -> list[str]:
@@ -74,8 +75,8 @@ def drawn(
     series = [_curve(name, paired, at, kind) for name, paired in found]
     shown = Figure(series, plot.over, names=() if numeric else [str(value) for value in values])
     title = f"{plot.metric} over {plot.over}" + (f", by {plot.by}" if plot.by else "")
-    about = METRICS[plot.metric].about if plot.metric in METRICS else ""
-    return figure(title, svg(shown, *size), about)
+    metric = about(plot.metric)
+    return figure(title, svg(shown, *size), metric.about if metric else "")
 
 
 def _curve(name: str, paired: Paired, at: dict[Hashable, float], kind: Kind) -> Series:
@@ -213,7 +214,7 @@ def _by_setting(table: Table) -> list[Row]:
 
 def cautions(names: Sequence[str]) -> str:
     """What readers must know of these metrics."""
-    said = [f"{name}: {METRICS[name].caution}" for name in names if name in METRICS and METRICS[name].caution]
+    said = [f"{name}: {m.caution}" for name in names if (m := about(name)) and m.caution]
     return ". ".join(said) + ("." if said else "")
 
 
