@@ -131,14 +131,19 @@ class DiffusionTask:
         return self.noise.error(lambda x, t: module(x, t, encoder_hidden_states=text).sample, x0, eps, t)
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
-        """Guided samples of fixed prompts; the error of x0 on held-out pairs by time."""
+        """Guided samples of fixed prompts; on held-out pairs, by time, the error of x0 and by how much another picture's
+        caption makes it larger, which says how much the network reads."""
         x0, text = self.held
         numbers = {}
         with torch.autocast("cpu", torch.bfloat16):
             for t in (100, 300, 500, 700, 950):
                 eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(t))
-                error = self._error(module, x0, text, torch.full((len(x0),), t), eps)
-                numbers[f"x0_{t}"] = ((1 - self.noise.bars[t]) * error).mean().item()
+                times = torch.full((len(x0),), t)
+                right = self._error(module, x0, text, times, eps).mean()
+                numbers[f"x0_{t}"] = ((1 - self.noise.bars[t]) * right).item()
+                if t >= 500:
+                    wrong = self._error(module, x0, text.roll(1, 0), times, eps).mean()
+                    numbers[f"read_{t}"] = (wrong / right - 1).item()
         latents = self._sample(module, list(PROMPTS), scale=4.0, steps=20)
         vae = self.encoders.vae
         return tiled(shown(vae.decode(latents / vae.config.scaling_factor).sample), 6), numbers
