@@ -12,6 +12,7 @@ from PIL import Image
 from mezzotint import Request
 from mezzotint.cli.preview import MOST, NAME, Previews, grid
 from mezzotint.engine import Progress
+from mezzotint.errors import OutputError
 
 if TYPE_CHECKING:
     from conftest import Cli, Model
@@ -84,12 +85,11 @@ def test_pictures_are_the_same_and_the_preview_is_gone(
 def test_a_preview_that_cannot_be_written_costs_no_picture(
     cli: Cli, toy: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full(Image.Image):
-        def save(self, *args: object, **options: object) -> None:
-            raise OSError(28, "No space left on device")
+    def full(path: Path, image: Image.Image) -> None:
+        raise OutputError(f"cannot write {path}: No space left on device")
 
     toy.preview = quick
-    monkeypatch.setattr("mezzotint.cli.preview.grid", lambda pictures: Full())
+    monkeypatch.setattr("mezzotint.cli.preview.write_png", full)
     said = cli("generate", "a cat", "--steps", 4, "--preview")
     assert said.code == 0
     assert [path.name for path in Path(said.lines[0]).parent.iterdir()] == [Path(said.lines[0]).name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,17 +11,19 @@ import typer
 from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError
 
-_LEARN, _DATA, _LOOK, _RUN = "What is learned", "Pictures", "What is watched", "The run"
+_learned = partial(typer.Option, rich_help_panel="What is learned")
+_pictures = partial(typer.Option, rich_help_panel="Pictures")
+_watched = partial(typer.Option, rich_help_panel="What is watched")
+_run = partial(typer.Option, rich_help_panel="The run")
 
 
 def finetune(
     model: Annotated[str | None, typer.Option(metavar="MODEL", help="As for generate.")] = None,
     data: Annotated[
         str | None,
-        typer.Option(
+        _pictures(
             metavar="DIR",
             help="A folder of pictures, an imagefolder, or a data set on the hub.",
-            rich_help_panel=_DATA,
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="The run's folder.")] = None,
@@ -46,123 +49,100 @@ def finetune(
     accumulate: Annotated[int | None, typer.Option(metavar="N", help="Batches a step, 2 by default.")] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Pixels a side; by default the model's own.", rich_help_panel=_DATA),
+        _pictures(metavar="N", help="Pixels a side; by default the model's own."),
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(
+        _pictures(
             metavar="COLOR",
             help="Behind transparent pictures; portrait: another at each visit.",
-            rich_help_panel=_DATA,
         ),
     ] = None,
     hflip: Annotated[
         bool | None,
-        typer.Option(
-            "--hflip/--no-hflip", help="Mirror half; by default where no text is read.", rich_help_panel=_DATA
-        ),
+        _pictures("--hflip/--no-hflip", help="Mirror half; by default where no text is read."),
     ] = None,
     licence: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="Of the pictures, for the model card.", rich_help_panel=_DATA),
+        _pictures(metavar="TEXT", help="Of the pictures, for the model card."),
     ] = None,
     lora: Annotated[
         int | None,
-        typer.Option(metavar="RANK", help="Low-rank weights beside the UNet's.", rich_help_panel=_LEARN),
+        _learned(metavar="RANK", help="Low-rank weights beside the UNet's."),
     ] = None,
     lora_targets: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="to_q,to_k,to_v,to_out.0 by default.", rich_help_panel=_LEARN),
+        _learned(metavar="NAMES", help="to_q,to_k,to_v,to_out.0 by default."),
     ] = None,
     new_word: Annotated[
         str | None,
-        typer.Option(
-            metavar="'<WORD>'", help="Learn this word alone: textual inversion.", rich_help_panel=_LEARN
-        ),
+        _learned(metavar="'<WORD>'", help="Learn this word alone: textual inversion."),
     ] = None,
-    word_from: Annotated[
-        str | None, typer.Option(metavar="WORD", help="A known word it starts from.", rich_help_panel=_LEARN)
-    ] = None,
+    word_from: Annotated[str | None, _learned(metavar="WORD", help="A known word it starts from.")] = None,
     template: Annotated[
         str | None,
-        typer.Option(
-            metavar="TEXT", help="How captions are used: '{caption}, {word} style'.", rich_help_panel=_LEARN
-        ),
+        _learned(metavar="TEXT", help="How captions are used: '{caption}, {word} style'."),
     ] = None,
     drop: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Share of captions left out, 0.1 by default.", rich_help_panel=_LEARN),
+        _learned(metavar="X", help="Share of captions left out, 0.1 by default."),
     ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
+        _learned(
             metavar="NAME",
             help="Another noise schedule: linear, cosine, scaled-linear.",
-            rich_help_panel=_LEARN,
         ),
     ] = None,
     offset_noise: Annotated[
         float | None,
-        typer.Option(
-            metavar="X", help="Noise that whole channels share, such as 0.1.", rich_help_panel=_LEARN
-        ),
+        _learned(metavar="X", help="Noise that whole channels share, such as 0.1."),
     ] = None,
     weight_cap: Annotated[
         float | None,
-        typer.Option(
+        _learned(
             metavar="X",
             help="Most that a noisy time weighs in the loss; above 1, such as 30, layouts are learned sooner.",
-            rich_help_panel=_LEARN,
         ),
     ] = None,
     prompts: Annotated[
         list[str] | None,
-        typer.Option(
-            "--prompt", metavar="TEXT", help="Of the sheets; may be repeated.", rich_help_panel=_LOOK
-        ),
+        _watched("--prompt", metavar="TEXT", help="Of the sheets; may be repeated."),
     ] = None,
     measured: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="Samples an epoch for KID, 64 by default; 0: none.", rich_help_panel=_LOOK
-        ),
+        _watched(metavar="N", help="Samples an epoch for KID, 64 by default; 0: none."),
     ] = None,
     sampler: Annotated[
         str | None,
-        typer.Option(
+        _watched(
             metavar="NAME",
             help="Of samples on the way: dpmpp-2m-sde for pixels, else dpmpp-2m; `mezzotint samplers` lists them.",
-            rich_help_panel=_LOOK,
         ),
     ] = None,
-    sample_steps: Annotated[
-        int | None, typer.Option(metavar="N", help="25 by default.", rich_help_panel=_LOOK)
-    ] = None,
+    sample_steps: Annotated[int | None, _watched(metavar="N", help="25 by default.")] = None,
     ema: Annotated[
         float | None,
-        typer.Option(
+        _run(
             metavar="X",
             help="Decay of the averaged weights, 0.995 by default; 0: none.",
-            rich_help_panel=_RUN,
         ),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of the rate: constant, cosine, linear.", rich_help_panel=_RUN),
+        _run(metavar="NAME", help="Of the rate: constant, cosine, linear."),
     ] = None,
-    warmup: Annotated[int | None, typer.Option(metavar="N", help="Steps.", rich_help_panel=_RUN)] = None,
-    mixed_precision: Annotated[
-        str | None, typer.Option(metavar="NAME", help="no, bf16 (default) or fp16.", rich_help_panel=_RUN)
-    ] = None,
+    warmup: Annotated[int | None, _run(metavar="N", help="Steps.")] = None,
+    mixed_precision: Annotated[str | None, _run(metavar="NAME", help="no, bf16 (default) or fp16.")] = None,
     gradient_checkpointing: Annotated[
         bool | None,
-        typer.Option("--gradient-checkpointing", help="Less memory, slower.", rich_help_panel=_RUN),
+        _run("--gradient-checkpointing", help="Less memory, slower."),
     ] = None,
     limit_minutes: Annotated[
         float | None,
-        typer.Option(metavar="N", help="Stop this start of the run after so many.", rich_help_panel=_RUN),
+        _run(metavar="N", help="Stop this start of the run after so many."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", rich_help_panel=_RUN)] = None,
+    seed: Annotated[int | None, _run(metavar="N")] = None,
 ) -> None:
     """Fine-tune a model on pictures of your own; run again to go on where it stopped.
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
-import numpy as np
 from PIL import Image
 
-from mezzotint.cli.folder import make_folder
+from mezzotint.cli.folder import write_png
 from mezzotint.engine import Network, Progress
 from mezzotint.engine.network import Latents, Previewing
-from mezzotint.errors import RequestError
+from mezzotint.errors import OutputError, RequestError
 
 NAME = "preview.png"
 MOST = 16  # pictures at once, the first that are not finished
@@ -28,7 +27,7 @@ class Previews:
     def __init__(self, model: Network, folder: Path) -> None:
         if not isinstance(model, Previewing):
             raise RequestError(f"{model.name} has no quick pictures; leave --preview out")
-        self._model, self._path = model, folder / NAME
+        self._preview, self._path = model.preview, folder / NAME
         self._seen: dict[int, Latents] = {}
         self._door, self._due = Lock(), 0.0
 
@@ -39,7 +38,8 @@ class Previews:
             if time.monotonic() < self._due:
                 return
             shown = [self._seen[number] for number in sorted(self._seen)[:MOST]]
-        self._write(grid([self._drawn(x0) for x0 in shown]))
+        with suppress(OutputError):  # that nothing can be written there is told by the pictures themselves
+            write_png(self._path, grid([self._drawn(x0) for x0 in shown]))
         self._due = time.monotonic() + _PAUSE
 
     def forget(self, number: int) -> None:
@@ -52,18 +52,7 @@ class Previews:
         self._path.unlink(missing_ok=True)
 
     def _drawn(self, x0: Latents) -> Image.Image:
-        assert isinstance(self._model, Previewing)
-        return Image.fromarray(np.asarray(self._model.preview(x0[None])[0]))
-
-    def _write(self, image: Image.Image) -> None:
-        """Whole at every moment. A preview that cannot be written is none: pictures themselves will tell."""
-        part = self._path.with_name(f".{NAME}.part")
-        try:
-            make_folder(self._path.parent)
-            image.save(part, format="PNG", compress_level=1)
-            os.replace(part, self._path)
-        except OSError:
-            part.unlink(missing_ok=True)
+        return Image.fromarray(self._preview(x0[None])[0])
 
 
 def grid(pictures: list[Image.Image]) -> Image.Image:

@@ -121,12 +121,9 @@ def _differences(then: Provenance, now: Provenance) -> Iterator[str]:
             yield f"{name} {before}, now {after}"
     if then.threads != now.threads:
         yield f"threads {then.threads or 'not recorded'}, now {now.threads or 'not recorded'}"
-    for was, is_ in (
-        (then.versions, now.versions),
-        (then.encoders, now.encoders),
-        (then.steering, now.steering),
-    ):
-        for name in sorted({*was, *is_}):
-            before, after = was.get(name, "none"), is_.get(name, "none")
+    for table in ("versions", "encoders", "steering"):
+        old, new = getattr(then, table), getattr(now, table)
+        for name in sorted({*old, *new}):
+            before, after = old.get(name, "none"), new.get(name, "none")
             if before != after:
                 yield f"{name} {before}, now {after}"

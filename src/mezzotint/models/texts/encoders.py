@@ -67,15 +67,17 @@ class Encoders:
 
     def facts(self, encoder: str) -> dict[str, str]:
         """The digests of what an expression reads beside the model's own, by name; what opens it may raise."""
-        found = {}
-        for share in parse(encoder).shares:
-            if share.name not in _OWN:
-                source = {"bert-adapted": MINILM}.get(share.name, "" if share.name in NAMES else share.name)
-                found[share.name] = f"bert {self._opened(source).digest[:16]}"
-            if share.name == "bert-adapted":
-                weights = self._folder / ADAPTER / "model.safetensors"
-                found[share.name] += f", adapter {remembered_digest(weights, self._cache)[:16]}"
-        return found
+        names = [share.name for share in parse(encoder).shares]
+        return {name: self._fact(name) for name in names if name not in _OWN}
+
+    def _fact(self, name: str) -> str:
+        if name == "bert-adapted":
+            return f"bert {self._opened(MINILM).digest[:16]}, adapter {self._adapter_digest[:16]}"
+        return f"bert {self._opened('' if name in NAMES else name).digest[:16]}"
+
+    @cached_property
+    def _adapter_digest(self) -> str:
+        return remembered_digest(self._folder / ADAPTER / "model.safetensors", self._cache)
 
     def spans(self, text: str, encoder: str = "") -> Spans:
         """The token positions of each word. RequestError where the states are not those of one encoder's tokens."""

@@ -43,6 +43,8 @@ def chosen(names: Sequence[str]) -> list[Metric]:
 
 def about(name: str) -> Metric | None:
     """The metric of a name, for what it says of itself; None where nobody here knows it, as in another's table."""
+    if name in METRICS:  # pages ask often, and the packages are searched at each call of `chosen`
+        return METRICS[name]
     try:
         return chosen([name])[0]
     except ConfigError:
