@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import mezzotint
-from mezzotint.evaluation.run import sheet
+from mezzotint.pages.tiles import tiled
 
 PROMPTS = (
     "a red rose", "a cat", "a dog on a blue background", "a racing car in the desert", "a cat on the moon",
@@ -20,4 +20,4 @@ if __name__ == "__main__":
         mezzotint.Request(prompt=p, seed=i, steps=25, guidance="cfg(5)") for i, p in enumerate(PROMPTS)
     ]
     pictures = [picture.image for picture in mezzotint.generate(requests)]
-    sheet(pictures, across=8).save(Path(__file__).parent / "sheet.png")
+    tiled(pictures, gap=2).save(Path(__file__).parent / "sheet.png")

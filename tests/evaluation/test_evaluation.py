@@ -12,7 +12,6 @@ from PIL import Image
 from mezzotint.data.compose import PALETTE
 from mezzotint.errors import ModelError
 from mezzotint.evaluation.prompts import FAMILIAR, FREE, NUMBERS, Case, cases
-from mezzotint.evaluation.run import sheet
 from mezzotint.evaluation.score import border_color, right
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
@@ -76,10 +75,6 @@ def test_the_interval_holds_the_share_and_narrows() -> None:
     assert low < 0.8 < high
     assert wilson(800, 1000)[0] > low
     assert wilson(0, 10)[0] == pytest.approx(0, abs=1e-9)
-
-
-def test_a_sheet_has_a_place_for_each() -> None:
-    assert sheet([Image.new("RGB", (10, 10))] * 5, across=3, gap=2).size == (34, 22)
 
 
 def test_a_pair_opens_and_ranks_by_similarity(tmp_path: Path) -> None:

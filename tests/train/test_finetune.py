@@ -87,7 +87,17 @@ def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
     assert all(
         said in page for said in ("mezzotint finetune --lr 1e-3", "KID", "epoch 4", "data:image/png", "<svg")
     )
-    assert "cosine" in card and "licence of the data" in card and "AdamW 0.001" in card
+    assert "cosine" in card and "licence of the data" in card and "AdamW 0.001, batch" in card
+
+
+def test_muon_learns_where_it_is_asked(home: Path, tmp_path: Path) -> None:
+    """What it is by default is in the test above: AdamW on all, and nothing of Muon in the card."""
+    made = finetune(asked(settings(home, tmp_path / "run", lr=1e-4, muon_lr=0.01)))
+    moved = {
+        name: (value - weights(home / "pixels")[name]).abs().mean() for name, value in weights(made).items()
+    }
+    assert moved["mid_block.resnets.0.conv1.weight"] > 5 * moved["conv_in.weight"] > 0
+    assert "AdamW 0.0001, Muon 0.01, batch" in (made / "README.md").read_text()
 
 
 @pytest.mark.parametrize("sampler", ["", "ddim"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError
@@ -17,6 +19,7 @@ from mezzotint.train.clip import train_clip
 from mezzotint.train.clip_config import ClipConfig, ConvTower, TextTower, VitTower
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.diffusion import DiffusionConfig, train_diffusion
+from mezzotint.train.pair import PairTask
 from mezzotint.train.teacher import Teacher
 from mezzotint.train.text import TextTask
 from mezzotint.train.vae import VaeConfig, train_vae
@@ -60,6 +63,21 @@ def test_a_pair_trains_and_judges(home: Path, tower: VitTower | ConvTower) -> No
     pair = ImageText.open(config.out / "model")
     assert pair.embed_texts(["a red ball", "a green leaf"]).shape == (2, 16)
     assert (pair.path / "objects.json").exists()
+    more = words(home, f"more-{tower.kind}", vision=tower, start=pair.path, tokenizer=pair.path, worn=1.0)
+    begun = PairTask(more)
+    learned = load_file(pair.path / "model.safetensors")
+    assert all(torch.equal(value.half(), learned[name]) for name, value in begun.pair.state_dict().items())
+
+
+def test_worn_pictures_are_other_pictures_of_the_same(home: Path) -> None:
+    task = PairTask(
+        words(home, "worn", vision=ConvTower(size=32, widths=(4, 8, 8, 16), depths=(1, 1, 1, 1)), worn=0.5)
+    )
+    scenes = [task.composer.single(random.Random(i)) for i in range(16)]
+    plain, some = task.images(scenes), task.images(scenes, random.Random(0))
+    moved = (plain - some).abs().mean((1, 2, 3))
+    assert plain.shape == (16, 3, 32, 32) and 3 < (moved == 0).sum() < 13
+    assert moved.max() < 0.6 and torch.equal(some, task.images(scenes, random.Random(0)))
 
 
 def test_words_start_as_the_teachers_and_stay(home: Path) -> None:

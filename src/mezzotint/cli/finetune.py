@@ -45,6 +45,12 @@ def finetune(
     lr: Annotated[
         float | None, typer.Option(metavar="X", help="By default 1e-5; for LoRA 1e-4, for a new word 5e-3.")
     ] = None,
+    muon_lr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X", help="Of Muon on inner matrices, such as 0.01; by default AdamW learns all."
+        ),
+    ] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="4 by default.")] = None,
     accumulate: Annotated[int | None, typer.Option(metavar="N", help="Batches a step, 2 by default.")] = None,
     size: Annotated[

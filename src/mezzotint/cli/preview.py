@@ -14,6 +14,7 @@ from mezzotint.cli.folder import write_png
 from mezzotint.engine import Network, Progress
 from mezzotint.engine.network import Latents, Previewing
 from mezzotint.errors import OutputError, RequestError
+from mezzotint.pages.tiles import tiled
 
 NAME = "preview.png"
 MOST = 16  # pictures at once, the first that are not finished
@@ -56,12 +57,7 @@ class Previews:
 
 
 def grid(pictures: list[Image.Image]) -> Image.Image:
-    """In rows, as square as can be, each in a cell of the largest's size."""
+    """In rows, as square as can be."""
     for picture in pictures:
         picture.thumbnail((_SIDE, _SIDE))
-    width, height = (max(p.size[side] for p in pictures) for side in (0, 1))
-    across = math.ceil(math.sqrt(len(pictures)))
-    canvas = Image.new("RGB", (across * width, math.ceil(len(pictures) / across) * height), "white")
-    for i, picture in enumerate(pictures):
-        canvas.paste(picture, (i % across * width, i // across * height))
-    return canvas
+    return tiled(pictures, math.ceil(math.sqrt(len(pictures))))

@@ -18,6 +18,7 @@ from mezzotint.evaluation.score import right
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models import open_model
 from mezzotint.models.image_text import ImageText
+from mezzotint.pages.tiles import tiled
 from mezzotint.request import Request
 
 _WITH_CEILING = ("ordinary", "seen", "held-out")
@@ -137,14 +138,4 @@ def _write(out: Path, listed: list[Case], pictures: list[Image.Image], verdicts:
             file.write(json.dumps({"kind": case.kind, "prompt": case.prompt, "right": bool(verdict)}) + "\n")
     for kind in dict.fromkeys(case.kind for case in listed):
         mine = [image for case, image in zip(listed, pictures, strict=True) if case.kind == kind][:96]
-        sheet(mine, min(12, len(mine))).save(out / f"{kind.replace(' ', '-')}.png")
-
-
-def sheet(images: list[Image.Image], across: int, gap: int = 2) -> Image.Image:
-    """The pictures in rows of `across`, on white."""
-    width, height = images[0].size
-    down = -(-len(images) // across)
-    board = Image.new("RGB", (across * (width + gap) - gap, down * (height + gap) - gap), "white")
-    for index, image in enumerate(images):
-        board.paste(image, (index % across * (width + gap), index // across * (height + gap)))
-    return board
+        tiled(mine, 12, gap=2).save(out / f"{kind.replace(' ', '-')}.png")

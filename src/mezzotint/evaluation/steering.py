@@ -20,7 +20,7 @@ from mezzotint.evaluation.run import facts_of
 from mezzotint.evaluation.statistics import interval
 from mezzotint.models import AnyModel
 from mezzotint.models.image_text import ImageText
-from mezzotint.pages.colors import PAPER
+from mezzotint.pages.tiles import tiled
 from mezzotint.request import Request
 
 Floats = NDArray[np.float64]
@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 COLOR = 'color("{wish}", effect={effect}, stop=0.15)'
 CLIP = 'clip("{wish}", effect={effect})'
 EFFECTS = {"color": (0.1, 0.2, 0.4, 0.8), "clip": (0.02, 0.04, 0.08, 0.16)}
+ACROSS = 12  # of the pictures of a strength, so many are shown
 TARGETS = ("#19e680", "#d62828", "#2c60ce")
 SUBJECTS = {"faces": ("",), "emoji": ("a cat", "a red apple", "a house", "a butterfly")}
 WISHES = {
@@ -80,7 +81,8 @@ class Pairs:
             found.append(self._outcome(kind, effect, rows[-1], wishes))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            _sheet(rows).save(out / f"{self.name}-{kind}.png")
+            shown = [image for row in rows for image in row[:ACROSS]]
+            tiled(shown, min(ACROSS, len(self.plain)), gap=4).save(out / f"{self.name}-{kind}.png")
         return found
 
     def _outcome(self, kind: str, effect: float, steered: list[Image.Image], wishes: list[str]) -> Outcome:
@@ -163,12 +165,3 @@ def _is_subject(prompt: str, ranked: list[str]) -> bool:
     if not prompt:
         return any(is_face(name) for name in ranked)
     return any(name in prompt for name in ranked)
-
-
-def _sheet(rows: list[list[Image.Image]], across: int = 12) -> Image.Image:
-    side = rows[0][0].width
-    canvas = Image.new("RGB", (across * (side + 4) + 4, len(rows) * (side + 4) + 4), PAPER)
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row[:across]):
-            canvas.paste(image, (4 + x * (side + 4), 4 + y * (side + 4)))
-    return canvas

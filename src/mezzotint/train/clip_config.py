@@ -55,3 +55,9 @@ class ClipConfig(Training):
     """Names of other objects that every picture of a batch is told from."""
     distill: float = 1.0
     """Weight of agreement with the BERT, for pairs."""
+    start: Path | None = None
+    """A pair's folder to begin with in place of random weights; `tokenizer` should be its own."""
+    ordinary: float = Field(0.0, ge=0, le=1)
+    """Share of objects that are ordinary things (data/ordinary.py), for pairs."""
+    worn: float = Field(0.0, ge=0, le=1)
+    """Share of pictures that are blurred, tinted or grainy, as half-finished and steered ones are, for pairs."""

@@ -14,12 +14,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mezzotint.data.subsets import pictures, portrait
+from mezzotint.pages.tiles import tiled
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
 from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import pixels, shown, tiled
+from mezzotint.train.sheets import pixels, shown
 
 
 class DdpmConfig(Training):

@@ -15,10 +15,11 @@ from torch.nn import functional as F
 from mezzotint.errors import ConfigError
 from mezzotint.models.openvino.small import SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
+from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import shown, tiled
+from mezzotint.train.sheets import shown
 
 HELD = 64
 

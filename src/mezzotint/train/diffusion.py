@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mezzotint.data.compose import Composer
+from mezzotint.pages.tiles import tiled
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
@@ -24,7 +25,7 @@ from mezzotint.train.latents import Encoders, LatentStore
 from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
 from mezzotint.train.saving import forget_paths
-from mezzotint.train.sheets import shown, tiled
+from mezzotint.train.sheets import shown
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "scaled_linear",

@@ -54,14 +54,18 @@ class PairTask(Words):
             else _dual(self.text_config(), config)
         )
         self.borrow_words(self.pair.text_model.get_input_embeddings())
+        if config.start:
+            self.pair.load_state_dict(type(self.pair).from_pretrained(config.start).float().state_dict())
         self.module: nn.Module = _Pair(self.pair)
         rng, held = random.Random("pair sheet"), Composer(config.data, ("test",))
         self.fixed = [held.single(rng) for _ in range(256)]
 
-    def images(self, scenes: list[Scene]) -> Tensor:
-        """(n, 3, size, size) in [-1, 1], by averaging blocks."""
-        x = pixels([scene.image for scene in scenes])
-        return F.avg_pool2d(x, x.shape[-1] // self.size)
+    def images(self, scenes: list[Scene], rng: random.Random | None = None) -> Tensor:
+        """(n, 3, size, size) in [-1, 1], by averaging blocks; where `rng` is given, some of them worn."""
+        small = [scene.image.reduce(scene.image.width // self.size) for scene in scenes]
+        if rng is not None and self.config.worn:
+            small = [worn(image, rng) if rng.random() < self.config.worn else image for image in small]
+        return pixels(small)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """The symmetric contrastive loss, and the similarities between texts as the teacher sees them.
@@ -75,7 +79,7 @@ class PairTask(Words):
         captions = [self._named(scene, rng) for scene in scenes]
         shown = {name for scene in scenes for name in scene.objects}
         absent = [name for name in rng.sample(self.composer.objects, self.config.absent) if name not in shown]
-        text, image, scale = module(self.tokens([*captions, *absent]), self.images(scenes))
+        text, image, scale = module(self.tokens([*captions, *absent]), self.images(scenes, rng))
         logits, own = scale * image.float() @ text.float().T, torch.arange(len(scenes))
         contrast = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T[: len(scenes)], own)) / 2
         accuracy = (logits.argmax(-1) == own).float().mean().item()
@@ -132,6 +136,22 @@ class PairTask(Words):
         split = json.loads((self.config.data / "split.json").read_text())
         styles = {name: style.words[0] for name, style in STYLES.items()}
         return {"objects": self.composer.objects, "held_out": split["held_out_pairs"], "styles": styles}
+
+
+def worn(image: Image.Image, rng: random.Random) -> Image.Image:
+    """The picture as an unfinished or steered one may be: blurred, toward some color, or with grain."""
+    if rng.random() < 0.6:
+        side = rng.randint(image.width // 4, image.width * 3 // 4)
+        image = image.resize((side, side), Image.Resampling.BOX).resize(image.size, Image.Resampling.BILINEAR)
+    if rng.random() < 0.5:
+        color = Image.new("RGB", image.size, tuple(rng.randrange(256) for _ in range(3)))
+        image = Image.blend(image, color, rng.uniform(0.05, 0.45))
+    if rng.random() < 0.3:
+        noise = np.random.default_rng(rng.getrandbits(32)).normal(
+            0, rng.uniform(2, 16), (image.height, image.width, 3)
+        )
+        image = Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+    return image
 
 
 def _clip(text: CLIPTextConfig, config: ClipConfig) -> CLIPModel:

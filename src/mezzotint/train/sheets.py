@@ -1,4 +1,4 @@
-"""Pictures as tensors and back, tiled into a sheet; and text as a picture."""
+"""Pictures as tensors and back; and text as a picture."""
 
 from __future__ import annotations
 
@@ -20,17 +20,6 @@ def shown(x: Tensor) -> list[Image.Image]:
     """Pictures of (n, 3, h, w) in -1..1."""
     pixels = ((x.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(np.ascontiguousarray(one)) for one in pixels]
-
-
-def tiled(pictures: Sequence[Image.Image], across: int = 8) -> Image.Image:
-    """One picture of many of the same size, so many in a row."""
-    width, height = pictures[0].size
-    across = min(across, len(pictures))
-    sheet = Image.new("RGB", (across * width, -(-len(pictures) // across) * height), "white")
-    for place, picture in enumerate(pictures):
-        row, column = divmod(place, across)
-        sheet.paste(picture, (column * width, row * height))
-    return sheet
 
 
 def written(lines: Sequence[str]) -> Image.Image:

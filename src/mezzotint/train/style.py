@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
+from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import tiled
 
 PART = 5
 """One object in so many is held out, in every style."""

@@ -26,7 +26,7 @@ class Words:
     def __init__(self, config: ClipConfig):
         torch.manual_seed(config.seed)
         self.config = config
-        self.composer = Composer(config.data)
+        self.composer = Composer(config.data, ordinary=config.ordinary)
         self.teacher = Teacher(config.cache)
         words = self.teacher.words()
         self.source = texts(self.composer, words)

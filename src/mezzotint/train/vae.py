@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mezzotint.data.compose import Composer
+from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.regularizers import REGULARIZERS, Shape
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import pixels, shown, tiled
+from mezzotint.train.sheets import pixels, shown
 
 
 class VaeConfig(Shape, Training):

@@ -157,7 +157,9 @@ def _measures(run: Run) -> list[tuple[str, float]]:
 
 def _recipe(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     parts = [
-        f"AdamW {settings['lr']:g}", f"batch {settings['batch']} x {settings['accumulate']}",
+        f"AdamW {settings['lr']:g}",
+        f"Muon {settings['muon_lr']:g}" if settings.get("muon_lr") else "",
+        f"batch {settings['batch']} x {settings['accumulate']}",
         f"{settings['epochs']} epochs of {facts['steps_per_epoch']} steps", f"EMA {settings['ema']}",
         _PRECISIONS[settings["mixed_precision"]],
         f"{facts['size']} pixels", "mirrored" if facts["hflip"] else "",

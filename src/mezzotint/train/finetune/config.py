@@ -35,6 +35,8 @@ class FinetuneConfig(Config):
     """An epoch visits each picture so many times: with few pictures there is less to look at than to learn."""
     lr: float | None = Field(None, gt=0)
     """By default 1e-5 for all weights, 1e-4 for LoRA, 5e-3 for a new word."""
+    muon_lr: float = Field(0.0, ge=0)
+    """Of Muon on matrices and convolutions, such as 0.01, for changes too large for small steps; 0: AdamW on all."""
     batch: int = Field(4, ge=1)
     accumulate: int = Field(2, ge=1)
     """Batches whose gradients are summed to one step."""
@@ -120,12 +122,12 @@ class FinetuneConfig(Config):
         return self.lr or (1e-4 if self.lora else 5e-3 if self.new_word else 1e-5)
 
     def loop(self, steps_per_epoch: int) -> LoopConfig:
-        """What the loop is told: AdamW alone."""
-        same = ("epochs", "accumulate", "scheduler", "warmup", "ema", "clip", "mixed_precision", "gradient_checkpointing",
-                "save_minutes", "keep")  # fmt: skip
+        """What the loop is told."""
+        same = ("epochs", "muon_lr", "accumulate", "scheduler", "warmup", "ema", "clip", "mixed_precision",
+                "gradient_checkpointing", "save_minutes", "keep")  # fmt: skip
         values: dict[str, Any] = {name: getattr(self, name) for name in same}
         often = self.log_every or max(1, min(10, steps_per_epoch // 4))
-        return LoopConfig(minutes=self.limit_minutes, lr=self.rate, muon_lr=0.0, log_every=often, **values)
+        return LoopConfig(minutes=self.limit_minutes, lr=self.rate, log_every=often, **values)
 
 
 def _fills(template: str, word: bool) -> bool:

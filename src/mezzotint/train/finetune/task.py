@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from mezzotint.pages.tiles import tiled
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, squared
 from mezzotint.train.noise import Noise, drawn
-from mezzotint.train.sheets import tiled
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 """First seeds: of a sheet, of samples that are measured, of what the model drew before."""

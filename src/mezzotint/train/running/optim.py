@@ -98,7 +98,7 @@ def optimizer(
 ) -> torch.optim.Optimizer:
     """Muon on inner matrices and convolutions; AdamW on embeddings, norms, biases, and the first and last layers.
 
-    Where `muon_lr` is 0, as for fine-tuning: AdamW on all.
+    Where `muon_lr` is 0: AdamW on all.
     """
     learned = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
     if not muon_lr:
