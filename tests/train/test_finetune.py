@@ -222,6 +222,11 @@ def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"lr is 1e-05, here 0\.001"):
         ready(asked(settings(home, run, epochs=1, lr=1e-3)))
     ready(asked(settings(home, run, epochs=3, lr=1e-5, limit_minutes=3)))
+    note = run / "config.yaml"
+    note.write_text(note.read_text().replace("muon_lr: 0.0\n", ""))
+    ready(asked(settings(home, run, epochs=1)))
+    with pytest.raises(OutputError, match=r"muon_lr is 0\.0, here 0\.01"):
+        ready(asked(settings(home, run, epochs=1, muon_lr=0.01)))
     with pytest.raises(OutputError, match="other things"):
         ready(asked(settings(home, home / "pictures")))
 

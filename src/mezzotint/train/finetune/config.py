@@ -167,7 +167,9 @@ def check_out(config: FinetuneConfig) -> None:
         if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
             raise OutputError(f"{config.out} holds other things: choose a new --out")
         return
-    for name, before, now in _differences(settings_in(note), told(config)):
+    # A setting that the folder does not name is younger than the run, and its default is what was done before.
+    usual = told(FinetuneConfig(model="", data="", out=config.out))
+    for name, before, now in _differences(usual | settings_in(note), told(config)):
         raise OutputError(
             f"{config.out} is of another run: there {name} is {before!r}, here {now!r}; "
             f"ask for the same, or choose another --out"
@@ -177,16 +179,8 @@ def check_out(config: FinetuneConfig) -> None:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     free = _FREE | ({"epochs"} if now["scheduler"] == "constant" else set())
     for name in now:
-        if name not in free and before.get(name, _MISSING) != now[name]:
-            yield name, before.get(name, _MISSING), now[name]
-
-
-class _Missing:
-    def __repr__(self) -> str:
-        return "not known"
-
-
-_MISSING = _Missing()
+        if name not in free and before[name] != now[name]:
+            yield name, before[name], now[name]
 
 
 def told(config: FinetuneConfig) -> dict[str, Any]:
