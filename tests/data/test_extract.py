@@ -10,6 +10,7 @@ from PIL import Image
 
 from mezzotint.data.extract import write_subset
 from mezzotint.data.pictures.folder import PictureFolder
+from mezzotint.data.subsets import SUBSETS
 from mezzotint.errors import DataError
 from pictures import make_pictures
 
@@ -31,6 +32,14 @@ def test_a_part_is_a_folder_that_can_be_trained_on(tmp_path: Path) -> None:
         "gray stone",
     }
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_ordinary_things_are_a_part_of_their_own() -> None:
+    assert [SUBSETS["ordinary"]({"object": name}) for name in ("rose", "sailboat", "aquarius")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_styles_splits_and_counts(tmp_path: Path) -> None:

@@ -22,13 +22,13 @@ def test_the_share_of_the_way_to_a_color() -> None:
 
 
 def test_the_best_strength() -> None:
-    def outcome(kind: str, effect: float, gain: float) -> Outcome:
-        return Outcome(kind, effect, 8, gain, gain, gain, math.nan)
+    def outcome(kind: str, strength: float, gain: float) -> Outcome:
+        return Outcome(kind, strength, 8, gain, gain, gain, math.nan)
 
     colors = [outcome("color", e, g) for e, g in ((0.1, 0.3), (0.2, 0.6), (0.4, 0.9))]
-    assert best(colors).effect == 0.2  # the gentlest that goes half the way
-    assert best(colors[:1]).effect == 0.1
-    assert best([outcome("clip", e, g) for e, g in ((0.1, 0.3), (0.2, 0.6), (0.4, 0.1))]).effect == 0.2
+    assert best(colors).strength == 0.2  # the gentlest that goes half the way
+    assert best(colors[:1]).strength == 0.1
+    assert best([outcome("clip", e, g) for e, g in ((0.1, 0.3), (0.2, 0.6), (0.4, 0.1))]).strength == 0.2
 
 
 def test_the_interval_holds_the_mean_and_shrinks() -> None:

@@ -44,7 +44,7 @@ def subset(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What `mezzotint data emoji` made.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
     part: Annotated[
-        str, typer.Option("--subset", metavar="NAME", help="faces, animals, insects, or all.")
+        str, typer.Option("--subset", metavar="NAME", help="faces, animals, insects, ordinary, or all.")
     ] = "all",
     size: Annotated[int, typer.Option(metavar="N", min=8, max=1024, help="Pixels a side.")] = 64,
     background: Annotated[

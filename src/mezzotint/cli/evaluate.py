@@ -67,21 +67,18 @@ def steering(
     from mezzotint.models.image_text import ImageText
 
     table = Table(title=f"{model}, {steps} steps")
-    for heading in ("term", "effect", "pairs", "gain", "95 % interval", "subject kept"):
+    for heading in ("term", "strength", "pairs", "gain", "95 % interval", "subject kept"):
         table.add_column(heading, justify="left" if heading == "term" else "right")
     both = open_model(model), ImageText.open("judge")
-    note("drawing without terms")
-    tried = Pairs.drawn(model, *both, seeds // 2, steps, first=10_000)
-    other = Pairs.drawn(model, *both, seeds, steps)
     for kind in ("color", "clip"):
-        note(f"drawing with {kind}")
-        found = tried.sweep(kind, out=out)
-        final = other.sweep(kind, [best(found).effect])
+        note(f"drawing with and without {kind}")
+        found = Pairs.drawn(kind, model, *both, seeds // 2, steps, first=10_000).sweep(out=out)
+        final = Pairs.drawn(kind, model, *both, seeds, steps).sweep([best(found).strength])
         for o in (*found, *final):
             name = kind if o in found else f"{kind}, on other seeds"
             span = f"{o.low:.4f} to {o.high:.4f}"
             kept = "" if o.kept != o.kept else f"{o.kept:.2f}"
-            table.add_row(name, f"{o.effect:g}", str(o.pairs), f"{o.gain:.4f}", span, kept)
+            table.add_row(name, f"{o.strength:g}", str(o.pairs), f"{o.gain:.4f}", span, kept)
         table.add_section()
     Console().print(table)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient
 from mezzotint.errors import DataError, nearest
 
@@ -46,6 +47,7 @@ SUBSETS: dict[str, Callable[[Row], bool]] = {
     "faces": _face,
     "animals": _animal,
     "insects": lambda row: row["object"] in _INSECTS,
+    "ordinary": lambda row: row["object"] in ORDINARY,
     "all": lambda row: True,
 }
 

@@ -25,9 +25,18 @@ from mezzotint.request import Request
 
 Floats = NDArray[np.float64]
 # Color acts early only: what the picture will be is then painted in that color, not washed over by it.
-COLOR = 'color("{wish}", effect={effect}, stop=0.15)'
-CLIP = 'clip("{wish}", effect={effect})'
-EFFECTS = {"color": (0.1, 0.2, 0.4, 0.8), "clip": (0.02, 0.04, 0.08, 0.16)}
+FORMS = {
+    "color": 'color("{wish}", effect={strength}, stop=0.15)',
+    "color of latents": 'color("{wish}", {strength}, of="mean", update="x0", start=0.05, stop=0.3)',
+    "clip": 'clip("{wish}", effect={strength})',
+}
+STRENGTHS = {
+    "color": (0.1, 0.2, 0.4, 0.8),
+    "color of latents": (0.025, 0.05, 0.1, 0.2),
+    "clip": (0.02, 0.04, 0.08, 0.16),
+}
+CFG = {"color": "cfg(4)", "clip": "cfg(2)"}
+"""Of models that read text: the subject as it is usually asked for, or low, so that the term has something to add."""
 ACROSS = 12  # of the pictures of a strength, so many are shown
 TARGETS = ("#19e680", "#d62828", "#2c60ce")
 SUBJECTS = {"faces": ("",), "emoji": ("a cat", "a red apple", "a house", "a butterfly")}
@@ -42,7 +51,7 @@ class Outcome:
     """One strength of one kind of term, over pairs of pictures."""
 
     kind: str  # color | clip
-    effect: float
+    strength: float  # of the term as `FORMS` has it: its effect, or its scale
     pairs: int
     gain: float  # color: share of the way to the target; clip: the judge's similarity to the text, guided minus not
     low: float  # 95 % interval of the gain, by bootstrap over pairs
@@ -52,8 +61,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The unguided halves, drawn once; every strength of every term is set against them."""
+    """The unguided halves for a kind of term, drawn once; every strength is set against them."""
 
+    kind: str  # color | clip
     name: str  # of the model, for its subjects and wishes
     model: AnyModel
     judge: ImageText
@@ -62,38 +72,39 @@ class Pairs:
 
     @classmethod
     def drawn(
-        cls, name: str, model: AnyModel, judge: ImageText, seeds: int, steps: int, first: int = 0
+        cls, kind: str, name: str, model: AnyModel, judge: ImageText, seeds: int, steps: int, first: int = 0
     ) -> Pairs:
         """As many pictures as seeds, from the first."""
-        bases = _bases(model, name, seeds, steps, first)
-        return cls(name, model, judge, bases, _pictures(bases, model))
+        bases = _bases(kind, model, name, seeds, steps, first)
+        return cls(kind, name, model, judge, bases, _pictures(bases, model))
 
-    def sweep(self, kind: str, effects: Sequence[float] = (), out: Path | None = None) -> list[Outcome]:
-        """The other halves by each effect, by default those of `EFFECTS`; `out` gets a sheet, a row a strength."""
-        wishes = [_wish(kind, self.name, i) for i in range(len(self.bases))]
+    def sweep(self, strengths: Sequence[float] = (), out: Path | None = None) -> list[Outcome]:
+        """The other halves by each strength, by default those of `STRENGTHS`; `out` gets a sheet, a row a strength."""
+        form = "color of latents" if self.kind == "color" and self.model.reads_text else self.kind
+        wishes = [_wish(self.kind, self.name, i) for i in range(len(self.bases))]
         rows = [self.plain]
         found = []
-        for effect in effects or EFFECTS[kind]:
-            form = COLOR if kind == "color" else CLIP
-            terms = [form.format(wish=wish, effect=effect) for wish in wishes]
+        for strength in strengths or STRENGTHS[form]:
+            terms = [FORMS[form].format(wish=wish, strength=strength) for wish in wishes]
             pairs = zip(self.bases, terms, strict=True)
             rows.append(_pictures([replace(b, guidance=_joined(b, t)) for b, t in pairs], self.model))
-            found.append(self._outcome(kind, effect, rows[-1], wishes))
+            found.append(self._outcome(strength, rows[-1], wishes))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             shown = [image for row in rows for image in row[:ACROSS]]
-            tiled(shown, min(ACROSS, len(self.plain)), gap=4).save(out / f"{self.name}-{kind}.png")
+            sheet = tiled(shown, min(ACROSS, len(self.plain)), gap=4)
+            sheet.save(out / f"{self.name}-{self.kind}.png")
         return found
 
-    def _outcome(self, kind: str, effect: float, steered: list[Image.Image], wishes: list[str]) -> Outcome:
-        if kind == "color":
+    def _outcome(self, strength: float, steered: list[Image.Image], wishes: list[str]) -> Outcome:
+        if self.kind == "color":
             gains, kept = (
                 _reached(self.plain, steered, wishes),
                 _kept(self.bases, self.plain, steered, self.judge),
             )
         else:
             gains, kept = _nearer(self.plain, steered, wishes, self.judge), float("nan")
-        return Outcome(kind, effect, len(self.bases), *interval(gains)[:3], kept)
+        return Outcome(self.kind, strength, len(self.bases), *interval(gains)[:3], kept)
 
 
 def _pictures(requests: list[Request], model: AnyModel) -> list[Image.Image]:
@@ -105,13 +116,13 @@ def best(found: Sequence[Outcome]) -> Outcome:
     if found[0].kind == "clip":
         return max(found, key=lambda o: o.gain)
     enough = [o for o in found if o.gain >= 0.5]
-    return min(enough, key=lambda o: o.effect) if enough else max(found, key=lambda o: o.gain)
+    return min(enough, key=lambda o: o.strength) if enough else max(found, key=lambda o: o.gain)
 
 
-def _bases(opened: AnyModel, model: str, seeds: int, steps: int, first: int) -> list[Request]:
-    """The unguided halves of the pairs; low classifier-free guidance where there is a prompt."""
+def _bases(kind: str, opened: AnyModel, model: str, seeds: int, steps: int, first: int) -> list[Request]:
+    """The unguided halves of the pairs."""
     subjects = SUBJECTS.get(model, SUBJECTS["emoji"]) if opened.reads_text else ("",)
-    guidance, sampler = ("cfg(2)", "ddim") if opened.reads_text else ("none", "euler-a")
+    guidance, sampler = (CFG[kind], "ddim") if opened.reads_text else ("none", "euler-a")
     return [
         Request(subjects[i % len(subjects)], seed=first + i, steps=steps, sampler=sampler, guidance=guidance)
         for i in range(seeds)

@@ -28,7 +28,7 @@ class DdpmConfig(Training):
 
     data: Path
     subset: str = "faces"
-    """A part of the emoji set: faces, animals, insects, all."""
+    """A part of the emoji set: faces, animals, insects, ordinary, all."""
     size: int = Field(64, ge=16, multiple_of=8)
     channels: tuple[int, ...] = Field((32, 64, 96, 160), min_length=1)
     attention: tuple[bool, ...] = (False, False, True, True)
