@@ -32,14 +32,17 @@ FORMS = {
 }
 STRENGTHS = {
     "color": (0.1, 0.2, 0.4, 0.8),
-    "color of latents": (0.025, 0.05, 0.1, 0.2),
+    "color of latents": (0.035, 0.07, 0.14),
     "clip": (0.02, 0.04, 0.08, 0.16),
 }
 CFG = {"color": "cfg(4)", "clip": "cfg(2)"}
 """Of models that read text: the subject as it is usually asked for, or low, so that the term has something to add."""
 ACROSS = 12  # of the pictures of a strength, so many are shown
 TARGETS = ("#19e680", "#d62828", "#2c60ce")
-SUBJECTS = {"faces": ("",), "emoji": ("a cat", "a red apple", "a house", "a butterfly")}
+SUBJECTS = {
+    "faces": ("",),
+    "emoji": ("a cat", "a house", "an owl", "a sailboat", "a sunflower", "a lion", "a mushroom", "a whale"),
+}
 WISHES = {
     "faces": ("an angry face", "smiling face with sunglasses", "a robot", "a clown face"),
     "emoji": ("a red rose", "a blue butterfly", "a castle", "a pizza"),
