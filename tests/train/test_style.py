@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
-import tiny
 from mezzotint.data.emoji import STYLES
 from mezzotint.errors import ModelError
 from mezzotint.models.style_probe import StyleProbe
@@ -65,20 +63,3 @@ def test_what_is_tested_is_never_learned(home: Path) -> None:
 def test_a_missing_probe_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="make one with `mezzotint train style`"):
         StyleProbe.open(tmp_path)
-
-
-def test_what_a_model_drew_on_is_learned_and_tested(home: Path, tmp_path: Path) -> None:
-    """Drawn once; the pictures of held-out objects are for the test alone."""
-    tiny.make_pipeline(tmp_path / "model")
-    settings = {"data": home, "model": tmp_path / "model", "redrawn": 9, "batch": 8, "tested": 4}
-    config = StyleConfig(out=tmp_path / "run", loop=LOOP, **settings)
-    train_style(config)
-    sheet = [json.loads(line) for line in (config.out / "log.jsonl").read_text().splitlines()][-1]
-    assert {"eval_redrawn", "eval_redrawn_noto"} <= sheet.keys()
-    shutil.rmtree(tmp_path / "model")
-    task = StyleTask(config)
-    assert all(len(task.redrawn[style]) + len(task.held_redrawn[style]) == 9 for style in STYLES)
-    assert {image.mode for image in task.redrawn["noto"]} == {"RGB"}
-    drawn = {image.tobytes() for images in task.held_redrawn.values() for image in images}
-    learned = {image.tobytes() for images in task.redrawn.values() for image in images}
-    assert drawn and learned and not drawn & learned

@@ -17,13 +17,10 @@ from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
-from mezzotint.train.redraw import Redrawn, redrawn
 from mezzotint.train.running.loop import train
 
 PART = 5
 """One object in so many is held out, in every style."""
-REDRAWN = 0.5
-"""Share of what is learned, where there is a model."""
 
 
 class StyleConfig(Training):
@@ -33,10 +30,6 @@ class StyleConfig(Training):
     batch: int = Field(32, gt=0)
     tested: int = Field(70, gt=0)
     """Held-out pictures of each style that are looked at on the way."""
-    model: Path | None = None
-    """A text-to-image model, a diffusers folder: pictures that it drew on from half-way noise are learned too."""
-    redrawn: int = Field(300, gt=0)
-    """So many of each style."""
 
 
 class StyleTask:
@@ -51,22 +44,12 @@ class StyleTask:
         self.learned = {style: [row for row in learned if row["style"] == style] for style in self.styles}
         self.held = {style: [row for row in held if row["style"] == style] for style in self.styles}
         self.module: nn.Module = StyleNetwork(len(self.styles))
-        drawn: dict[str, list[Redrawn]] = {}
-        if config.model:
-            drawn = redrawn(config.model, config.data, rows, config.redrawn, config.out / "redrawn")
-        self.redrawn, self.held_redrawn = (
-            {
-                style: [one.image for one in many if held_out(one.object) == held]
-                for style, many in drawn.items()
-            }
-            for held in (False, True)
-        )
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """(n, 3, 128, 128) and the numbers of their styles (n,): a function of seed and step."""
         rng = random.Random(f"style {self.config.seed} {step}")
         answers = [rng.randrange(len(self.styles)) for _ in range(self.config.batch)]
-        images = [self._learned(self.styles[answer], rng) for answer in answers]
+        images = [self._shown(rng.choice(self.learned[self.styles[answer]]), rng) for answer in answers]
         return tensor(images), torch.tensor(answers)
 
     def loss_of(self, module: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -80,7 +63,7 @@ class StyleTask:
         return self.loss_of(module, self.batch(step))
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
-        """Held-out pictures, a row a style; the share that is right on white, before backdrops, and redrawn."""
+        """Held-out pictures, a row a style; the share that is right on white and before backdrops."""
         found, shown = {}, []
         for name, backdrop in (("white", 0.0), ("backdrop", 1.0)):
             verdicts = []
@@ -93,22 +76,12 @@ class StyleTask:
                 found[f"{name}_{style}"] = right.float().mean().item()
                 verdicts.append(found[f"{name}_{style}"])
             found[name] = sum(verdicts) / len(verdicts)
-        if self.held_redrawn:
-            for answer, style in enumerate(self.styles):
-                right = module(tensor(self.held_redrawn[style])).argmax(1) == answer
-                found[f"redrawn_{style}"] = right.float().mean().item()
-            found["redrawn"] = sum(found[f"redrawn_{style}"] for style in self.styles) / len(self.styles)
         return tiled(shown), found
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What `StyleProbe.open` reads."""
         assert isinstance(module, StyleNetwork)
         StyleProbe(module, self.styles).save(folder)
-
-    def _learned(self, style: str, rng: random.Random) -> Image.Image:
-        if self.redrawn and rng.random() < REDRAWN:
-            return rng.choice(self.redrawn[style])
-        return self._shown(rng.choice(self.learned[style]), rng)
 
     def _shown(self, row: Row, rng: random.Random, backdrop: float = 0.35) -> Image.Image:
         picture = read(self.config.data / row["file_name"], SIDE)
