@@ -168,7 +168,7 @@ def check_out(config: FinetuneConfig) -> None:
             raise OutputError(f"{config.out} holds other things: choose a new --out")
         return
     # A setting that the folder does not name is younger than the run, and its default is what was done before.
-    usual = told(FinetuneConfig(model="", data="", out=config.out))
+    usual = told(asked({"model": "", "data": "", "out": config.out}))
     for name, before, now in _differences(usual | settings_in(note), told(config)):
         raise OutputError(
             f"{config.out} is of another run: there {name} is {before!r}, here {now!r}; "
