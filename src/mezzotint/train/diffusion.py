@@ -24,7 +24,7 @@ from mezzotint.train.config import Training
 from mezzotint.train.latents import Encoders, LatentStore
 from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
-from mezzotint.train.saving import forget_paths
+from mezzotint.train.saving import begin_with, forget_paths
 from mezzotint.train.sheets import shown
 
 SCHEDULER = {
@@ -88,9 +88,7 @@ class DiffusionTask:
             attention_head_dim=config.heads, norm_num_groups=config.groups,
         )  # fmt: skip
         if config.start:
-            self.module.load_state_dict(
-                UNet2DConditionModel.from_pretrained(config.start).float().state_dict()
-            )
+            begin_with(self.module, config.start)
         open_ = self.encoders
         self.store = LatentStore(
             config.latents,

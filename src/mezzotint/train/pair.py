@@ -27,6 +27,7 @@ from transformers import (
 from mezzotint.data.compose import Composer, Scene, article_of
 from mezzotint.data.emoji import STYLES
 from mezzotint.train.clip_config import ClipConfig, ConvTower, VitTower
+from mezzotint.train.saving import begin_with
 from mezzotint.train.sheets import pixels, written
 from mezzotint.train.text_side import Words
 
@@ -55,7 +56,7 @@ class PairTask(Words):
         )
         self.borrow_words(self.pair.text_model.get_input_embeddings())
         if config.start:
-            self.pair.load_state_dict(type(self.pair).from_pretrained(config.start).float().state_dict())
+            begin_with(self.pair, config.start)
         self.module: nn.Module = _Pair(self.pair)
         rng, held = random.Random("pair sheet"), Composer(config.data, ("test",))
         self.fixed = [held.single(rng) for _ in range(256)]
@@ -63,7 +64,7 @@ class PairTask(Words):
     def images(self, scenes: list[Scene], rng: random.Random | None = None) -> Tensor:
         """(n, 3, size, size) in [-1, 1], by averaging blocks; where `rng` is given, some of them worn."""
         small = [scene.image.reduce(scene.image.width // self.size) for scene in scenes]
-        if rng is not None and self.config.worn:
+        if rng is not None:
             small = [worn(image, rng) if rng.random() < self.config.worn else image for image in small]
         return pixels(small)
 

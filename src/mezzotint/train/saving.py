@@ -1,9 +1,15 @@
-"""What a saved model should not tell."""
+"""Saved models: to begin with, and what they should not tell."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+
+def begin_with(model: Any, folder: Path) -> None:
+    """Give a model of diffusers or transformers the weights of one that was saved, in float32."""
+    model.load_state_dict(type(model).from_pretrained(folder).float().state_dict())
 
 
 def forget_paths(folder: Path) -> None:

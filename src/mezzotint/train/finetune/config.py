@@ -36,7 +36,7 @@ class FinetuneConfig(Config):
     lr: float | None = Field(None, gt=0)
     """By default 1e-5 for all weights, 1e-4 for LoRA, 5e-3 for a new word."""
     muon_lr: float = Field(0.0, ge=0)
-    """Of Muon on matrices and convolutions, such as 0.01, for changes too large for small steps; 0: AdamW on all."""
+    """Of Muon on matrices and convolutions, such as 0.01; 0: AdamW on all."""
     batch: int = Field(4, ge=1)
     accumulate: int = Field(2, ge=1)
     """Batches whose gradients are summed to one step."""
