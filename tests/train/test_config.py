@@ -53,6 +53,14 @@ def test_a_bad_file_is_one_error(tmp_path: Path, text: str, said: str) -> None:
         VaeConfig.read(path)
 
 
+@pytest.mark.parametrize("only", ["start: runs/judge", "worn: 0.4"])
+def test_what_is_for_pairs_is_refused_without_pictures(tmp_path: Path, only: str) -> None:
+    path = tmp_path / "clip.yaml"
+    path.write_text(f"data: d\nout: o\n{only}\nloop: {{steps: 1}}\n")
+    with pytest.raises(ConfigError, match="are for pairs"):
+        ClipConfig.read(path)
+
+
 def test_the_rate_rises_holds_and_falls() -> None:
     config = LoopConfig(steps=100, warmup=10, cooldown=20)
     assert [round(config.rate(step), 3) for step in (0, 4, 9, 50, 80, 90, 99)] == [

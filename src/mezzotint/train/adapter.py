@@ -40,9 +40,9 @@ class AdapterConfig(Training):
     """Whose text states are learned: a bundled name, a diffusers folder or a hub id."""
     captions: tuple[Path, ...] = Field(min_length=1)
     """Files and folders: shards `*-captions.json`, `metadata.jsonl` of a picture folder, texts with a line each."""
-    width: int = Field(256, gt=0)
+    width: int = Field(384, gt=0)
     layers: int = Field(2, gt=0)
-    heads: int = Field(4, gt=0)
+    heads: int = Field(6, gt=0)
     batch: int = Field(32, gt=2)
     phrases: float = Field(0.3, ge=0, lt=1)
     """Share of made-up phrases over BERT's words, so that the map is not of captions alone."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mezzotint.train.config import Config, Training
 
@@ -61,3 +61,9 @@ class ClipConfig(Training):
     """Share of objects that are ordinary things (data/ordinary.py)."""
     worn: float = Field(0.0, ge=0, le=1)
     """Share of pictures that are blurred, tinted or grainy, as half-finished and steered ones are, for pairs."""
+
+    @model_validator(mode="after")
+    def _sees(self) -> Self:
+        if self.vision is None and (self.start or self.worn):
+            raise ValueError("start and worn are for pairs; say which `vision`, or leave them out")
+        return self
