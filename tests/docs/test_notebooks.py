@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import json
 from pathlib import Path
 
@@ -19,6 +21,18 @@ def test_it_is_kept_without_outputs(path: Path) -> None:
     for cell in cells:
         assert cell["outputs"] == [] and cell["execution_count"] is None
         compile("".join(cell["source"]), path.name, "exec")
+
+
+@named
+def test_what_it_imports_is_there(path: Path) -> None:
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    lines = [node for cell in cells for node in ast.walk(ast.parse("".join(cell["source"])))]
+    asked = [
+        (node.module, name.name) for node in lines if isinstance(node, ast.ImportFrom) for name in node.names
+    ]
+    ours = [(module, name) for module, name in asked if module and module.startswith("mezzotint")]
+    assert ours
+    assert not [(module, name) for module, name in ours if not hasattr(importlib.import_module(module), name)]
 
 
 @pytest.mark.slow
