@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,24 +14,28 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+def cells(path: Path) -> list[dict[str, Any]]:
+    """Those that hold code."""
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+
+
 @named
 def test_it_is_kept_without_outputs(path: Path) -> None:
-    book = json.loads(path.read_text())
-    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
-    assert len(cells) >= 4
-    for cell in cells:
+    assert len(cells(path)) >= 4
+    for cell in cells(path):
         assert cell["outputs"] == [] and cell["execution_count"] is None
         compile("".join(cell["source"]), path.name, "exec")
 
 
 @named
 def test_what_it_imports_is_there(path: Path) -> None:
-    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    lines = [node for cell in cells for node in ast.walk(ast.parse("".join(cell["source"])))]
-    asked = [
-        (node.module, name.name) for node in lines if isinstance(node, ast.ImportFrom) for name in node.names
+    lines = [node for cell in cells(path) for node in ast.walk(ast.parse("".join(cell["source"])))]
+    ours = [
+        (node.module, name.name)
+        for node in lines
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mezzotint")
+        for name in node.names
     ]
-    ours = [(module, name) for module, name in asked if module and module.startswith("mezzotint")]
     assert ours
     assert not [(module, name) for module, name in ours if not hasattr(importlib.import_module(module), name)]
 

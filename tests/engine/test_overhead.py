@@ -36,25 +36,20 @@ class Idle(Toy):
         return np.zeros((128, 128, 3), np.uint8)
 
 
-def pace(rows: int) -> float:
-    """Seconds of processor time of twenty multiply-adds of such a batch: what this machine is like just now."""
-    x, seconds = np.ones((rows, 4, 16, 16), np.float32), []
-    for _ in range(100):
-        begun = time.thread_time()
-        for _ in range(20):
-            x = 0.5 * x + 0.5
-        seconds.append(time.thread_time() - begun)
-    return median(seconds)
-
-
-@pytest.mark.parametrize("sampler", ["dpmpp-2m", "unipc", "ddpm"])
-@pytest.mark.parametrize(("rows", "limit"), [(2, 0.3e-3), (32, 2e-3)])
-def test_a_call_costs_little_beside_the_network(rows: int, limit: float, sampler: str) -> None:
+def busy(rows: int, sampler: str) -> Idle:
+    """What came of 50 calls for so many rows, two a picture."""
     idle = Idle()
     with Engine(idle, on_step=lambda news: None) as engine:
         requests = [Request(f"picture {i}", seed=i, sampler=sampler, steps=50) for i in range(rows // 2)]
         for future in engine.submit_all(requests):
             future.result()
     assert len(idle.between) == 50
-    # The limit is that of a quick machine left alone; on others it is what the arithmetic of so many rows costs there.
-    assert median(idle.between) < max(limit, 12 * pace(rows))
+    return idle
+
+
+@pytest.mark.parametrize("sampler", ["dpmpp-2m", "unipc", "ddpm"])
+@pytest.mark.parametrize(("rows", "limit"), [(2, 0.3e-3), (32, 2e-3)])
+def test_a_call_costs_little_beside_the_network(rows: int, limit: float, sampler: str) -> None:
+    runs = [busy(rows, sampler) for _ in range(3)]  # a neighbor on the processor slows one, seldom all
+    idle = min(runs, key=lambda run: median(run.between))
+    assert median(idle.between) < limit

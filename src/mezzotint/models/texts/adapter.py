@@ -32,9 +32,7 @@ class Adapter(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, read: int, given: int, length: int = 77, width: int = 256, layers: int = 2, heads: int = 4
-    ):
+    def __init__(self, read: int, given: int, length: int, width: int, layers: int, heads: int):
         super().__init__()
         self.sizes = dict(zip(_SIZES, (read, given, length, width, layers, heads), strict=True))
         self.embedding = nn.Linear(read, width)
