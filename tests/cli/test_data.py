@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -69,3 +70,24 @@ def test_subset_writes_what_fine_tuning_reads(cli: Cli, tmp_path: Path) -> None:
     )
     said = cli("data", "subset", source, tmp_path / "out")
     assert said.code == 2 and "is not empty" in said.err
+
+
+def test_icons_of_a_version(cli: Cli, tmp_path: Path) -> None:
+    cache = tmp_path / "cache/iconify-json-badges-1.0.0"
+    cache.mkdir(parents=True)
+    icons = {"pen": {"body": '<circle cx="8" cy="8" r="7" fill="#00ff00"/>'}}
+    (cache / "icons.json").write_text(json.dumps({"icons": icons}))
+    (cache / "package.json").write_text("{}")
+    out = tmp_path / "out"
+    command = (
+        "data",
+        "icons",
+        "@iconify-json/badges@1.0.0",
+        out,
+        "--style",
+        "badge",
+        "--cache",
+        cache.parent,
+    )
+    assert cli(*command).lines == [f"{out}: 1 pictures of 128x128"]
+    assert "is not empty" in cli(*command).err

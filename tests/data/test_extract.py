@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,18 @@ def test_nothing_is_left_where_it_fails(tmp_path: Path) -> None:
     (source / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "a"}')
     with pytest.raises(DataError, match="is not a set of `mezzotint data emoji`"):
         write_subset(source, tmp_path / "new")
+
+
+def test_pixel_art_is_in_plain_squares_and_is_called_so(tmp_path: Path) -> None:
+    source = make_pictures(tmp_path / "set")
+    assert write_subset(source, tmp_path / "out", size=32, count=3, cells=4) == 3
+    for path in (tmp_path / "out").glob("*.png"):
+        pixels = np.asarray(Image.open(path))
+        squares = pixels.reshape(4, 8, 4, 8, 3)
+        assert pixels.shape == (32, 32, 3) and (squares == squares[:, :1, :, :1]).all()
+        assert len(np.unique(squares[:, 0, :, 0].reshape(16, 3), axis=0)) > 1
+    rows = [json.loads(line) for line in (tmp_path / "out/metadata.jsonl").read_text().splitlines()]
+    assert all(row["style"] == "pixel-art" for row in rows)
+    assert all(row["captions"] == [f"{row['object']}, pixel art"] for row in rows)
+    folder = PictureFolder.open(tmp_path / "out", 32, captions=True)
+    assert all(caption.endswith(", pixel art") for caption in folder.batch(0, 0, 3).captions)

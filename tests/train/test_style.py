@@ -39,11 +39,11 @@ def test_it_learns_and_opens(home: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     train_style(StyleConfig(data=home, out=run, batch=8, tested=4, loop=LOOP))
     probe = StyleProbe.open(run / "model")
-    assert probe.styles == tuple(STYLES) and len(probe.digest) == 64
+    assert probe.styles == (*STYLES, "pixel-art") and len(probe.digest) == 64
     images = [Image.open(home / f"{style}-0.png") for style in STYLES]
-    assert set(probe(images)) <= set(STYLES) and probe(images[2:3]) == probe(images)[2:3]
+    assert set(probe(images)) <= set(probe.styles) and probe(images[2:3]) == probe(images)[2:3]
     sheet = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()][-1]
-    assert {"eval_white", "eval_backdrop", "eval_white_noto"} <= sheet.keys()
+    assert {"eval_white", "eval_backdrop", "eval_white_noto", "eval_white_pixel-art"} <= sheet.keys()
     assert (run / "model/model.safetensors").stat().st_size < 400_000
 
 

@@ -40,6 +40,38 @@ def emoji(
 
 
 @data.command()
+def icons(
+    package: Annotated[
+        str, typer.Argument(metavar="PACKAGE", help="Of npm, with its version: @iconify-json/noto@1.2.9.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    style: Annotated[str, typer.Option(metavar="WORD", help="What captions call it: a castle, WORD style.")],
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave out icons of such names, as '*-duo'.")
+    ] = None,
+    size: Annotated[int, typer.Option(metavar="N", min=8, max=1024, help="Pixels a side.")] = 128,
+    count: Annotated[int, typer.Option(metavar="N", min=0, help="So many of them; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Picks them.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keeps the npm packages; by default beside DIR.")
+    ] = None,
+) -> None:
+    """Fetch an icon set in Iconify's format from npm as RGB pictures on white with captions, to fine-tune on."""
+    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.train import needs_extra
+
+    check_folder(folder)
+    with needs_extra("train"):
+        from mezzotint.data.icons import write_icons
+    name, _, version = package.lstrip("@").partition("@")
+    made = write_icons(
+        f"@{name}" if package.startswith("@") else name, folder, cache or folder.absolute().with_name("packages"),
+        style=style, version=version or "latest", without=without or (), size=size, count=count, seed=seed,
+    )  # fmt: skip
+    print(f"{folder}: {made:,} pictures of {size}x{size}")
+
+
+@data.command()
 def subset(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What `mezzotint data emoji` made.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
@@ -57,6 +89,9 @@ def subset(
     ] = "train",
     count: Annotated[int, typer.Option(metavar="N", min=0, help="So many of them; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(metavar="N", help="Picks them, and draws their backdrops.")] = 0,
+    cells: Annotated[
+        int, typer.Option("--pixel-art", metavar="N", min=0, help="In N x N plain squares; 0: as they are.")
+    ] = 0,
 ) -> None:
     """Write a part of the emoji set as plain RGB pictures with captions, to fine-tune on."""
     from mezzotint.cli.folder import check_folder
@@ -64,8 +99,8 @@ def subset(
 
     check_folder(out)
     made = write_subset(
-        source, out, part, size=size, background=background, split=split, style=style, count=count, seed=seed
-    )
+        source, out, part, size=size, background=background, split=split, style=style, count=count, seed=seed, cells=cells
+    )  # fmt: skip
     print(f"{out}: {made:,} pictures of {size}x{size}")
 
 

@@ -202,14 +202,15 @@ def _svg_jobs(package: Path, entries: list[Entry]) -> Iterator[Job]:
         icon = bodies.get(slug(entry.name)) or plain.get(slug(entry.name).replace("-", ""))
         if icon:
             width, height = icon.get("width", icons["width"]), icon.get("height", icons["height"])
-            yield entry, partial(_draw, icon["body"], width, height)
+            yield entry, partial(draw, icon["body"], width, height)
 
 
 def _open(path: Path) -> Image.Image:
     return _square(Image.open(path).convert("RGBA"))
 
 
-def _draw(body: str, width: int, height: int) -> Image.Image:
+def draw(body: str, width: int, height: int) -> Image.Image:
+    """The inside of an SVG as SIZE x SIZE RGBA, in the middle where it is not square."""
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
+from mezzotint.data.pixel_art import NAME, WORDS, pixel_art
 from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.errors import DataError, OutputError
 
@@ -28,20 +30,30 @@ def write_subset(
     style: str = "",
     count: int = 0,
     seed: int = 0,
+    cells: int = 0,
 ) -> int:
     """Write PNGs and a `metadata.jsonl` into a new or empty folder; returns how many.
 
-    `count`: so many of them, picked by the seed; 0: all. `portrait`: a backdrop drawn by seed and name. The folder is whole
-    or not there. DataError where nothing is chosen, OutputError where it cannot be written.
+    `count`: so many of them, picked by the seed; 0: all. `portrait`: a backdrop drawn by seed and name. `cells`: as pixel
+    art of so many squares a side, and its captions say so; 0: as they are. The folder is whole or not there. DataError
+    where nothing is chosen, OutputError where it cannot be written.
     """
     rows = _picked(choose(source, subset, split, style), count, seed)
+    with new_folder(out) as part:
+        _write(rows, source, part, size, background, seed, cells)
+    return len(rows)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `out`, new or empty, when all is well. DataError, OutputError as above."""
     if out.is_file() or (out.exists() and any(out.iterdir())):
         raise DataError(f"{out} is not empty: name a new folder for the pictures")
     part = out.absolute().with_name(f".{out.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        _write(rows, source, part, size, background, seed)
+        yield part
         if out.exists():
             out.rmdir()
         part.rename(out)
@@ -49,7 +61,6 @@ def write_subset(
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return len(rows)
 
 
 def _picked(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
@@ -59,11 +70,17 @@ def _picked(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
     return [rows[index] for index in sorted(chosen)]
 
 
-def _write(rows: Sequence[Row], source: Path, folder: Path, size: int, background: str, seed: int) -> None:
+def _write(
+    rows: Sequence[Row], source: Path, folder: Path, size: int, background: str, seed: int, cells: int
+) -> None:
     with (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
         for row in rows:
             name = row["file_name"].replace("/", "-")
-            _drawn(read(source / row["file_name"], size), background, f"{seed} {name}").save(folder / name)
+            picture = _drawn(read(source / row["file_name"], size), background, f"{seed} {name}")
+            if cells:
+                picture = pixel_art(picture, cells)
+                row = row | {"style": NAME, "captions": [f"{row['object']}, {WORDS[0]}"]}
+            picture.save(folder / name)
             kept = {
                 key: row[key] for key in ("object", "style", "captions", "license", "source") if key in row
             }

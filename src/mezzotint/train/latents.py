@@ -35,8 +35,8 @@ class Encoders:
     def open(cls, vae: Path, text: Path) -> Encoders:
         """From folders that `train vae` and `train clip` wrote."""
         return cls(
-            AutoencoderKL.from_pretrained(vae).eval().requires_grad_(False),
-            CLIPTextModel.from_pretrained(text / "text_encoder").eval().requires_grad_(False),
+            AutoencoderKL.from_pretrained(vae).float().eval().requires_grad_(False),
+            CLIPTextModel.from_pretrained(text / "text_encoder").float().eval().requires_grad_(False),
             CLIPTokenizer.from_pretrained(text / "tokenizer"),
         )
 

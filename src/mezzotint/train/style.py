@@ -1,9 +1,13 @@
-"""The style probe: which style an emoji is drawn in, learned from objects that those it is tested on are not among."""
+"""The style probe: which style an emoji is drawn in, learned from objects that those it is tested on are not among.
+
+Of pixel art it is shown the pictures of all styles in plain squares, so its mark are the squares.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mezzotint.data import pixel_art
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
@@ -19,6 +24,8 @@ from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
 
+CELLS = (12, 24)
+"""Squares a side of pixel art, from and to."""
 PART = 5
 """One object in so many is held out, in every style."""
 
@@ -37,19 +44,20 @@ class StyleTask:
 
     def __init__(self, config: StyleConfig):
         torch.manual_seed(config.seed)
-        self.config, self.styles = config, tuple(STYLES)
+        self.config, self.styles = config, (*STYLES, pixel_art.NAME)
         rows = choose(config.data, "all", "all")
         held = [row for row in rows if held_out(row["object"])]
         learned = [row for row in rows if not held_out(row["object"])]
-        self.learned = {style: [row for row in learned if row["style"] == style] for style in self.styles}
-        self.held = {style: [row for row in held if row["style"] == style] for style in self.styles}
+        self.learned = {style: _of(learned, style) for style in self.styles}
+        self.held = {style: _of(held, style) for style in self.styles}
         self.module: nn.Module = StyleNetwork(len(self.styles))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """(n, 3, 128, 128) and the numbers of their styles (n,): a function of seed and step."""
         rng = random.Random(f"style {self.config.seed} {step}")
         answers = [rng.randrange(len(self.styles)) for _ in range(self.config.batch)]
-        images = [self._shown(rng.choice(self.learned[self.styles[answer]]), rng) for answer in answers]
+        styles = [self.styles[answer] for answer in answers]
+        images = [self._shown(rng.choice(self.learned[style]), style, rng) for style in styles]
         return tensor(images), torch.tensor(answers)
 
     def loss_of(self, module: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -70,7 +78,7 @@ class StyleTask:
             for answer, style in enumerate(self.styles):
                 rng = random.Random(f"style held {style}")
                 rows = rng.sample(self.held[style], min(self.config.tested, len(self.held[style])))
-                images = [self._shown(row, rng, backdrop) for row in rows]
+                images = [self._shown(row, style, rng, backdrop) for row in rows]
                 shown += images[:8] if backdrop else []
                 right = module(tensor(images)).argmax(1) == answer
                 found[f"{name}_{style}"] = right.float().mean().item()
@@ -83,11 +91,17 @@ class StyleTask:
         assert isinstance(module, StyleNetwork)
         StyleProbe(module, self.styles).save(folder)
 
-    def _shown(self, row: Row, rng: random.Random, backdrop: float = 0.35) -> Image.Image:
+    def _shown(self, row: Row, style: str, rng: random.Random, backdrop: float = 0.35) -> Image.Image:
         picture = read(self.config.data / row["file_name"], SIDE)
+        if style == pixel_art.NAME:
+            picture = pixel_art.pixel_art(picture, rng.randint(*CELLS))
         made = portrait(picture, rng) if rng.random() < backdrop else on_white(picture, rng)
         blur = rng.uniform(0, 0.7)  # as an autoencoder leaves edges
         return made.filter(ImageFilter.GaussianBlur(blur)) if blur > 0.3 else made
+
+
+def _of(rows: Sequence[Row], style: str) -> list[Row]:
+    return [row for row in rows if style in (row["style"], pixel_art.NAME)]
 
 
 def held_out(name: str) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.data import pixel_art
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.words import SYNONYMS
 from mezzotint.evaluation.prompts import FREE
@@ -17,6 +18,7 @@ from mezzotint.study.metrics.context import Context, Pair
 from mezzotint.study.metrics.metric import Metric, Need, batches
 
 Floats = NDArray[np.float32]
+_CALLED = {name: style.words for name, style in STYLES.items()} | {pixel_art.NAME: pixel_art.WORDS}
 
 
 def clip_score(pictures: Sequence[Picture], context: Context, which: Pair) -> list[float]:
@@ -99,7 +101,7 @@ def _spoken(objects: frozenset[str]) -> Iterator[tuple[str, str]]:
 
 def named_style(prompt: str, known: tuple[str, ...]) -> str:
     """The style that a prompt names, by any of the words of its captions followed or not by `style`; "" for none."""
-    words = [(word, style) for style in known if style in STYLES for word in STYLES[style].words]
+    words = [(word, style) for style in known for word in _CALLED.get(style, ())]
     for word, style in sorted(words, key=lambda one: -len(one[0])):
         if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt.lower()):
             return style
