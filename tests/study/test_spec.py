@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from mezzotint import library
 from mezzotint.errors import ConfigError
+from mezzotint.lora import Adapter, canonical
+from mezzotint.models.lora.kept import keep_lora
+from mezzotint.models.lora.write import save_lora
 from mezzotint.study.cells import cells
 from mezzotint.study.outline import Outline
 from mezzotint.study.spec import Study
@@ -80,6 +84,20 @@ def test_init_is_a_file_kept_in_the_library(tmp_path: Path, monkeypatch: pytest.
     made = cells(study)
     assert made[0].request.init == library.keep(tmp_path / "red.png")
     assert made[1].request.begin == 5
+
+
+def test_lora_is_files_with_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    a, b = np.ones((2, 2, 32), np.float32), np.ones((2, 32, 2), np.float32)
+    for i, name in enumerate(("one", "two")):
+        save_lora(tmp_path / f"{name}.safetensors", {"mid_block.proj_in": (a[i], b[i] * (i + 1))}, 2.0)
+    one, two = (keep_lora(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+    asked = ["", "one.safetensors:0.5 + two.safetensors", f"0.25*{two}"]
+    found = requests(read(tmp_path, axes={"lora": asked}))
+    assert found[0].lora == "" and found[2].lora == f"0.25*{two}"
+    assert found[1].lora == canonical((Adapter(one, 0.5), Adapter(two)))
+    with pytest.raises(ConfigError, match=r"2 cells .*nowhere\.safetensors"):
+        cells(read(tmp_path, axes={"lora": ["nowhere.safetensors:1"], "steps": [3, 4]}))
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
 from mezzotint.train.finetune.config import asked
 from mezzotint.train.finetune.run import finetune, ready
+from mezzotint.train.finetune.task import FinetuneTask
 from pictures import COLORS, make_pictures
 
 LITTLE = {
@@ -229,6 +230,21 @@ def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
         ready(asked(settings(home, run, epochs=1, muon_lr=0.01)))
     with pytest.raises(OutputError, match="other things"):
         ready(asked(settings(home, home / "pictures")))
+
+
+def test_only_the_times_that_are_asked_for_are_learned(home: Path, tmp_path: Path) -> None:
+    narrow = {"min_timestep": 200, "max_timestep": 300}
+    task = FinetuneTask(
+        asked(settings(home, tmp_path / "run", **narrow)),
+        ready(asked(settings(home, tmp_path / "run"))).subject, 15, 2, None,
+    )  # fmt: skip
+    times = torch.cat([task.batch(step)[2] for step in range(40)])
+    assert 200 <= int(times.min()) < 215 and 285 <= int(times.max()) < 300
+    with pytest.raises(ConfigError, match="max_timestep is above min_timestep"):
+        asked(settings(home, tmp_path / "run", min_timestep=300, max_timestep=300))
+    with pytest.raises(ConfigError, match="times of the model, 0 to 1000, not 0 to 1001"):
+        finetune(asked(settings(home, tmp_path / "other", max_timestep=1001)))
+    assert not list((tmp_path / "other").glob("*.jsonl"))
 
 
 def test_offset_noise_moves_whole_channels() -> None:

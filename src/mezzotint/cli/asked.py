@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ConfigError, RequestError
-from mezzotint.lora import weight_of
 from mezzotint.request import Request
 
 MAX_PICTURES = 100_000  # of one run
 MAX_BYTES = 64 << 20  # of a file of prompts
-_WEIGHTED = re.compile(r"(.+):([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", re.ASCII)  # style.safetensors:0.8
 
 
 def requests(
@@ -61,13 +59,9 @@ def size(text: str | None) -> tuple[int | None, int | None]:
 
 def lora(given: Sequence[str]) -> str:
     """`Request.lora` of adapters, each `FILE` or `FILE:0.8`; they are kept by their content."""
-    adapters = []
-    for text in given:
-        path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
-        adapters.append((path, weight_of(number)))
-    from mezzotint.models.lora.kept import keep_lora
+    from mezzotint.models.lora.kept import keep_loras
 
-    return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
+    return keep_loras(given)
 
 
 def words(given: Sequence[str]) -> str:

@@ -104,6 +104,14 @@ def finetune(
         float | None,
         _learned(metavar="X", help="Noise that whole channels share, such as 0.1."),
     ] = None,
+    min_timestep: Annotated[
+        int | None,
+        _learned(metavar="T", help="The least noisy time that is learned; 0 by default."),
+    ] = None,
+    max_timestep: Annotated[
+        int | None,
+        _learned(metavar="T", help="Learn times below this one: styles, not layouts."),
+    ] = None,
     weight_cap: Annotated[
         float | None,
         _learned(

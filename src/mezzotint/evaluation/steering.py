@@ -24,14 +24,15 @@ from mezzotint.pages.tiles import tiled
 from mezzotint.request import Request
 
 Floats = NDArray[np.float64]
-# Color acts early only: what the picture will be is then painted in that color, not washed over by it.
+# Color acts early only: what the picture will be is then painted in that color, not washed over by it. Of 96 seeds of
+# `faces`, the mean and x0 went 0.65 of the way and kept all the faces; every pixel, through x, 0.69 and 0.41 to 0.54.
 FORMS = {
-    "color": 'color("{wish}", effect={strength}, stop=0.15)',
+    "color": 'color("{wish}", {strength}, of="mean", update="x0", stop=0.3)',
     "color of latents": 'color("{wish}", {strength}, of="mean", update="x0", start=0.05, stop=0.3)',
     "clip": 'clip("{wish}", effect={strength})',
 }
 STRENGTHS = {
-    "color": (0.1, 0.2, 0.4, 0.8),
+    "color": (0.2, 0.4, 0.6, 0.8),
     "color of latents": (0.035, 0.07, 0.14),
     "clip": (0.02, 0.04, 0.08, 0.16),
 }

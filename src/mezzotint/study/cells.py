@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from mezzotint import library
 from mezzotint.errors import ConfigError, MezzotintError, RequestError, nearest
 from mezzotint.guidance import PRESETS, Cfg, Clip, Color, Guidance, Mix, Term, parse
+from mezzotint.models.lora.kept import keep_loras
 from mezzotint.request import Request
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Value
@@ -20,6 +21,7 @@ KINDS: dict[str, type[Term]] = {"cfg": Cfg, "mix": Mix, "color": Color, "clip": 
 FIELDS = tuple(field.name for field in fields(Request) if field.name != "seed")
 _PICTURES = ("init", "mask")
 _BRACES = re.compile(r"\{(\w+)\}")
+_DIGESTS = re.compile(r"\b[0-9a-f]{64}\b")
 _SHOWN = 6  # cells named of those that have the same mistake
 
 
@@ -98,7 +100,7 @@ class _Compiler:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._kept: dict[str, str] = {}  # pictures: digests
+        self._kept: dict[str, str] = {}  # files: digests
         for name in study.base:
             _check_field(name)
         self._places = {name: place(name) for name in study.axis_names if name.startswith("guidance.")}
@@ -116,6 +118,8 @@ class _Compiler:
         for name in _PICTURES:
             if asked.get(name):
                 asked[name] = self._picture(asked[name])
+        if asked.get("lora"):
+            asked["lora"] = self._adapters(str(asked["lora"]))
         if self._places:
             asked["guidance"] = self._guided(asked.get("guidance", Request.guidance), values)
         model = values.get("model", self._study.model)
@@ -144,6 +148,12 @@ class _Compiler:
         if not re.fullmatch("[0-9a-f]{64}", text) and text not in self._kept:
             self._kept[text] = library.keep(self._study.folder / Path(text).expanduser())
         return self._kept.get(text, text)
+
+    def _adapters(self, given: str) -> str:
+        """Of files as the command line has them, `FILE:0.8 + FILE`; digests stay as they are."""
+        if not _DIGESTS.search(given) and given not in self._kept:
+            self._kept[given] = keep_loras([part.strip() for part in given.split(" + ")], self._study.folder)
+        return self._kept.get(given, given)
 
 
 def place(name: str) -> Place:

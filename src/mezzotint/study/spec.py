@@ -26,7 +26,7 @@ class Study(Config):
     model: str = "emoji"
     mode: Literal["fast", "exact"] = "fast"
     base: dict[str, Scalar] = Field({})
-    """Fields of the requests, as `mezzotint generate` has them; `init` and `mask` are files."""
+    """Fields of the requests, as `mezzotint generate` has them; `init` and `mask` are files, and `lora` is `FILE:0.8 + FILE`."""
     axes: dict[str, Values] = Field({})
     """Crossed. A field of a request, `model`, a field of a guidance term (`guidance.cfg.scale`), or a word that a text
     has in braces: `guidance: cfg(2) + clip("a cat", effect={x})` and the axis `x`."""

@@ -49,6 +49,10 @@ class FinetuneConfig(Config):
     offset_noise: float = Field(0.0, ge=0, le=1)
     weight_cap: float = Field(1.0, ge=1)
     """Most that a noisy time weighs in the loss, 1/SNR below it; 1: plain eps-MSE. Above it layouts are learned sooner."""
+    min_timestep: int = Field(0, ge=0)
+    max_timestep: int = Field(0, ge=0)
+    """Noise is that of times from the one up to, not with, the other; 0: to the last. Below half of all times a style is
+    learned and layouts are left alone."""
     hflip: bool | None = None
     """Mirror half of the pictures; by default where the model reads no text."""
     drop: float = Field(0.1, ge=0, lt=1)
@@ -101,6 +105,10 @@ class FinetuneConfig(Config):
             (self.lora or self.lora_targets == TARGETS, "lora_targets needs lora, a rank"),
             (self.new_word or not self.word_from, "word_from needs new_word"),
             (self.new_word == self.new_word.strip() and " " not in self.new_word, "new_word is one word"),
+            (
+                not self.max_timestep or self.min_timestep < self.max_timestep,
+                "max_timestep is above min_timestep, or 0",
+            ),
             (self.measured != 1, "measured: a distance needs two samples"),
             (
                 _fills(self.template, bool(self.new_word)),

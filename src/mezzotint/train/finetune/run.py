@@ -22,7 +22,7 @@ from mezzotint.train.finetune.config import FinetuneConfig, check_out, told
 from mezzotint.train.finetune.data import Data
 from mezzotint.train.finetune.pixels import Pixels
 from mezzotint.train.finetune.report import write_report
-from mezzotint.train.finetune.task import BEFORE, FinetuneTask, Subject, device_of, precision
+from mezzotint.train.finetune.task import BEFORE, FinetuneTask, Subject, device_of, precision, times_of
 from mezzotint.train.finetune.text import Captioned
 from mezzotint.train.finetune.unet import Unet
 from mezzotint.train.finetune.watch import Domains
@@ -55,7 +55,9 @@ def ready(config: FinetuneConfig) -> Ready:
     data = Data.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
     if len(data.whole) < 2:
         raise DataError(f"{config.data} has one picture that can be used; fine-tuning needs two at least")
-    return Ready(config, bundle, data, _subject(config, bundle, data))
+    subject = _subject(config, bundle, data)
+    times_of(config, subject.noise.times)
+    return Ready(config, bundle, data, subject)
 
 
 def fitting_size(config: FinetuneConfig, bundle: AnyBundle) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from mezzotint.errors import ConfigError
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, squared
@@ -60,14 +61,15 @@ class FinetuneTask:
     ):
         self.config, self.subject, self.domains = config, subject, domains
         self.module, self.after = subject.module, after
+        self.times = times_of(config, subject.noise.times)
         self.steps_per_epoch = epoch_steps(config, count)
         self.fixed = Fixed(subject.noise, subject.held, range(held), config.seed, 4 * config.batch)
 
     def batch(self, step: int) -> Batch:
-        """Pictures, what goes with them, uniform times, and noise: a function of seed and step."""
+        """Pictures, what goes with them, times all alike often, and noise: a function of seed and step."""
         x0, condition = self.subject.learned(step)
         chance = seeded("noise", self.config.seed, step)
-        t = torch.randint(0, self.subject.noise.times, (len(x0),), generator=chance)
+        t = torch.randint(*self.times, (len(x0),), generator=chance)
         return x0, condition, t, drawn(x0.shape, self.config.offset_noise, chance)
 
     def loss_of(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
@@ -104,6 +106,16 @@ class FinetuneTask:
 
     def _precision(self, module: nn.Module) -> torch.autocast:
         return precision(self.config, device_of(module))
+
+
+def times_of(config: FinetuneConfig, known: int) -> tuple[int, int]:
+    """The first time that is learned, and the one after the last. ConfigError where the model has none such."""
+    first, end = config.min_timestep, config.max_timestep or known
+    if not first < end <= known:
+        raise ConfigError(
+            f"min_timestep and max_timestep are times of the model, 0 to {known}, not {first} to {end}"
+        )
+    return first, end
 
 
 def epoch_steps(config: FinetuneConfig, count: int) -> int:
