@@ -91,7 +91,7 @@ def test_a_study(cli: Cli, begun: list[Any]) -> None:
     assert Path("runs/s/grid.html").exists()
 
 
-@pytest.mark.parametrize("name", ["finetune-animals", "finetune-fxemoji"])
+@pytest.mark.parametrize("name", ["finetune-animals", "finetune-pixel-art"])
 def test_shipped_configurations_are_read(name: str) -> None:
     from mezzotint.train.config import settings_in
     from mezzotint.train.finetune.config import asked
@@ -104,3 +104,15 @@ def test_the_shipped_study_is_read() -> None:
     from mezzotint.train.finetune.grid import combinations
 
     assert len(combinations(Path(__file__).parents[2] / "configs" / "study-animals.yaml", {})) == 6
+
+
+def test_the_shipped_study_of_the_style_asks_for_what_its_pictures_do_not_show() -> None:
+    """The things are the ordinary ones; which of them `data subset` picks is told by the seed."""
+    from mezzotint.data.compose import article_of
+    from mezzotint.data.ordinary import ORDINARY
+    from mezzotint.study.spec import Study
+
+    study = Study.read(Path(__file__).parents[2] / "configs" / "study-pixel-art.yaml")
+    asked = set(study.axes["thing"])
+    assert asked < {article_of(name).replace("an unicorn", "a unicorn") for name in ORDINARY}
+    assert len(asked) == len(ORDINARY) - 40

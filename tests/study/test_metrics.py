@@ -217,6 +217,8 @@ def test_styles_of_a_prompt() -> None:
     assert named_style("a flat cat", styles) == "fluent-flat"
     assert named_style("a 3D render of a cat", styles) == "fluent-3d"
     assert named_style("an inflated cat", styles) == ""
+    assert named_style("a cat, pixel art", (*styles, "pixel-art")) == "pixel-art"
+    assert named_style("a cat, pixel art", styles) == ""
 
 
 class Told(Context):
@@ -263,12 +265,14 @@ def test_objects_as_judged() -> None:
 
 def test_styles_as_the_bundled_probe_sees_them() -> None:
     """A sheet of one flat color is in some style: the prompt that names it is right, others are not."""
+    from mezzotint.data import pixel_art
     from mezzotint.data.emoji import STYLES
 
     context = Context()
     [style] = context.probe([made.picture(flat((90, 120, 200)), "").image])
     other = next(name for name in STYLES if name != style)
-    prompts = [f"a cat, {STYLES[name].words[0]} style" for name in (style, other)]
+    called = {name: known.words for name, known in STYLES.items()} | {pixel_art.NAME: pixel_art.WORDS}
+    prompts = [f"a cat, {called[name][0]} style" for name in (style, other)]
     seen = [made.picture(flat((90, 120, 200)), prompt) for prompt in (*prompts, "a cat")]
     found = measure(ready(["style_right"], context), seen, context).each["style_right"]
     assert found == pytest.approx([1, 0, math.nan], nan_ok=True)

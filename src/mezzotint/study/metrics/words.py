@@ -149,7 +149,7 @@ WORDS = (
         styles_right,
         "share taken for the style of the prompt",
         True,
-        caution="the probe is right for 0.86 of real pictures on white, 0.79 as the autoencoder of `emoji` leaves "
-        "them, and 0.68 before backdrops; 0.14 is chance",
+        caution="the probe is right for 0.83 of real pictures on white (pixel art: 0.99), 0.80 as the autoencoder of "
+        "`emoji` leaves them (0.85), and 0.72 before backdrops; 0.13 is chance",
     ),
 )
