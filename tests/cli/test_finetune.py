@@ -112,7 +112,7 @@ def test_the_shipped_study_of_the_style_asks_for_what_its_pictures_do_not_show()
     from mezzotint.data.ordinary import ORDINARY
     from mezzotint.study.spec import Study
 
-    study = Study.read(Path(__file__).parents[2] / "configs" / "study-pixel-art.yaml")
+    study = Study.read(Path(__file__).parents[2] / "configs" / "measure-pixel-art.yaml")
     asked = set(study.axes["thing"])
     assert asked < {article_of(name).replace("an unicorn", "a unicorn") for name in ORDINARY}
     assert len(asked) == len(ORDINARY) - 40

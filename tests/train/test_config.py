@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mezzotint.errors import ConfigError
+from mezzotint.study.spec import Study
 from mezzotint.train.adapter import AdapterConfig
 from mezzotint.train.clip import ClipConfig
 from mezzotint.train.config import Config, LoopConfig
@@ -23,7 +24,7 @@ KINDS: dict[str, type[Config]] = {
     "vae": VaeConfig, "vq": VaeConfig,
     "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
     "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
-    "style": StyleConfig,
+    "style": StyleConfig, "measure": Study,
 }  # fmt: skip
 
 
