@@ -96,6 +96,11 @@ def test_lora_is_files_with_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = requests(read(tmp_path, axes={"lora": asked}))
     assert found[0].lora == "" and found[2].lora == f"0.25*{two}"
     assert found[1].lora == canonical((Adapter(one, 0.5), Adapter(two)))
+    (tmp_path / one).mkdir()
+    (tmp_path / "one.safetensors").rename(tmp_path / one / "style.safetensors")
+    assert requests(read(tmp_path, base={"lora": f"{one}/style.safetensors"}))[0].lora == canonical(
+        (Adapter(one),)
+    )
     with pytest.raises(ConfigError, match=r"2 cells .*nowhere\.safetensors"):
         cells(read(tmp_path, axes={"lora": ["nowhere.safetensors:1"], "steps": [3, 4]}))
 

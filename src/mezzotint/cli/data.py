@@ -17,15 +17,17 @@ data = typer.Typer(
     name="data", help="Make pictures to train on, choose among them, and look through your own."
 )
 
+NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keeps the npm packages; by default beside DIR.")
+]
 NAMED = 5  # of the files that are skipped for one reason
 
 
 @data.command()
 def emoji(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keeps the npm packages; by default beside DIR.")
-    ] = None,
+    folder: NewFolder,
+    cache: Cache = None,
 ) -> None:
     """Fetch seven freely licensed emoji styles from npm and draw them at 128 pixels, with captions."""
     from mezzotint.cli.folder import check_folder
@@ -44,7 +46,7 @@ def icons(
     package: Annotated[
         str, typer.Argument(metavar="PACKAGE", help="Of npm, with its version: @iconify-json/noto@1.2.9.")
     ],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    folder: NewFolder,
     style: Annotated[str, typer.Option(metavar="WORD", help="What captions call it: a castle, WORD style.")],
     without: Annotated[
         list[str] | None, typer.Option(metavar="PATTERN", help="Leave out icons of such names, as '*-duo'.")
@@ -52,9 +54,7 @@ def icons(
     size: Annotated[int, typer.Option(metavar="N", min=8, max=1024, help="Pixels a side.")] = 128,
     count: Annotated[int, typer.Option(metavar="N", min=0, help="So many of them; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(metavar="N", help="Picks them.")] = 0,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Keeps the npm packages; by default beside DIR.")
-    ] = None,
+    cache: Cache = None,
 ) -> None:
     """Fetch an icon set in Iconify's format from npm as RGB pictures on white with captions, to fine-tune on."""
     from mezzotint.cli.folder import check_folder
@@ -63,9 +63,9 @@ def icons(
     check_folder(folder)
     with needs_extra("train"):
         from mezzotint.data.icons import write_icons
-    name, _, version = package.lstrip("@").partition("@")
+    name, _, version = package[1:].partition("@")  # the first may be that of a scope
     made = write_icons(
-        f"@{name}" if package.startswith("@") else name, folder, cache or folder.absolute().with_name("packages"),
+        package[:1] + name, folder, cache or folder.absolute().with_name("packages"),
         style=style, version=version or "latest", without=without or (), size=size, count=count, seed=seed,
     )  # fmt: skip
     print(f"{folder}: {made:,} pictures of {size}x{size}")

@@ -19,6 +19,7 @@ from typing import Any
 
 from PIL import Image
 
+from mezzotint.data.writing import check_new
 from mezzotint.errors import DataError
 
 SIZE = 128
@@ -73,8 +74,7 @@ def build(folder: Path, cache: Path, progress: Callable[[str], None] = lambda _:
 
     `folder` must not exist or be empty; `cache` keeps the packages. Raises DataError where npm or the network is missing.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"{folder} is not empty: name a new folder for the pictures")
+    check_new(folder)
     progress("fetching the packages from the npm registry")
     labels = fetch(*LABELS, cache)
     packages = {style: fetch(spec.package, spec.version, cache) for style, spec in STYLES.items()}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +12,7 @@ from PIL import Image
 
 from mezzotint.data.pixel_art import NAME, WORDS, pixel_art
 from mezzotint.data.subsets import Row, choose, portrait, read
-from mezzotint.errors import DataError, OutputError
+from mezzotint.data.writing import new_folder, on_white, picked
 
 Background = Literal["white", "portrait"]
 
@@ -38,36 +36,10 @@ def write_subset(
     art of so many squares a side, and its captions say so; 0: as they are. The folder is whole or not there. DataError
     where nothing is chosen, OutputError where it cannot be written.
     """
-    rows = _picked(choose(source, subset, split, style), count, seed)
+    rows = picked(choose(source, subset, split, style), count, f"subset {seed}", "pictures")
     with new_folder(out) as part:
         _write(rows, source, part, size, background, seed, cells)
     return len(rows)
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `out`, new or empty, when all is well. DataError, OutputError as above."""
-    if out.is_file() or (out.exists() and any(out.iterdir())):
-        raise DataError(f"{out} is not empty: name a new folder for the pictures")
-    part = out.absolute().with_name(f".{out.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    except OSError as error:
-        raise OutputError(f"cannot write {out}: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _picked(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    if count > len(rows):
-        raise DataError(f"there are {len(rows):,} such pictures, not {count:,}")
-    chosen = random.Random(f"subset {seed}").sample(range(len(rows)), count) if count else range(len(rows))
-    return [rows[index] for index in sorted(chosen)]
 
 
 def _write(
@@ -90,4 +62,4 @@ def _write(
 def _drawn(picture: Image.Image, background: str, seed: str) -> Image.Image:
     if background == "portrait":
         return portrait(picture, random.Random(seed))
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return on_white(picture)

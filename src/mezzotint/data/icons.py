@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -13,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from mezzotint.data.emoji import draw, fetch
-from mezzotint.data.extract import new_folder
+from mezzotint.data.writing import check_new, new_folder, on_white, picked
 from mezzotint.errors import DataError
 
 Icon = Mapping[str, Any]
@@ -37,25 +36,18 @@ def write_icons(
     to leave out. `style`: what its captions call the set ("a castle, `style` style"). `count`: so many, picked by the
     seed; 0: all. DataError where it cannot be fetched, is no icon set, or has not so many.
     """
+    check_new(out)
     unpacked = fetch(package, version, cache)
     icons, license_ = _icons(unpacked, package), _license(unpacked)
-    chosen = _picked(named(icons, without), count, seed)
+    chosen = picked(named(icons, without), count, f"icons {seed}", "icons")
     with new_folder(out) as folder, (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
         for slug, name in chosen:
             icon = icons[slug]
-            picture = draw(icon["body"], icon["width"], icon["height"]).resize(
-                (size, size), Image.Resampling.LANCZOS
-            )
-            Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB").save(
-                folder / f"{slug}.png"
-            )
-            row = {
-                "file_name": f"{slug}.png",
-                "object": name,
-                "style": style,
-                "captions": [f"{name}, {style} style"],
-            }
-            file.write(json.dumps({**row, "license": license_, "source": package}, ensure_ascii=False) + "\n")
+            drawn = draw(icon["body"], icon["width"], icon["height"])
+            on_white(drawn.resize((size, size), Image.Resampling.LANCZOS)).save(folder / f"{slug}.png")
+            called = {"object": name, "style": style, "captions": [f"{name}, {style} style"]}
+            row = {"file_name": f"{slug}.png", **called, "license": license_, "source": package}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return len(chosen)
 
 
@@ -67,12 +59,6 @@ def named(icons: Mapping[str, Icon], without: Sequence[str] = ()) -> list[tuple[
             name = re.sub(r"(-\d+)+$", "", slug).replace("-", " ")
             found.setdefault(name, slug)
     return [(slug, name) for name, slug in sorted(found.items())]
-
-
-def _picked(found: Sequence[tuple[str, str]], count: int, seed: int) -> list[tuple[str, str]]:
-    if not found or count > len(found):
-        raise DataError(f"there are {len(found):,} such icons, not {count or 'any'}")
-    return sorted(random.Random(f"icons {seed}").sample(found, count)) if count else list(found)
 
 
 def _icons(unpacked: Path, package: str) -> dict[str, Icon]:

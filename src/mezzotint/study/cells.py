@@ -21,7 +21,7 @@ KINDS: dict[str, type[Term]] = {"cfg": Cfg, "mix": Mix, "color": Color, "clip": 
 FIELDS = tuple(field.name for field in fields(Request) if field.name != "seed")
 _PICTURES = ("init", "mask")
 _BRACES = re.compile(r"\{(\w+)\}")
-_DIGESTS = re.compile(r"\b[0-9a-f]{64}\b")
+_DIGESTS = re.compile(r"(?:^|[*+ ])[0-9a-f]{64}(?:$|[+ ])")  # not as a folder of a path
 _SHOWN = 6  # cells named of those that have the same mistake
 
 

@@ -32,7 +32,7 @@ def keep_loras(given: Sequence[str], folder: Path = Path()) -> str:
     adapters = []
     for text in given:
         path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
-        adapters.append((folder / Path(path).expanduser(), weight_of(number)))
+        adapters.append((folder / os.path.expanduser(path), weight_of(number)))
     return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
 
 
