@@ -30,19 +30,15 @@ class Generator:
     def normal(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Standard normal noise of this shape, float32: `torch.randn(shape, generator=...)`."""
         n = math.prod(shape)
-        z = self._blocks(n) if n >= 16 else np.array([self._one() for _ in range(n)])
-        return z.astype(np.float32).reshape(shape)
+        z = self._blocks(n) if n >= 16 else np.array([self._one() for _ in range(n)], np.float32)
+        return z.reshape(shape)
 
-    def _blocks(self, n: int) -> NDArray[np.float64]:
+    def _blocks(self, n: int) -> NDArray[np.float32]:
         """Box-Muller in blocks of 16; a ragged tail is drawn anew over the last 16 values."""
-        bits = self._bits.random_raw(n if n % 16 == 0 else n + 16)
-        u = (bits & 0xFFFFFF) / 2.0**24
-        z = np.empty(n)
-        whole = n - n % 16
-        z[:whole] = _box_muller(u[:whole])
-        if whole < n:
-            z[-16:] = _box_muller(u[-16:])
-        return z
+        ragged = n % 16
+        words = self._bits.random_raw(n + 16 if ragged else n)
+        z = _box_muller(words[: n - ragged])
+        return np.concatenate([z[: n - 16], _box_muller(words[-16:])]) if ragged else z
 
     def _one(self) -> float:
         """One value at a time, from 53-bit uniforms; the sine of each pair waits for the next call."""
@@ -59,9 +55,11 @@ class Generator:
         return float(((high << 32 | low) & (2**53 - 1)) / 2**53)
 
 
-def _box_muller(u: NDArray[np.float64]) -> NDArray[np.float64]:
+def _box_muller(words: NDArray[np.uint64]) -> NDArray[np.float32]:
     """From blocks of 8 radii and 8 angles to 8 cosines and 8 sines; torch rounds the angles to float32."""
-    u1, u2 = u.reshape(-1, 2, 8).swapaxes(0, 1)
-    r = np.sqrt(-2.0 * np.log1p(-u1))
-    theta = (np.float32(2.0 * math.pi) * u2.astype(np.float32)).astype(np.float64)
-    return np.stack([r * np.cos(theta), r * np.sin(theta)], axis=1).ravel()
+    u = np.ascontiguousarray((words & 0xFFFFFF).reshape(-1, 2, 8).swapaxes(0, 1)) / 2.0**24
+    r = np.sqrt(-2.0 * np.log1p(-u[0]))
+    theta = (np.float32(2.0 * math.pi) * u[1].astype(np.float32)).astype(np.float64)
+    z = np.empty((len(words) // 16, 2, 8), np.float32)
+    z[:, 0], z[:, 1] = r * np.cos(theta), r * np.sin(theta)
+    return z.ravel()
