@@ -247,6 +247,54 @@ def test_only_the_times_that_are_asked_for_are_learned(home: Path, tmp_path: Pat
     assert not list((tmp_path / "other").glob("*.jsonl"))
 
 
+def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
+    home: Path, tmp_path: Path
+) -> None:
+    narrow = {"lora": 2, "size": 64, "min_timestep": 200, "max_timestep": 600, "prior_loss_weight": 3}
+    config = asked(settings(home, tmp_path / "run", "text", **narrow))
+    subject = ready(config).subject
+    task = FinetuneTask(config, subject, 15, 2, None)
+    times = torch.cat([task.batch(step)[2] for step in range(60)])
+    other = (times < 200) | (times >= 600)
+    assert 0.4 < other.float().mean() < 0.6 and times.min() < 200 and times.max() > 900
+
+    x0, condition, _, eps = task.batch(0)
+    t = torch.tensor([100, 300, 500, 700])
+    batch = x0, condition, t, eps
+    start, numbers = task.loss_of(task.module, batch)
+    assert numbers["loss_t1"] == numbers["loss_t7"] == 0  # LoRA begins as no change
+    assert start.item() == pytest.approx((numbers["loss_t3"] + numbers["loss_t5"]) / 4)
+
+    learning = {name: weight for name, weight in task.module.named_parameters() if "lora_" in name}
+    x = subject.noise.noised(x0, eps, t)
+    with torch.no_grad():
+        before = subject.ask(task.module, x, t, condition)
+        for weight in learning.values():
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+        after = subject.ask(task.module, x, t, condition)
+    loss, numbers = task.loss_of(task.module, batch)
+    held, learned = (after - before).square().mean((1, 2, 3)), (after - eps).square().mean((1, 2, 3))
+    assert numbers["loss_t7"] == pytest.approx(float(held[3]), rel=1e-4) and held[3] > 1e-4
+    assert numbers["loss_t5"] == pytest.approx(float(learned[2]), rel=1e-4)
+    assert loss.item() == pytest.approx(
+        float(3 * (held[0] + held[3]) + learned[1] + learned[2]) / 4, rel=1e-4
+    )
+    loss.backward()
+    assert all(weight.requires_grad and weight.grad is not None for weight in learning.values())
+
+
+def test_holding_lora_needs_lora_and_times_that_are_not_learned(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="prior_loss_weight needs lora"):
+        asked(settings(home, tmp_path / "run", "text", size=64, prior_loss_weight=1, max_timestep=400))
+    for learned in ({}, {"max_timestep": 1000}):
+        config = asked(
+            settings(home, tmp_path / "run", "text", size=64, lora=2, prior_loss_weight=1, **learned)
+        )
+        with pytest.raises(ConfigError, match="say which with max_timestep"):
+            finetune(config)
+    assert not list((tmp_path / "run").glob("*.jsonl"))
+
+
 def test_offset_noise_moves_whole_channels() -> None:
     from mezzotint.train.noise import drawn
 

@@ -112,6 +112,13 @@ def finetune(
         int | None,
         _learned(metavar="T", help="Learn times below this one: styles, not layouts."),
     ] = None,
+    prior_loss_weight: Annotated[
+        float | None,
+        _learned(
+            metavar="X",
+            help="Hold LoRA to the model before it at times that are not learned; such as 1.",
+        ),
+    ] = None,
     weight_cap: Annotated[
         float | None,
         _learned(

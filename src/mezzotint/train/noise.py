@@ -57,10 +57,8 @@ class Noise:
         return t * BINS // self.times
 
     def error(self, ask: Callable[[Tensor, Tensor], Tensor], x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-        """(n,) the mean squared error of what `ask(x, t)` makes of each noised picture, in float32."""
-        out = ask(self.noised(x0, eps, t), t).float()
-        error: Tensor = (out - self.target(x0, eps, t).to(out.device)).square().mean((1, 2, 3))
-        return error
+        """(n,) the mean squared error of what `ask(x, t)` makes of each noised picture."""
+        return distances(ask(self.noised(x0, eps, t), t), self.target(x0, eps, t))
 
     def weight(self, t: Tensor, cap: float) -> Tensor:
         """(n,) 1/SNR, from 1 to the cap, of the error of eps: so noisy times, which decide color and place, weigh more
@@ -71,6 +69,12 @@ class Noise:
     def _scales(self, t: Tensor) -> tuple[Tensor, Tensor]:
         bar = self.bars[t][:, None, None, None]
         return bar.sqrt(), (1 - bar).sqrt()
+
+
+def distances(out: Tensor, target: Tensor) -> Tensor:
+    """(n,) the mean squared difference of each, in float32, on the device of the output."""
+    found: Tensor = (out.float() - target.to(out.device)).square().mean((1, 2, 3))
+    return found
 
 
 def drawn(shape: Sequence[int], offset: float, generator: torch.Generator) -> Tensor:

@@ -166,6 +166,8 @@ def _recipe(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"noisy times weighted up to {settings['weight_cap']:g}" if settings.get("weight_cap", 1) > 1 else "",
         f"times up to {settings['max_timestep']}" if settings.get("max_timestep") else "",
         f"times from {settings['min_timestep']}" if settings.get("min_timestep") else "",
+        f"held to the model before at other times, weight {settings['prior_loss_weight']:g}"
+        if settings.get("prior_loss_weight") else "",
         f"noise schedule {settings['schedule']}" if settings.get("schedule") else "",
         f"offset noise {settings['offset_noise']}" if settings.get("offset_noise") else "", f"seed {settings['seed']}",
     ]  # fmt: skip

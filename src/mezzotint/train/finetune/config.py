@@ -53,6 +53,9 @@ class FinetuneConfig(Config):
     max_timestep: int = Field(0, ge=0)
     """Noise is that of times from the one up to, not with, the other; 0: to the last. Below half of all times a style is
     learned and layouts are left alone."""
+    prior_loss_weight: float = Field(0.0, ge=0)
+    """Above 0, half of the noises are of times outside that range, where LoRA is held to what the model says without it, so
+    that layouts stay. As in DreamBooth (2208.12242), yet what is kept are answers of the model, not pictures."""
     hflip: bool | None = None
     """Mirror half of the pictures; by default where the model reads no text."""
     drop: float = Field(0.1, ge=0, lt=1)
@@ -109,6 +112,7 @@ class FinetuneConfig(Config):
                 not self.max_timestep or self.min_timestep < self.max_timestep,
                 "max_timestep is above min_timestep, or 0",
             ),
+            (self.lora or not self.prior_loss_weight, "prior_loss_weight needs lora, a rank"),
             (self.measured != 1, "measured: a distance needs two samples"),
             (
                 _fills(self.template, bool(self.new_word)),

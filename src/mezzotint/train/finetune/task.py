@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from mezzotint.errors import ConfigError
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, squared
-from mezzotint.train.noise import Noise, drawn
+from mezzotint.train.finetune.lora import without_lora
+from mezzotint.train.finetune.watch import Domains, Fixed, by_bin
+from mezzotint.train.noise import Noise, distances, drawn
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 """First seeds: of a sheet, of samples that are measured, of what the model drew before."""
@@ -66,17 +67,33 @@ class FinetuneTask:
         self.fixed = Fixed(subject.noise, subject.held, range(held), config.seed, 4 * config.batch)
 
     def batch(self, step: int) -> Batch:
-        """Pictures, what goes with them, times all alike often, and noise: a function of seed and step."""
+        """Pictures, what goes with them, times all alike often, and noise: a function of seed and step.
+
+        Where LoRA is held to the model before it, half of the times are those that are not learned.
+        """
         x0, condition = self.subject.learned(step)
         chance = seeded("noise", self.config.seed, step)
         t = torch.randint(*self.times, (len(x0),), generator=chance)
-        return x0, condition, t, drawn(x0.shape, self.config.offset_noise, chance)
+        eps = drawn(x0.shape, self.config.offset_noise, chance)
+        if self.config.prior_loss_weight:
+            t = torch.where(
+                torch.rand(len(x0), generator=chance) < 0.5, self._other_times(len(x0), chance), t
+            )
+        return x0, condition, t, eps
 
     def loss_of(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The squared error of what the model predicts, weighted by time; and as it is, by time."""
-        errors = squared(self.subject.noise, self.subject.ask, module, *batch)
-        weight = self.subject.noise.weight(batch[2], self.config.weight_cap).to(errors.device)
-        return (weight * errors).mean(), by_bin(errors.detach(), self.subject.noise.bin(batch[2]))
+        noise, (x0, condition, t, eps) = self.subject.noise, batch
+        x, target = noise.noised(x0, eps, t), noise.target(x0, eps, t)
+        weight = noise.weight(t, self.config.weight_cap)
+        if (prior := (t < self.times[0]) | (t >= self.times[1])).any():
+            with without_lora(module):
+                before = self.subject.ask(module, x[prior], t[prior], condition[prior])
+
+            target, weight[prior] = target.clone(), self.config.prior_loss_weight
+            target[prior] = before.to(target)
+        errors = distances(self.subject.ask(module, x, t, condition), target)
+        return (weight.to(errors.device) * errors).mean(), by_bin(errors.detach(), noise.bin(t))
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Of the batch of this step."""
@@ -104,16 +121,27 @@ class FinetuneTask:
         """The finished model; `folder` is the run's `model`."""
         self.subject.save(module, folder.parent)
 
+    def _other_times(self, count: int, chance: torch.Generator) -> Tensor:
+        """(count,) times that are not learned."""
+        first, end = self.times
+        t = torch.randint(self.subject.noise.times - (end - first), (count,), generator=chance)
+        return torch.where(t < first, t, t + end - first)
+
     def _precision(self, module: nn.Module) -> torch.autocast:
         return precision(self.config, device_of(module))
 
 
 def times_of(config: FinetuneConfig, known: int) -> tuple[int, int]:
-    """The first time that is learned, and the one after the last. ConfigError where the model has none such."""
+    """The first time that is learned, and the one after the last. ConfigError where the model has none such, or all are
+    learned and some should be held."""
     first, end = config.min_timestep, config.max_timestep or known
     if not first < end <= known:
         raise ConfigError(
             f"min_timestep and max_timestep are times of the model, 0 to {known}, not {first} to {end}"
+        )
+    if config.prior_loss_weight and end - first == known:
+        raise ConfigError(
+            "prior_loss_weight holds the times that are not learned: say which with max_timestep"
         )
     return first, end
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mezzotint.data.encoded import TextStates
-from mezzotint.errors import ConfigError, nearest
 from mezzotint.models.disk.bundle import Bundle
-from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.networks import torch_text, torch_unet
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.files import write_text_to_image
+from mezzotint.train.finetune.lora import adapted, write_lora
 from mezzotint.train.finetune.task import device_of
 from mezzotint.train.noise import rescheduled
 
@@ -61,44 +59,3 @@ class Unet:
         with torch.autocast("cpu", enabled=False):
             ids = torch.from_numpy(self._tokenizer.encode(text)[0])
             return np.asarray(self._text(input_ids=ids).last_hidden_state[0])
-
-
-def adapted(unet: Any, config: FinetuneConfig) -> nn.Module:
-    """The UNet with LoRA on the layers that are asked for, which alone learns; at first it changes nothing."""
-    from peft import LoraConfig
-
-    check_targets(config.lora_targets, unet)
-    torch.manual_seed(config.seed)
-    unet.requires_grad_(False)
-    beside = LoraConfig(
-        r=config.lora,
-        lora_alpha=config.lora,
-        init_lora_weights="gaussian",
-        target_modules=list(config.lora_targets),
-    )
-    unet.add_adapter(beside)
-    made: nn.Module = unet
-    return made
-
-
-def check_targets(wanted: Sequence[str], unet: nn.Module) -> None:
-    """ConfigError where a name is the end of no layer's."""
-    layers = [name for name, layer in unet.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    for target in wanted:
-        if not any(name == target or name.endswith(f".{target}") for name in layers):
-            parts = [name.split(".") for name in layers]
-            known = sorted({".".join(p[-2:]) if p[-1].isdigit() else p[-1] for p in parts})
-            hint = nearest(target, known)
-            raise ConfigError(
-                f"lora_targets: no layer's name ends in {target!r}; known: {', '.join(known)}{hint}"
-            )
-
-
-def write_lora(module: nn.Module, folder: Path, config: FinetuneConfig) -> None:
-    """As diffusers and as kohya's tools read it."""
-    from peft import get_peft_model_state_dict
-
-    state = {name: value.detach().float().cpu() for name, value in get_peft_model_state_dict(module).items()}
-    layers, facts = peft_layers(state), {"base_model": config.model}
-    save_lora(folder / FILE_NAME, layers, config.lora, "diffusers", facts)
-    save_lora(folder / "kohya.safetensors", layers, config.lora, "kohya", facts)
