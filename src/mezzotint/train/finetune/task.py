@@ -89,7 +89,6 @@ class FinetuneTask:
         if (prior := (t < self.times[0]) | (t >= self.times[1])).any():
             with without_lora(module):
                 before = self.subject.ask(module, x[prior], t[prior], condition[prior])
-
             target, weight[prior] = target.clone(), self.config.prior_loss_weight
             target[prior] = before.to(target)
         errors = distances(self.subject.ask(module, x, t, condition), target)

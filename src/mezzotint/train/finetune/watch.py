@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.image_text import ImageText
 from mezzotint.train.kid import kid, spread
-from mezzotint.train.noise import BINS, Noise, of_seeds
+from mezzotint.train.noise import BINS, Noise, distances, of_seeds
 
 PAIRS = 64
 """Fixed (time, noise) pairs at least; few held-out pictures are asked at several times."""
@@ -60,7 +60,11 @@ class Fixed:
     @torch.no_grad()
     def errors(self, ask: Ask, module: nn.Module) -> Tensor:
         """(n,) of each pair."""
-        return torch.cat([squared(self.noise, ask, module, *part) for part in self._parts()])
+        noise, found = self.noise, []
+        for x0, condition, t, eps in self._parts():
+            out = ask(module, noise.noised(x0, eps, t), t, condition)
+            found.append(distances(out, noise.target(x0, eps, t)))
+        return torch.cat(found)
 
     def __call__(self, ask: Ask, module: nn.Module) -> dict[str, float]:
         """`val_loss`, and `val_loss_t0` to `val_loss_t9` for those tenths of the times that are asked."""
@@ -74,13 +78,6 @@ class Fixed:
             x0, condition = self.examples(self.indices[chosen])
             first = self.seed * 100_003 + start
             yield x0, condition, self.times[chosen], of_seeds(x0.shape[1:], range(first, first + len(x0)))
-
-
-def squared(
-    noise: Noise, ask: Ask, module: nn.Module, x0: Tensor, condition: Any, t: Tensor, eps: Tensor
-) -> Tensor:
-    """(n,) the mean squared error of each picture's prediction."""
-    return noise.error(lambda x, t: ask(module, x, t, condition), x0, eps, t)
 
 
 def by_bin(errors: Tensor, bins: Tensor) -> dict[str, float]:
