@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mezzotint.rng import Generator
+from mezzotint.rng import Generator, normals
 
 SEEDS = (0, 7, 2**32 + 5, 2**63 - 1)
 SIZES = (1, 15, 16, 17, 1024, 4 * 64 * 64)
@@ -47,6 +47,13 @@ def test_shapes() -> None:
         assert Generator(5).normal((0, 3)).shape == (0, 3)
         assert theirs.shape == shape
     assert ours.normal((16,)) == pytest.approx(torch.randn(16, generator=generator).numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [5, 16, 40, 1024])
+def test_noise_of_several_is_what_each_draws_alone(size: int) -> None:
+    together, alone = ([Generator(seed) for seed in SEEDS] for _ in range(2))
+    for _ in range(2):
+        assert np.array_equal(normals(together, size), [one.normal((size,)) for one in alone])
 
 
 def test_a_generator_can_be_moved() -> None:

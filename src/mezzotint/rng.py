@@ -6,6 +6,7 @@ Pictures published with their seed were drawn from `torch.randn` on the CPU; her
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,13 @@ class Generator:
     def _uniform53(self) -> float:
         high, low = (int(word) for word in self._bits.random_raw(2))
         return float(((high << 32 | low) & (2**53 - 1)) / 2**53)
+
+
+def normals(generators: Sequence[Generator], n: int) -> NDArray[np.float32]:
+    """(len(generators), n) `normal((n,))` of each, to the bit; whole blocks are made together."""
+    if n < 16 or n % 16:
+        return np.stack([one.normal((n,)) for one in generators])
+    return _box_muller(np.concatenate([one._bits.random_raw(n) for one in generators])).reshape(-1, n)
 
 
 def _box_muller(words: NDArray[np.uint64]) -> NDArray[np.float32]:

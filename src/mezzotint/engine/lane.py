@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mezzotint.attention import Gathering
 from mezzotint.engine.network import Attending, Latents, Network, Starting, Wordy
 from mezzotint.engine.pool import Places, Pool
-from mezzotint.engine.predict import Prediction, Predictor, clipped
+from mezzotint.engine.predict import Prediction, Predictor, clipped, column
 from mezzotint.engine.start import Start
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.steer import Moves, Steering, turned
@@ -20,7 +20,7 @@ from mezzotint.engine.trajectory import LaneKey, State, Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance.guidance import MAX_MIXES
 from mezzotint.request import Request
-from mezzotint.rng import Generator
+from mezzotint.rng import Generator, normals
 
 MOST_READS = 2 + MAX_MIXES  # rows of one picture
 
@@ -149,10 +149,13 @@ class Lane:
                 some = [i for i, t in enumerate(batch) if t.plan.slots == k]
                 matrices = np.array([batch[i].plan.update[batch[i].call] for i in some], np.float32)
                 self._pool.update(at[some], matrices, x0.x0_guided[some], x0.x0_raw[some])
-            for i, t in enumerate(batch):
-                if (std := float(t.plan.noise_std[t.call])) > 0:
-                    z = t.noise.normal((self._pool.size,))
-                    self._pool.slots[0, t.place] += std * turned(z, moves.turns.get(i, []) if moves else [])
+            std = column(batch, "noise_std")
+            if noisy := np.flatnonzero(std > 0).tolist():
+                z = normals([batch[i].noise for i in noisy], self._pool.size)
+                for row, i in enumerate(noisy):
+                    if moves and i in moves.turns:
+                        z[row] = turned(z[row], moves.turns[i])
+                self._pool.slots[0, at[noisy]] += std[noisy] * z
 
 
 def _steered(prediction: Prediction, moves: Moves, batch: Sequence[Trajectory]) -> None:
