@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mezzotint import OutputError, Picture, Request
-from mezzotint.cli.folder import check_folder, file_name
+from mezzotint.cli.folder import check_folder, file_name, free_path
 from mezzotint.picture import Provenance
 
 if TYPE_CHECKING:
@@ -102,13 +103,30 @@ def test_names_say_seed_and_prompt(prompt: str, slug: str) -> None:
     assert len(name) == len(slug) + 10 + len(".png")
 
 
-def test_another_picture_has_another_name() -> None:
+def test_file_name_depends_on_what_decides_the_picture() -> None:
     others = [
         replace(PICTURE, request=Request("a red rose", seed=7, steps=26)),
         replace(PICTURE, provenance=replace(MADE, model_digest="cd" * 32)),
-        replace(PICTURE, image=Image.new("RGB", (8, 8), "red")),
+        replace(PICTURE, provenance=replace(MADE, dtype="bfloat16")),
+        replace(PICTURE, provenance=replace(MADE, mode="exact")),
     ]
-    assert len({file_name(p) for p in [PICTURE, *others]}) == 4
-    assert file_name(replace(PICTURE, provenance=replace(MADE, seconds=9.0, created="now"))) == file_name(
+    assert len({file_name(p) for p in [PICTURE, *others]}) == 5
+    same = replace(MADE, seconds=9.0, created="now", threads=3, device="another processor")
+    assert file_name(replace(PICTURE, provenance=same, image=Image.new("RGB", (8, 8), "red"))) == file_name(
         PICTURE
     )
+
+
+def test_free_path_never_overwrites_a_different_picture(tmp_path: Path) -> None:
+    first = free_path(tmp_path, PICTURE)
+    PICTURE.save(first)
+    assert free_path(tmp_path, PICTURE) == first
+    rounded = Image.fromarray((np.asarray(PICTURE.image).astype(int) + 2).clip(0, 255).astype(np.uint8))
+    assert free_path(tmp_path, replace(PICTURE, image=rounded)) == first
+    other = replace(PICTURE, image=Image.new("RGB", PICTURE.image.size, "red"))
+    second = free_path(tmp_path, other)
+    assert second == first.with_name(f"{first.stem}-2.png")
+    other.save(second)
+    assert free_path(tmp_path, other) == second
+    second.write_bytes(b"not a picture")
+    assert free_path(tmp_path, other) == first.with_name(f"{first.stem}-3.png")

@@ -47,9 +47,20 @@ def busy(rows: int, sampler: str) -> Idle:
     return idle
 
 
+def sum_seconds() -> float:
+    """The processor time of a hundred small sums, which tells how fast this machine is now."""
+    array, times = np.ones((4, 16, 16), np.float32), []
+    for _ in range(20):
+        began = time.thread_time()
+        for _ in range(100):
+            np.add(array, array)
+        times.append(time.thread_time() - began)
+    return median(times)
+
+
 @pytest.mark.parametrize("sampler", ["dpmpp-2m", "unipc", "ddpm"])
-@pytest.mark.parametrize(("rows", "limit"), [(2, 0.3e-3), (32, 2e-3)])
-def test_a_call_costs_little_beside_the_network(rows: int, limit: float, sampler: str) -> None:
-    runs = [busy(rows, sampler) for _ in range(3)]  # a neighbor on the processor slows one, seldom all
-    idle = min(runs, key=lambda run: median(run.between))
-    assert median(idle.between) < limit
+@pytest.mark.parametrize(("rows", "sums"), [(2, 400), (32, 2500)])
+def test_engine_call_costs_as_few_small_sums(rows: int, sums: int, sampler: str) -> None:
+    """A neighbor on the processor slows one run, seldom all: the quietest of three counts."""
+    costs = [median(busy(rows, sampler).between) / (sum_seconds() / 100) for _ in range(3)]
+    assert min(costs) < sums

@@ -68,7 +68,8 @@ def test_maps_are_those_of_diffusers(
         assert ours.shape == (3, -(-size[0] // factor) * -(-size[1] // factor), 77)
         assert np.abs(ours - reference).max() < 2e-6
         assert reference.std(-1).min() > 1e-4  # not the same for all tokens
-    assert np.array_equal(out, model.denoise(*rows)), "a picture is the same with and without"
+    # Another graph: a processor may sum in another order, so the last digits of float32 may differ.
+    assert np.abs(out - model.denoise(*rows)).max() < 1e-5 * np.abs(out).max()
 
 
 @both

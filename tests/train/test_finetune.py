@@ -262,7 +262,10 @@ def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
     t = torch.tensor([100, 300, 500, 700])
     batch = x0, condition, t, eps
     start, numbers = task.loss_of(task.module, batch)
-    assert numbers["loss_t1"] == numbers["loss_t7"] == 0  # LoRA begins as no change
+    # LoRA begins as no change; the two networks may sum in another order, which rounds differently.
+    assert numbers["loss_t1"] == pytest.approx(0, abs=1e-9) and numbers["loss_t7"] == pytest.approx(
+        0, abs=1e-9
+    )
     assert start.item() == pytest.approx((numbers["loss_t3"] + numbers["loss_t5"]) / 4)
 
     learning = {name: weight for name, weight in task.module.named_parameters() if "lora_" in name}

@@ -10,9 +10,10 @@ import unicodedata
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from mezzotint.errors import OutputError
+from mezzotint.errors import DataError, OutputError
 from mezzotint.picture import Picture, write_durably
 
 
@@ -73,16 +74,36 @@ def _exists(path: Path) -> bool:
 
 
 def file_name(picture: Picture) -> str:
-    """`7-a-red-rose-3f2a9c81d0.png`: seed, prompt, and a digest of request, model and pixels.
+    """`7-a-red-rose-3f2a9c81d0.png`: seed, prompt, and a digest of request, model, precision and mode.
 
-    Where there is no prompt, the model's name is in its place: `7-faces-3f2a9c81d0.png`.
-    So the same picture always has the same name, and no other picture ever takes its place.
+    Where there is no prompt, the model's name is in its place: `7-faces-3f2a9c81d0.png`. The pixels take no part, since
+    they differ between processors in the last digits: the same request has the same name everywhere.
     """
-    request = picture.request
-    parts = (request.digest, picture.provenance.model_digest, picture.digest)
+    request, made = picture.request, picture.provenance
+    parts = (request.digest, made.model_digest, made.dtype, made.mode)
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:10]
-    said = request.prompt or picture.provenance.model
+    said = request.prompt or made.model
     return "-".join(filter(None, (str(request.seed), _slug(said), digest))) + ".png"
+
+
+def free_path(folder: Path, picture: Picture) -> Path:
+    """Where the picture goes: at its name, or with a number behind it where another picture has the name."""
+    name = file_name(picture)
+    path, number = folder / name, 1
+    while path.exists() and not _shows(path, picture):
+        number += 1
+        path = folder / f"{name.removesuffix('.png')}-{number}.png"
+    return path
+
+
+def _shows(path: Path, picture: Picture) -> bool:
+    """Whether the file holds the same picture, to the rounding that `fast` allows in company (2 of 255)."""
+    try:
+        there = np.asarray(Picture.open(path).image, np.int16)
+    except DataError:
+        return False
+    ours = np.asarray(picture.image.convert("RGB"), np.int16)
+    return there.shape == ours.shape and int(np.abs(there - ours).max()) <= 2
 
 
 def _slug(prompt: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mezzotint.cli.display import Display
-from mezzotint.cli.folder import file_name, make_folder
+from mezzotint.cli.folder import free_path, make_folder
 from mezzotint.cli.preview import Previews
 from mezzotint.cli.strip import Strips
 from mezzotint.engine import Engine, Mode, Network, Progress
@@ -75,7 +75,7 @@ class Run:
 
     def _keep(self, number: int, picture: Picture) -> None:
         make_folder(self._folder)  # not before there is something to keep
-        path = self._folder / file_name(picture)
+        path = free_path(self._folder, picture)
         picture.save(path)
         beside = dict(self._beside(number, picture, path))
         if self._as_json:
