@@ -52,6 +52,15 @@ def diffusion(config: File, minutes: Minutes = None) -> None:
 
 
 @train.command()
+def bundle(config: File, minutes: Minutes = None) -> None:
+    """The denoiser of `emoji` in stages, each from the weights of the one before; `make train-bundle`."""
+    with needs_extra("train"):
+        from mezzotint.train.curriculum import CurriculumConfig, train_curriculum
+    curriculum = CurriculumConfig.read(config)
+    train_curriculum(curriculum, curriculum.checked_stages(str(config)), minutes or 0.0, typer.echo)
+
+
+@train.command()
 def ddpm(config: File, minutes: Minutes = None) -> None:
     """A model that draws pixels without a prompt, such as `faces`."""
     with needs_extra("train"):

@@ -13,16 +13,12 @@ from PIL import Image
 from mezzotint.data.emoji import SIZE, STYLES
 from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient, landscape, shaken
+from mezzotint.data.scenes import PALETTE
 from mezzotint.data.subsets import read_rows
+from mezzotint.data.wording import article_of, plural
 from mezzotint.data.words import SYNONYMS
 from mezzotint.errors import DataError
 
-PALETTE: dict[str, Color] = {
-    "red": (214, 40, 40), "orange": (244, 140, 36), "yellow": (250, 214, 60), "green": (56, 150, 72),
-    "blue": (44, 96, 206), "purple": (130, 60, 170), "pink": (248, 150, 184), "brown": (128, 84, 52),
-    "black": (16, 16, 18), "white": (255, 255, 255), "gray": (140, 142, 146), "teal": (24, 140, 140),
-    "sky blue": (140, 204, 246), "dark blue": (16, 28, 92), "lime green": (160, 220, 60), "beige": (238, 222, 190),
-}  # fmt: skip
 TINTS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "gray")
 COUNTS = {2: ("two", "a pair of"), 3: ("three",), 4: ("four",)}
 OPENINGS = (
@@ -245,18 +241,6 @@ def tinted(sprite: Image.Image, color: Color) -> Image.Image:
 def article(name: str, rng: random.Random) -> str:
     """The name with `a` or `an`, or bare."""
     return name if rng.random() < 0.3 else article_of(name)
-
-
-def article_of(name: str) -> str:
-    """The name with `a` or `an`."""
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def plural(name: str) -> str:
-    """A good guess at the plural."""
-    if name.endswith(("s", "x", "ch", "sh")):
-        return name + "es"
-    return name[:-1] + "ies" if name.endswith("y") and name[-2:-1] not in "aeiou" else name + "s"
 
 
 def _aside(rng: random.Random) -> tuple[float, tuple[float, float], str]:

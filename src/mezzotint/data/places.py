@@ -45,12 +45,12 @@ def landscape(rng: random.Random, size: int) -> tuple[Image.Image, tuple[str, ..
     """A place of its own: its picture (size, size), what to say of a thing there, and what to say of it alone."""
     kind = rng.random()
     if kind < 0.13:
-        return _moon(rng, size), (rng.choice(MOON),), "the surface of the moon"
+        return draw_moon(rng, size), (rng.choice(MOON),), "the surface of the moon"
     if kind < 0.26:
-        return _space(rng, size), (rng.choice(SPACE),), "outer space full of stars"
+        return draw_space(rng, size), (rng.choice(SPACE),), "outer space full of stars"
     sky, ground = rng.choice(list(SKIES)), rng.choice(list(GROUNDS))
     hills = ground == "mountains" or (ground != "city" and rng.random() < 0.3)
-    image = _outdoors(rng, size, sky, ground, hills)
+    image = draw_outdoors(rng, size, sky, ground, hills)
     said_ground, said_sky = rng.choice(GROUNDS[ground][2]), rng.choice(SKIES[sky][2])
     alone = f"{rng.choice(SKY_NAMES[sky])} {rng.choice(('over', 'above'))} {rng.choice(SCENERY[ground])}"
     if hills and ground != "mountains":
@@ -72,7 +72,7 @@ def shaken(rng: random.Random, color: Color, amount: int = 14) -> Color:
     return r, g, b
 
 
-def _outdoors(rng: random.Random, size: int, sky: str, ground: str, hills: bool) -> Image.Image:
+def draw_outdoors(rng: random.Random, size: int, sky: str, ground: str, hills: bool) -> Image.Image:
     top, low, _ = SKIES[sky]
     near, far, _ = GROUNDS[ground]
     image = gradient(shaken(rng, top), shaken(rng, low), size, size)
@@ -151,8 +151,8 @@ def _skyline(rng: random.Random, draw: ImageDraw.ImageDraw, size: int, horizon: 
         x += wide + rng.randint(0, 4)
 
 
-def _moon(rng: random.Random, size: int) -> Image.Image:
-    image = _space(rng, size)
+def draw_moon(rng: random.Random, size: int) -> Image.Image:
+    image = draw_space(rng, size)
     draw = ImageDraw.Draw(image)
     horizon = round(size * rng.uniform(0.55, 0.75))
     draw.ellipse((-size // 2, horizon, size + size // 2, horizon + size), fill=shaken(rng, (188, 188, 192)))
@@ -166,7 +166,7 @@ def _moon(rng: random.Random, size: int) -> Image.Image:
     return image
 
 
-def _space(rng: random.Random, size: int) -> Image.Image:
+def draw_space(rng: random.Random, size: int) -> Image.Image:
     image = gradient(shaken(rng, (10, 8, 30)), shaken(rng, (34, 16, 58)), size, size)
     draw = ImageDraw.Draw(image)
     _stars(rng, draw, size, size, 50)

@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mezzotint.data.compose import PALETTE, article_of, plural
 from mezzotint.data.ordinary import ORDINARY
+from mezzotint.data.scenes import PALETTE
+from mezzotint.data.wording import article_of, plural
 
 SEED = 1689
 FREE: dict[str, tuple[str, ...]] = {

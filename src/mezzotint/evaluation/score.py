@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.compose import PALETTE
+from mezzotint.data.scenes import PALETTE
 from mezzotint.evaluation.prompts import Case
 from mezzotint.models.image_text import ImageText
 

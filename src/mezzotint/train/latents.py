@@ -1,26 +1,22 @@
-"""Composed scenes as latents and text states on disk, made once and read by every epoch."""
+"""Scenes as latents and captions as text states, each computed once and kept on disk by content."""
 
 from __future__ import annotations
 
-import json
-import random
-from collections.abc import Callable
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers.models import AutoencoderKL
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mezzotint.data.compose import Composer, Scene
+from mezzotint.data.kept import Kept
+from mezzotint.data.scenes import CanonicalComposer, CanonicalScene
 from mezzotint.train.sheets import pixels
 from mezzotint.train.vocabulary import LENGTH
-
-SHARD = 2000
-_PART = 50
 
 
 @dataclass(frozen=True)
@@ -33,82 +29,86 @@ class Encoders:
 
     @classmethod
     def open(cls, vae: Path, text: Path) -> Encoders:
-        """From folders that `train vae` and `train clip` wrote."""
+        """From a folder of an autoencoder, and one that holds `text_encoder/` and `tokenizer/`."""
         return cls(
             AutoencoderKL.from_pretrained(vae).float().eval().requires_grad_(False),
             CLIPTextModel.from_pretrained(text / "text_encoder").float().eval().requires_grad_(False),
             CLIPTokenizer.from_pretrained(text / "tokenizer"),
         )
 
-    def latents(self, scenes: list[Scene]) -> Tensor:
-        """(n, 4, h/8, w/8), scaled to a standard deviation of 1."""
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            mean: Tensor = self.vae.encode(pixels([scene.image for scene in scenes])).latent_dist.mean
-        return mean.float() * float(self.vae.config.scaling_factor)
+    @torch.no_grad()
+    def latents(self, x: Tensor) -> Tensor:
+        """(n, 4, h/8, w/8), scaled to a standard deviation of 1, of pixels (n, 3, h, w) in -1..1."""
+        mean: Tensor = self.vae.encode(x).latent_dist.mean
+        return mean * float(self.vae.config.scaling_factor)
 
-    def states(self, captions: list[str]) -> Tensor:
+    @torch.no_grad()
+    def states(self, captions: Sequence[str]) -> Tensor:
         """(n, 77, width): every position, as stock pipelines attend to the padding too."""
         whole = {"padding": "max_length", "truncation": True, "max_length": LENGTH, "return_tensors": "pt"}
-        ids = self.tokenizer(captions, **whole)["input_ids"]
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            states: Tensor = self.text(input_ids=ids).last_hidden_state
-        return states.float()
+        ids = self.tokenizer(list(captions), **whole)["input_ids"]
+        states: Tensor = self.text(input_ids=ids).last_hidden_state
+        return states
 
 
-class LatentStore:
-    """Shards of 2,000 scenes: latents (n, 4, h, w) and states (n, 77, width), half precision, memory-mapped."""
+class SceneCache:
+    """Latents (4, h, w) and states (77, width) in half precision, encoded when first asked for."""
 
-    def __init__(
-        self, folder: Path, count: int, seed: int, composer: Callable[[], Composer], encoders: Encoders
-    ):
-        folder.mkdir(parents=True, exist_ok=True)
-        shards = [folder / f"{index:04d}" for index in range(max(1, count // SHARD))]
-        write_latents(shards, min(count, SHARD), seed, composer, encoders.latents)
-        write_states(shards, encoders.states)
-        self.latents = [np.load(f"{shard}-latents.npy", mmap_mode="r") for shard in shards]
-        self.states = [np.load(f"{shard}-states.npy", mmap_mode="r") for shard in shards]
-        self.size = sum(len(shard) for shard in self.latents)
-        self.shard = len(self.latents[0])
+    def __init__(self, folder: Path, composer: CanonicalComposer, encoders: Encoders, side: int):
+        self.composer, self.encoders = composer, encoders
+        self._vae, self._text = _digest(encoders.vae), _digest(encoders.text)
+        self._latents = Kept(folder / f"latents-{self._vae[:16]}", (4, side, side))
+        width = encoders.text.config.hidden_size
+        self._states = Kept(folder / f"states-{self._text[:16]}", (LENGTH, width))
 
-    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Latents and states at these indices, float32."""
-        where = [(int(i) // self.shard, int(i) % self.shard) for i in indices]
-        latents = np.stack([self.latents[s][i] for s, i in where]).astype(np.float32)
-        states = np.stack([self.states[s][i] for s, i in where]).astype(np.float32)
-        return torch.from_numpy(latents), torch.from_numpy(states)
+    def batch(self, scenes: Sequence[CanonicalScene]) -> tuple[Tensor, Tensor]:
+        """(n, 4, h, w) latents and (n, 77, width) states, float32."""
+        latents = np.stack([self._latent(scene) for scene in scenes])
+        states = np.stack([self._state(scene.caption) for scene in scenes])
+        return torch.from_numpy(latents).float(), torch.from_numpy(states).float()
 
+    def _latent(self, scene: CanonicalScene) -> np.ndarray:
+        def encode() -> np.ndarray:
+            array: np.ndarray = self.encoders.latents(pixels([self.composer.render(scene)]))[0].numpy()
+            return array
 
-def write_latents(
-    shards: list[Path],
-    count: int,
-    seed: int,
-    composer: Callable[[], Composer],
-    encode: Callable[[list[Scene]], Tensor],
-) -> None:
-    """Scenes of the shards that are missing: their captions, then their latents."""
-    made: Composer | None = None
-    for shard in shards:
-        if not Path(f"{shard}-latents.npy").exists():
-            made = made or composer()
-            rng, latents, captions = random.Random(f"scenes {seed} {shard.name}"), [], []
-            for _ in range(0, count, _PART):
-                scenes = [made.scene(rng) for _ in range(_PART)]
-                captions += [scene.caption for scene in scenes]
-                latents.append(encode(scenes))
-            Path(f"{shard}-captions.json").write_text(json.dumps(captions))
-            _save(f"{shard}-latents", latents)
+        return self._latents.get(_key(self._vae, self.composer.content(scene)), encode)
+
+    def _state(self, caption: str) -> np.ndarray:
+        def encode() -> np.ndarray:
+            array: np.ndarray = self.encoders.states([caption])[0].numpy()
+            return array
+
+        return self._states.get(_key(self._text, caption), encode)
 
 
-def write_states(shards: list[Path], encode: Callable[[list[str]], Tensor]) -> None:
-    """Text states of the shards that lack them."""
-    for shard in shards:
-        if not Path(f"{shard}-states.npy").exists():
-            captions = json.loads(Path(f"{shard}-captions.json").read_text())
-            _save(
-                f"{shard}-states", [encode(captions[i : i + _PART]) for i in range(0, len(captions), _PART)]
-            )
+def _key(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-def _save(name: str, parts: list[Tensor]) -> None:
-    np.save(f"{name}.part.npy", torch.cat(parts).half().numpy())
-    Path(f"{name}.part.npy").rename(f"{name}.npy")
+def _digest(module: nn.Module) -> str:
+    """What the weights are, as text."""
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def normalize_latents(vae: AutoencoderKL, x: Tensor) -> None:
+    """Shift and scale each channel of the latents, in place, to mean 0 and deviation 1 over pixels x (n, 3, h, w).
+
+    The convolutions next to the latents absorb it, so pictures stay as they are, and any reader of the format is right.
+    """
+    scale = float(vae.config.scaling_factor)
+    latents = torch.cat([vae.encode(part).latent_dist.mean for part in x.split(16)]) * scale
+    mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    to, back = vae.quant_conv, vae.post_quant_conv
+    channels = len(mean)
+    to.weight[:channels] *= (scale / std)[:, None, None, None]
+    to.bias[:channels] = (scale * to.bias[:channels] - mean) / std
+    to.bias[channels:] += 2 * torch.log(scale / std)  # of the variance
+    back.bias += (back.weight[..., 0, 0] @ (mean / scale)[:, None])[:, 0]
+    back.weight *= (std / scale)[None, :, None, None]
+    vae.register_to_config(scaling_factor=1.0)

@@ -24,8 +24,9 @@ from transformers import (
     VisionTextDualEncoderModel,
 )
 
-from mezzotint.data.compose import Composer, Scene, article_of
+from mezzotint.data.compose import Composer, Scene
 from mezzotint.data.emoji import STYLES
+from mezzotint.data.wording import article_of
 from mezzotint.train.clip_config import ClipConfig, ConvTower, VitTower
 from mezzotint.train.saving import begin_with
 from mezzotint.train.sheets import pixels, written

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
-from mezzotint.data.compose import PALETTE
+from mezzotint.data.scenes import PALETTE
 from mezzotint.evaluation.score import border_color, lab
 from mezzotint.picture import Picture
 from mezzotint.study.metrics.context import Context

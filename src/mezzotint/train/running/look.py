@@ -50,25 +50,29 @@ class Looks:
             if int(place.stem.split("-")[1]) > step:
                 place.unlink()
 
-    def make(self, step: int, log: Log, stop: Stop) -> None:
-        """Look, write it down, and the averaged weights' sheet last. Raises Asked where a signal comes meanwhile."""
+    def make(self, step: int, log: Log, stop: Stop) -> dict[str, float]:
+        """Look, write it down, and the averaged weights' sheet last; returns the numbers of the averaged weights.
+
+        Raises Asked where a signal comes meanwhile.
+        """
         sheets = {}
         with at_rest(self.task.module), self._averaged():
             with stop.at_once():
                 numbers = dict(ability(self.task, "validate", lambda module: {})(self.task.module))
-                sheets["ema"], told = self.task.sheet(self.task.module)
-            numbers |= {f"eval_{key}": value for key, value in told.items()}
+                sheets["ema"], measured = self.task.sheet(self.task.module)
+            numbers |= {f"eval_{key}": value for key, value in measured.items()}
         if self.due(step):
             sheets["raw"] = sheets["ema"]
             if step:
                 with at_rest(self.task.module), stop.at_once():
-                    sheets["raw"], told = self.task.sheet(self.task.module)
-                numbers |= {f"eval_raw_{key}": value for key, value in told.items()}
+                    sheets["raw"], raw = self.task.sheet(self.task.module)
+                numbers |= {f"eval_raw_{key}": value for key, value in raw.items()}
         log.write(step, numbers)
         for kind in sorted(sheets, reverse=True):
             _keep(sheets[kind], self.place(step, kind))
         _keep(sheets["ema"], self.folder / "sheet.png")
         ability(self.task, "after", lambda: None)()
+        return measured
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:

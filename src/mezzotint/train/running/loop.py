@@ -40,8 +40,10 @@ __all__ = ["Task", "train"]
 TIME_IS_UP = 1
 
 
-def train(task: Task, config: LoopConfig, folder: Path) -> None:
+def train(task: Task, config: LoopConfig, folder: Path) -> bool:
     """Run to the last step (or for `config.minutes`), going on from the newest checkpoint in `folder`.
+
+    Returns whether the training is finished, rather than its time up.
 
     Ctrl-C and SIGTERM: the step is finished, a checkpoint written, and SystemExit(130 or 143) raised. At the end the
     averaged weights are in the module, and saved. ConfigError where `folder` is of a run with other settings; OutputError
@@ -55,7 +57,7 @@ def train(task: Task, config: LoopConfig, folder: Path) -> None:
     task.module.to(accelerator.device)
     save_memory(task, config)
     with quick(task.module), Stop() as stop:
-        _Run(task, config, folder, accelerator, stop).go()
+        return _Run(task, config, folder, accelerator, stop).go()
 
 
 class _Run:
@@ -74,6 +76,9 @@ class _Run:
         self.checkpoints, self.failed = Checkpoints(folder, config.keep), False
         facts = self._resume()
         self.step, self.means = int(facts.get("step", 0)), Means(facts.get("means"))
+        if "memory" in facts:
+            ability(task, "recall")(facts["memory"])
+        self.reached = False
         self.rates = [group["lr"] for group in update.param_groups]
         self.module, self.update = accelerator.prepare(task.module, update)
         self.epoch = int(ability(task, "steps_per_epoch", 0))
@@ -86,13 +91,13 @@ class _Run:
                 self.checkpoints.sweep()
             return self.checkpoints.newest(self.state.read) or {}
 
-    def go(self) -> None:
-        """To the end, or until asked to stop."""
+    def go(self) -> bool:
+        """To the end, or until asked to stop; returns whether the training is finished."""
         with ExitStack() as open_:
             self._begin(open_)
             if self.looks.due(self.step) and self.looked != self.step:
                 self._look()
-            while self.step < self.config.steps and not self._ending():
+            while self.step < self.config.steps and not self.reached and not self._ending():
                 self._advance()
             self._save(last=True)
             if (code := self._ending()) > TIME_IS_UP:
@@ -102,6 +107,7 @@ class _Run:
         if self.stop.code:
             self._leave(self.stop.code)
         self._finish()
+        return self.reached or self.step >= self.config.steps
 
     def _begin(self, open_: ExitStack) -> None:
         """Open what is closed again, whatever happens."""
@@ -191,7 +197,8 @@ class _Run:
     def _look(self) -> None:
         if self.main:
             try:
-                self.looks.make(self.step, self.log, self.stop)
+                numbers = self.looks.make(self.step, self.log, self.stop)
+                self.reached = bool(ability(self.task, "reached", lambda numbers: False)(numbers))
             except Asked:
                 return  # it is made when the run goes on
         self.looked = self.step
@@ -209,10 +216,11 @@ class _Run:
             return
         means = self.means.state()
         self._check(means.get("loss", (0.0, 0))[0])
+        more = {"means": means}
+        if memory := ability(self.task, "memory"):
+            more["memory"] = memory()
         try:
-            self.checkpoints.write(
-                self.step, lambda place: self.state.write(place, self.step, {"means": means})
-            )
+            self.checkpoints.write(self.step, lambda place: self.state.write(place, self.step, more))
             self.failed = False
         except OutputError as error:
             if last or self.failed:

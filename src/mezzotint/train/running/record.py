@@ -25,7 +25,7 @@ FREE = (
     "ahead",
 )
 """Of the loop, what may differ from one session to the next: how long, and how often to look."""
-_FREE = {"out", *(f"loop.{name}" for name in FREE)}
+_FREE = {"out", "exposures", "stop_at", *(f"loop.{name}" for name in FREE)}
 
 
 def keep_record(config: Config, loop: LoopConfig, folder: Path) -> None:

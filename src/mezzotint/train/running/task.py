@@ -26,6 +26,8 @@ class Task(Protocol):
     - `changes(name) -> bool`: whether training changes the weight of this name. Others are neither averaged nor kept in
       checkpoints, as the base of a LoRA.
     - `after()`: called when a sheet has been made.
+    - `reached(numbers) -> bool`: whether a sheet's numbers are good enough to end the training.
+    - `memory() -> dict` and `recall(memory)`: what a checkpoint keeps beside the weights, as JSON.
     """
 
     module: nn.Module
