@@ -16,6 +16,16 @@ def test_orthogonalized_has_singular_values_near_one() -> None:
         assert 0.5 < values.min() <= values.max() < 1.3
 
 
+@pytest.mark.parametrize("shape", [(8, 32), (32, 8), (16, 16), (4, 100)])
+def test_orthogonalized_equals_the_steps_on_the_whole_matrix(shape: tuple[int, int]) -> None:
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    x = matrix / matrix.norm()
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    assert (orthogonalized(matrix) - x).abs().max() < 1e-3
+
+
 @pytest.mark.parametrize("alone", [True, False])
 def test_adamw_equals_torch(alone: bool) -> None:
     """Also where a tensor has no gradient for a while, so that it is a step behind."""
