@@ -3,7 +3,7 @@ SEED ?= 7
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check test-slow docs docs-pictures bench eval clean
+.PHONY: demo test check test-slow docs docs-pictures bench eval train-bundle clean
 
 demo: .venv/demo  ## a picture from a prompt: make demo PROMPT="a red rose" SEED=7
 	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) --out out
@@ -31,6 +31,10 @@ bench: .venv/dev  ## against diffusers, interleaved, on this machine
 
 eval: .venv/dev  ## how good the bundled model is
 	$(BIN)/mezzotint eval
+
+train-bundle: .venv/dev  ## train the denoiser of emoji, stage by stage; goes on where it stopped
+	test -d data/emoji || $(BIN)/mezzotint data emoji data/emoji
+	$(BIN)/mezzotint train bundle configs/bundle.yaml
 
 .venv/demo: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

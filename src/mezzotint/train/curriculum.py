@@ -57,18 +57,17 @@ def train_curriculum(
     began = time.monotonic()
     if not (config.out / "vae").exists():
         _write_normalized(config.vae, next(iter(stages.values())).data, config.out / "vae")
-    for name, config in _unfinished(stages):
+    for name, stage in _unfinished(stages):
         left = minutes - (time.monotonic() - began) / 60
         if minutes and left <= 0:
             return
-        loop = config.loop.model_copy(update={"minutes": left if minutes else 0.0})
-        task = DiffusionTask(config.model_copy(update={"loop": loop}))
+        loop = stage.loop.model_copy(update={"minutes": left if minutes else 0.0})
+        task = DiffusionTask(stage.model_copy(update={"loop": loop}))
         steps = task.config.loop.steps
-        say(
-            f"stage {name}: {len(task.names)} objects, {steps} steps of {config.batch}: {_estimate(task, steps)}"
-        )
-        if train(task, task.config.loop, config.out):
-            (config.out / FINISHED).touch()
+        objects = f"{len(task.names)} objects, {steps} steps of {stage.batch}"
+        say(f"stage {name}: {objects}: {_estimate(task, steps)}")
+        if train(task, task.config.loop, stage.out):
+            (stage.out / FINISHED).touch()
 
 
 def _write_normalized(source: Path, data: Path, folder: Path) -> None:
@@ -90,14 +89,12 @@ def _unfinished(stages: dict[str, DiffusionConfig]) -> Iterator[tuple[str, Diffu
 
 def _estimate(task: DiffusionTask, steps: int) -> str:
     """How long so many steps take here, by trying a few."""
-    began = time.monotonic()
+    began, memory = time.monotonic(), task.memory()
     for step in range(TRIED_STEPS):
         loss, _ = task.loss(task.module, step)
         torch.autograd.backward(loss)
         task.module.zero_grad()
+    task.recall(memory)
     hours = steps * (time.monotonic() - began) / TRIED_STEPS / 3600
-    return (
-        f"some {hours:.1f} hours on this machine"
-        if hours >= 1
-        else f"some {60 * hours:.0f} minutes on this machine"
-    )
+    span = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return f"some {span} on this machine"

@@ -102,7 +102,8 @@ def normalize_latents(vae: AutoencoderKL, x: Tensor) -> None:
     The convolutions next to the latents absorb it, so pictures stay as they are, and any reader of the format is right.
     """
     scale = float(vae.config.scaling_factor)
-    latents = torch.cat([vae.encode(part).latent_dist.mean for part in x.split(16)]) * scale
+    parts = (x[i : i + 16] for i in range(0, len(x), 16))
+    latents = torch.cat([vae.encode(part).latent_dist.mean for part in parts]) * scale
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     to, back = vae.quant_conv, vae.post_quant_conv
     channels = len(mean)
