@@ -89,7 +89,9 @@ def test_the_digest_is_pinned() -> None:
         ("eta", True, "eta must be a finite number"),
         ("eta", 0.5, "eta is for the ddim sampler; with dpmpp-2m leave it out"),
         ("guidance", "cfg(1e999)", "cfg: scale must be a finite number"),
-        ("guidance", 7.5, "guidance must be text such as 'cfg(7.5)', got 7.5"),
+        ("guidance", -7.5, "for the formula write cfg(-7.5)"),
+        ("guidance", float("nan"), "guidance must be a finite number, got nan"),
+        ("guidance", True, "guidance must be a finite number, got True"),
         ("guidance", None, "got None"),
         ("guidance", "cfg(5, stop=1e-9)", "'cfg(5, stop=1e-09)' acts on no step of 25"),
         ("guidance", "cfg(5, start=0.97)", "acts on no step of 25; move start and stop apart, or write none"),
@@ -171,6 +173,13 @@ def test_guidance_is_kept_as_text() -> None:
     assert request.guidance == "cfg(3, stop=0.5) + cfg(2, start=0.5)"
     assert request.terms == Guidance((Cfg(3.0, 0.0, 0.5), Cfg(2.0, 0.5, 1.0)))
     assert Request(guidance="").guidance == "none"
+
+
+def test_guidance_of_a_number_is_the_cfg_scale_of_other_tools() -> None:
+    assert [Request(guidance=scale).guidance for scale in (5, 7.5, 1, 0.5, 0)] == [
+        "cfg(5)", "cfg(7.5)", "none", "none", "none",
+    ]  # fmt: skip
+    assert Request(guidance=5).digest == Request(guidance="cfg(5)").digest
 
 
 def test_a_megabyte_of_prompt_is_cut_to_more_than_any_encoder_reads() -> None:

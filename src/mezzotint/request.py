@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import numbers
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance import Cfg, Guidance, Term, parse
+from mezzotint.guidance import Cfg, Guidance, Term, of_number, parse
 from mezzotint.guidance.terms import finite, short, whole
 from mezzotint.lora import canonical
 from mezzotint.lora import parse as parse_lora
@@ -38,7 +39,7 @@ class Request:
     sampler: str = "dpmpp-2m"
     spacing: str | None = None  # None: the model's own, or the sampler's
     eta: float = 0.0  # 0..1, the noise of ddim
-    guidance: str | Guidance | Term = "cfg(7.5)"  # kept as its canonical text; `terms` has it parsed
+    guidance: str | Guidance | Term | float = "cfg(7.5)"  # kept as its canonical text; `terms` has it parsed
     compat: Compat = ""  # "diffusers": with its slips, which the samplers describe
     encoder: str = ""  # of the texts; "": the model's own, else such as "bert" or "0.5*clip + 0.5*bert"
     init: str = ""  # the picture to start from, by its digest in the picture library; "": noise
@@ -69,6 +70,8 @@ class Request:
             raise RequestError(f"eta must be from 0 to 1, got {self.eta}")
         if self.eta and self.sampler != "ddim":
             raise RequestError(f"eta is for the ddim sampler; with {self.sampler} leave it out")
+        if isinstance(self.guidance, numbers.Real):
+            self._set("guidance", str(of_number(finite(self.guidance, "guidance"))))
         if not isinstance(self.guidance, (str, Guidance, Term)):
             raise RequestError(f"guidance must be text such as 'cfg(7.5)', got {short(self.guidance)}")
         self._set("guidance", str(self.terms))

@@ -44,6 +44,13 @@ def test_round_trip(guidance: Guidance) -> None:
         ("cfg(7, stop=0.5)+cfg(3, start=0.5)", "cfg(7, stop=0.5) + cfg(3, start=0.5)"),
         ("", "none"),
         (" none ", "none"),
+        ("5", "cfg(5)"),
+        (" 7.50 ", "cfg(7.5)"),
+        ("1.01", "cfg(1.01)"),
+        ("1", "none"),
+        ("0.5", "none"),
+        ("0", "none"),
+        ("-0.0", "none"),
     ],
 )
 def test_canonical_text(text: str, canonical: str) -> None:
@@ -54,7 +61,9 @@ def test_canonical_text(text: str, canonical: str) -> None:
     ("text", "message"),
     [
         ("cgf(7.5)", "no guidance is called 'cgf'; known: cfg, mix, color, clip,"),
-        ("7.5", "'7.5' is not a term; write name(numbers), such as cfg(7.5)"),
+        ("7.5 + cfg(1)", "'7.5' is not a term; write name(numbers), such as cfg(7.5)"),
+        ("-1", "a guidance scale is 0 or more, got -1; for the formula write cfg(-1)"),
+        ("9" * 400, "cfg: scale must be a finite number"),
         ("cfg", "'cfg' is not a term"),
         ("cfg()", "cfg needs scale, start, stop, adaptive in this order; got 'cfg()'"),
         ("cfg(7.5", "cannot be read; write terms such as cfg(7.5), joined by +"),

@@ -1,6 +1,6 @@
 """Guidance as data: terms, and the short expressions that they write themselves as."""
 
-from mezzotint.guidance.expression import TERMS, parse
+from mezzotint.guidance.expression import TERMS, of_number, parse
 from mezzotint.guidance.guidance import Guidance
 from mezzotint.guidance.mixing import Cfg, Mix
 from mezzotint.guidance.presets import PRESETS
@@ -19,5 +19,6 @@ __all__ = [
     "Pull",
     "Steer",
     "Term",
+    "of_number",
     "parse",
 ]

@@ -1,4 +1,7 @@
-"""Read the short expressions: `cfg(7.5)`, `cfg(7.5, start=0.1, stop=0.8)`, terms joined by `+`."""
+"""Read the short expressions: `cfg(7.5)`, `cfg(7.5, start=0.1, stop=0.8)`, terms joined by `+`.
+
+A number alone is what other tools call the CFG scale: 5 is `cfg(5)`, and 0 to 1 switch guidance off.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ LONGEST = 2000  # characters
 
 
 def parse(text: str) -> Guidance:
-    """The guidance that an expression stands for; "" and "none" are none. RequestError says what is wrong."""
+    """The guidance that an expression stands for; "", "none" and numbers from 0 to 1 are none.
+
+    RequestError says what is wrong.
+    """
     if not isinstance(text, str) or len(text) > LONGEST:
         raise RequestError(f"guidance must be text of at most {LONGEST} characters, such as cfg(7.5)")
     return _parsed(text.strip())
@@ -30,6 +36,8 @@ def parse(text: str) -> Guidance:
 def _parsed(text: str) -> Guidance:
     if text in ("", "none"):
         return Guidance()
+    if _NUMBER.fullmatch(text):
+        return of_number(float(text))
     try:
         tree = ast.parse(_plain(text), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -38,6 +46,14 @@ def _parsed(text: str) -> Guidance:
     return Guidance(tuple(_term(node) for node in _summands(tree)))
 
 
+def of_number(scale: float) -> Guidance:
+    """What a CFG scale means in other tools: none from 0 to 1, else `cfg(scale)`. RequestError below 0."""
+    if scale < 0:
+        raise RequestError(f"a guidance scale is 0 or more, got {scale:g}; for the formula write cfg({scale:g})")
+    return Guidance() if scale <= 1 else Guidance((Cfg(scale),))
+
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
 _PRESET = re.compile(
     rf"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\b({"|".join(sorted(PRESETS, reverse=True))})(?=\s*\()"""
 )

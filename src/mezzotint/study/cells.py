@@ -134,7 +134,7 @@ class _Compiler:
         return _BRACES.sub(lambda m: _plain(values[m[1]]) if m[1] in self._words else m[0], text)
 
     def _guided(self, guidance: object, values: dict[str, Value]) -> str:
-        terms = list(parse(guidance).terms) if isinstance(guidance, str) else []
+        terms = list(parse("none" if guidance is None else str(guidance)).terms)
         changes: dict[int, dict[str, Value]] = {}
         for name, where in self._places.items():
             changes.setdefault(where.of(tuple(terms)), {})[where.field] = values[name]
