@@ -10,7 +10,7 @@ from mezzotint.errors import ModelError, RequestError
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 
-Asked = Request | str  # a string is a prompt; everything else then has its default
+Asked = Request | str  # a string is a prompt; the rest then has the model's defaults
 
 
 def generate(
@@ -26,8 +26,10 @@ def generate(
     if not isinstance(asked, Iterable):
         raise RequestError(f"requests must be a Request, a prompt or several, got {type(asked).__name__}")
     asked = list(asked)
-    with Engine(_opened(model), mode) as engine:
-        futures = engine.submit_all(Request(prompt=r) if isinstance(r, str) else r for r in asked)
+    network = _opened(model)
+    defaults = getattr(network, "defaults", {})  # a network of one's own needs none
+    with Engine(network, mode) as engine:
+        futures = engine.submit_all(Request(r, **defaults) if isinstance(r, str) else r for r in asked)
         return [future.result() for future in futures]
 
 

@@ -1,7 +1,9 @@
 r"""Weights in a prompt, in the syntax of A1111's web UI: `(words:1.2)`, nested; `\(` and `\)` are plain.
 
-Only the form with a number is read as a weight. Parentheses without one, as in "Red Rose (still life)", and
-brackets are text, as they are for a stock pipeline.
+Only the form with a number is read as a weight, by that tool's own rule: the last colon before the closing
+parenthesis, then a number. So "a clock (showing 10:10)" weighs "showing 10" by 10, there as here, and `remarks`
+says so. Parentheses without a number, as in "Red Rose (still life)", and brackets are text, as they are for a
+stock pipeline.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from functools import lru_cache
 from mezzotint.errors import RequestError
 
 MAX_WEIGHT = 10.0  # of a piece, all weights around it multiplied
+USUAL_WEIGHTS = (0.0, 2.0)  # what lies outside is more often a slip than a wish
 
 _TOKEN = re.compile(r"\\[()]|\(|\)|:\s*(?P<weight>[-+]?[.\d]+)\s*\)|[^\\():]+|.", re.ASCII | re.DOTALL)
 
@@ -50,6 +53,40 @@ def parse(prompt: str) -> tuple[Piece, ...]:
 def plain(prompt: str) -> str:
     """The prompt without its markup."""
     return "".join(piece.text for piece in parse(prompt))
+
+
+# Markup of other tools, which is text here, and what does the same.
+_FOREIGN = (
+    (r"<lora:[^<>]+>", "give the file with --lora FILE:WEIGHT"),
+    (r"<(?:lyco|hypernet):[^<>]+>", "only LoRA files are read: --lora FILE:WEIGHT"),
+    (r"\bembedding:[\w.-]+", "give the file of the word with --word NAME=FILE"),
+    (r"\bBREAK\b", "a prompt is read in one piece"),
+    (r"\bAND\b", "mix prompts with --guidance 'cfg(5) + mix(\"a dog\", 3)'"),
+    (r"\[[^\[\]]*:[^\[\]]*:\s*[.\d]+\s*\]", "a prompt stays the same at every step"),
+    (r"\[[^\[\]|]*\|[^\[\]]*\]", "a prompt stays the same at every step"),
+    (r"\(\([^():]*\)\)", "write (words:1.2)"),
+    (r"\{\{?[^{}]*\}?\}", "write (words:1.1)"),
+    (r"__[\w/-]+__", "give the prompts a line each in --prompts-file FILE"),
+)
+
+
+def remarks(prompt: str) -> list[str]:
+    """What a reader of the prompt may not expect, a line each: unusual weights, and markup of other tools."""
+    low, high = USUAL_WEIGHTS
+    lines = [
+        f"{_quoted(piece.text)} weighs {piece.weight:g}; where the parentheses are text, write \\( and \\)"
+        for piece in parse(prompt)
+        if piece.text and not low <= piece.weight <= high
+    ]
+    for pattern, advice in _FOREIGN:
+        if found := re.search(pattern, prompt):
+            lines.append(f"{_quoted(found.group())} is read as text; {advice}")
+    return lines
+
+
+def _quoted(text: str) -> str:
+    text = " ".join(text.split())
+    return f'"{text}"' if len(text) <= 40 else f'"{text[:37]}..."'
 
 
 def _joined(pieces: list[tuple[str, float]]) -> tuple[Piece, ...]:

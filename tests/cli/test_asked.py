@@ -29,6 +29,7 @@ BAD = [
     ("--size 1000000", "size must be WIDTHxHEIGHT in pixels, such as 128x128, got '1000000'"),
     ("--size １２８x128", "size must be WIDTHxHEIGHT"),
     ("--seed 9223372036854775807 -n 2", "at most 9223372036854775806 where 2 pictures count up"),
+    ("--cfg -1", "a guidance scale is 0 or more, got -1; for the formula write cfg(-1)"),
     ("--eta 0.5", "eta is for the ddim sampler"),
     ("--eta nan --sampler ddim", "eta must be a finite number"),
     ("--seed -1", "seed must be a whole number from 0"),
@@ -81,7 +82,7 @@ def test_a_request_a_line_goes_before_the_options(cli: Cli, toy: Model) -> None:
     made = sorted((Picture.open(line).request for line in said.lines), key=lambda r: r.prompt)
     assert [(r.prompt, r.seed, r.sampler, str(r.guidance), r.steps) for r in made] == [
         ("a cat", 3, "euler", "cfg(3)", 2),
-        ("a dog", 9, "ddim", "cfg(7.5)", 2),
+        ("a dog", 9, "ddim", "cfg(4)", 2),  # of the model's own folder
     ]
 
 
@@ -91,7 +92,7 @@ def test_a_request_a_line_goes_before_the_options(cli: Cli, toy: Model) -> None:
         ('{"promt": "a cat"}', "a request has no 'promt'; did you mean 'prompt'?"),
         ('{"prompt": "a cat", "samplr": "ddim"}', "did you mean 'sampler'?"),
         ('{"prompt": "a cat", "steps": 0}', "steps must be"),
-        ('{"prompt": "a cat", "guidance": NaN}', "guidance must be text"),
+        ('{"prompt": "a cat", "guidance": NaN}', "guidance must be a finite number"),
         ('["a cat"]', "must be a JSON object of a request's fields, got list"),
         ("a cat", "not JSON"),
         ("[" * 100_000, "not JSON"),

@@ -13,6 +13,7 @@ from mezzotint import Picture, Request
 from mezzotint.cli import generate, main
 from mezzotint.engine import Mode
 from mezzotint.models import opening
+from mezzotint.models.disk.source import defaults_of
 
 if TYPE_CHECKING:
     from conftest import Cli, Model
@@ -23,7 +24,7 @@ def test_a_prompt_makes_a_picture_in_out(cli: Cli, toy: Model) -> None:
     assert (said.code, said.err) == (0, "")
     [line] = said.lines
     assert line.startswith(os.path.join("out", "7-a-red-rose-"))
-    assert Picture.open(line).request == Request("a red rose", seed=7)
+    assert Picture.open(line).request == Request("a red rose", seed=7, **defaults_of("emoji"))
     assert os.listdir("out") == [Path(line).name]
     assert toy.asked == [("emoji", "auto", "auto")]
 

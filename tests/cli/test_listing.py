@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from mezzotint.cli.listing import TRAITS
 from mezzotint.models import BUNDLED
 from mezzotint.samplers import SAMPLERS
@@ -46,3 +48,31 @@ def test_models(cli: Cli) -> None:
     said = cli("models")
     assert (said.code, said.err) == (0, "")
     assert "emoji" in said.out
+
+
+def test_models_list_the_words_that_one_knows(cli: Cli) -> None:
+    assert "cat: house cat, kitten, kitty, tabby cat" in cli("models", "emoji", "--words", "cat").lines
+    assert cli("models", "emoji", "--words", "colors").lines[0] == "red"
+    parts = [line for line in cli("models", "emoji", "--words").lines if "):" in line]
+    assert [line.split()[0] for line in parts] == ["objects", "styles", "colors", "places"]
+    [row] = [json.loads(line) for line in cli("models", "emoji", "teal", "--words", "--json").lines]
+    assert row == {"part": "colors", "word": "teal", "others": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "emoji --words einstein",
+            "emoji knows no word with 'einstein'; parts are objects, styles, colors, places",
+        ),
+        ("faces --words", "faces draws without a prompt"),
+        (". --words", "has no words.json"),
+        ("emoij --words", "no model 'emoij' is here"),
+        ("elsewhere", "add --words to list what a model knows"),
+    ],
+)
+def test_models_say_why_no_words_are_listed(cli: Cli, words: str, message: str) -> None:
+    said = cli("models", *words.split())
+    assert said.code == 2
+    assert message in said.err

@@ -17,7 +17,10 @@ import tiny
 import tiny_pixels
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
+from mezzotint.models.disk.source import defaults_of
+from mezzotint.models.known_words import KnownWords
 from mezzotint.train.finetune.config import asked
+from mezzotint.train.finetune.files import write_facts
 from mezzotint.train.finetune.run import finetune, ready
 from mezzotint.train.finetune.task import FinetuneTask
 from pictures import COLORS, make_pictures
@@ -306,3 +309,17 @@ def test_offset_noise_moves_whole_channels() -> None:
     assert float(plain.mean((2, 3)).std()) < 0.1
     assert float(moved.mean((2, 3)).std()) == pytest.approx(1, abs=0.15)
     assert np.allclose((moved - plain).std((2, 3)), 0, atol=1e-5)
+
+
+def test_a_model_that_was_finetuned_says_what_it_knows_and_how_to_draw_it(tmp_path: Path) -> None:
+    base, made = tmp_path / "base", tmp_path / "made"
+    for folder in (base, made):
+        folder.mkdir()
+    write_facts(base, made, ["a sketch"])
+    assert not list(made.iterdir())  # nothing is made up
+    KnownWords({"cat": ()}).write(base)
+    (base / "mezzotint.json").write_text('{"defaults": {"steps": 9}}')
+    write_facts(base, made, ["a sketch of Einstein"])
+    known = KnownWords.read(made)
+    assert known and known.knows("cat") and known.knows("einstein")
+    assert defaults_of(made) == {"steps": 9}

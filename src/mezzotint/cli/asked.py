@@ -98,7 +98,10 @@ def _step(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text, re.ASCII)
     if not found:
         raise RequestError(f"start must be STEP/OF, such as 10/25, got {text[:40]!r}")
-    return int(found[1]), int(found[2])
+    step, of = int(found[1]), int(found[2])
+    if of and step >= of:
+        raise RequestError(f"--start {text} leaves no step to draw; STEP is from 0 to {of - 1}")
+    return step, of
 
 
 def _of_lines(file: Path, base: Request) -> Iterator[Request]:

@@ -34,9 +34,11 @@ def compare(
 
     mezzotint compare --model faces "sampler=ddpm steps=1000" "sampler=ddim steps=40"
     """
+    from mezzotint.models.disk.source import defaults_of
     from mezzotint.request import Request
 
-    requests = [varied(Request(prompt=prompt, seed=seed), setting) for setting in settings]
+    base = Request(prompt=prompt, seed=seed, **defaults_of(model))
+    requests = [varied(base, setting) for setting in settings]
 
     from mezzotint.cli.folder import check_file, write_png
     from mezzotint.cli.voice import note

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -36,15 +36,25 @@ def generate(
         int, _what("-n", metavar="N", min=1, max=10_000, help="Pictures of each prompt: seed, seed+1, ...")
     ] = 1,
     size: Annotated[str | None, _what(metavar="WxH", help="In pixels; by default the model's own.")] = None,
-    steps: Annotated[int, _how(metavar="N", help="From 1 to 2000.")] = 25,
-    sampler: Annotated[str, _how(metavar="NAME", help="`mezzotint samplers` lists them.")] = "dpmpp-2m",
+    steps: Annotated[
+        int | None, _how(metavar="N", help="From 1 to 2000; by default the model's, else 25.")
+    ] = None,
+    sampler: Annotated[
+        str | None, _how(metavar="NAME", help="`mezzotint samplers` lists them; by default the model's.")
+    ] = None,
     spacing: Annotated[
         str | None, _how(metavar="NAME", help="leading, trailing, linspace or karras; else the model's.")
     ] = None,
     eta: Annotated[float, _how(metavar="X", help="Noise of the ddim sampler, from 0 to 1.")] = 0.0,
     guidance: Annotated[
-        str, _how(metavar="TERMS", help="Such as cfg(4, start=0.1, stop=0.8), or none.")
-    ] = "cfg(7.5)",
+        str | None,
+        _how(
+            "--guidance",
+            "--cfg",
+            metavar="TERMS",
+            help="A CFG scale such as 4 (0 and 1: off), or terms such as cfg(4, stop=0.8); by default the model's.",
+        ),
+    ] = None,
     encoder: Annotated[
         str,
         _how(
@@ -102,32 +112,39 @@ def generate(
     mezzotint generate "a red rose" "a cat on the moon" -n 4 --seed 7
     """
     from mezzotint.cli import asked
+    from mezzotint.models.disk.source import defaults_of, folder_of
+    from mezzotint.request import Request
 
     width, height = asked.size(size)
+    said = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    chosen = {key: value for key, value in said.items() if value is not None}
     options = {
         "negative_prompt": negative,
         "seed": seed,
         "width": width,
         "height": height,
-        "steps": steps,
-        "sampler": sampler,
         "spacing": spacing,
         "eta": eta,
-        "guidance": guidance,
         "encoder": encoder,
         "compat": compat,
         "lora": asked.lora(lora) if lora else "",
         "words": asked.words(word) if word else "",
-        **asked.start(init, start, mask, steps),
     }
     wordless = not prompts and prompts_file is None and asked.may_be_wordless(model)
-    requests = asked.requests([""] if wordless else prompts or [], prompts_file, options, n)
+
+    def requests_with(defaults: dict[str, Any]) -> list[Request]:
+        fields = {**defaults, **options, **chosen}
+        fields |= asked.start(init, start, mask, fields.get("steps", Request.steps))
+        return asked.requests([""] if wordless else prompts or [], prompts_file, fields, n)
+
+    requests = requests_with(defaults := defaults_of(model))
 
     from mezzotint.cli.folder import check_folder
 
     check_folder(out)
 
     from mezzotint.cli.display import display
+    from mezzotint.cli.remarks import remarks
     from mezzotint.cli.voice import heard_warnings
     from mezzotint.models import open_model
 
@@ -136,6 +153,10 @@ def generate(
         opened = open_model(model, runtime, dtype)
         if wordless and opened.reads_text:
             raise asked.nothing()
+        if (found := getattr(opened, "defaults", defaults)) != defaults:  # of a model that was fetched
+            requests = requests_with(found)
+        for line in remarks(requests, folder_of(model), model):
+            shown.remark(f"note: {line}")
         if not attention:  # which is asked of another network
             _prepare(opened, requests, mode)
         from mezzotint.cli.run import Run

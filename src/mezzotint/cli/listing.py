@@ -1,12 +1,20 @@
-"""`mezzotint models` and `mezzotint samplers`: what there is."""
+"""`mezzotint models` and `mezzotint samplers`: what there is, and the words that a model knows."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+
+from mezzotint.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from mezzotint.models.known_words import KnownWords
+
+DEFAULT = "emoji"  # as in models/bundled.py, which is slow to import
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print an object a line.")]
 
@@ -43,13 +51,80 @@ def samplers(as_json: AsJson = False) -> None:
     print("Order: of convergence. Calls: of the network for 25 steps. In gray: what diffusers calls it.")
 
 
-def models(as_json: AsJson = False) -> None:
-    """List the bundled models. A diffusers folder, a .safetensors file or a hub id open the same way."""
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="With --words: a bundled name or a folder.")
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Argument(metavar="PART", help="objects, styles, colors or places, or a part of a word."),
+    ] = None,
+    words: Annotated[
+        bool, typer.Option("--words", help="List the words that MODEL knows, all or those of PART.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the bundled models. A diffusers folder, a .safetensors file or a hub id open the same way.
+
+    mezzotint models emoji --words cat
+    """
+    if words:
+        return _print_words(name or DEFAULT, part, as_json)
     rows = _models()
+    if name is not None:
+        rows = [row for row in rows if row["name"] == name]
+        if not rows or part is not None:
+            raise ConfigError(f"add --words to list what a model knows: mezzotint models {name} --words")
     if as_json:
         return _print_json(rows)
     headings = {"name": "Model", "size": "Pixels", "megabytes": "MB", "installed": "Installed"}
     _print_table(headings, rows, below="license")
+
+
+def _print_words(model: str, part: str | None, as_json: bool) -> None:
+    """Names with their other names, a line each where one part is asked for; else all parts in paragraphs."""
+    from mezzotint.models.known_words import PARTS
+
+    known = _known_words(model)
+    parts = [part] if part in PARTS else PARTS
+    found = {name: known.listing(name) for name in parts}
+    if part is not None and part not in PARTS:
+        found = {name: _with(part.lower(), names) for name, names in found.items()}
+        if not any(found.values()):
+            raise ConfigError(f"{model} knows no word with {part[:60]!r}; parts are {', '.join(PARTS)}")
+    if as_json:
+        return _print_json(
+            [{"part": at, "word": word, "others": found[at][word]} for at in found for word in found[at]]
+        )
+    for at, names in found.items():
+        if part is None:
+            print(textwrap.fill(f"{at} ({len(names):,}): {', '.join(names)}", 100), end="\n\n")
+        for word, others in names.items() if part is not None else ():
+            print(f"{word}: {', '.join(others)}" if others else word)
+
+
+def _known_words(model: str) -> KnownWords:
+    """ConfigError or ModelError where a model does not say."""
+    from mezzotint.models.bundled import BUNDLED
+    from mezzotint.models.disk.source import folder_of
+    from mezzotint.models.known_words import FILE_NAME, KnownWords
+
+    folder = folder_of(model)
+    if folder is None:
+        raise ModelError(f"no model {model!r} is here; name a folder or {', '.join(BUNDLED)}")
+    known = KnownWords.read(folder)
+    if known is None:
+        wordless = model in BUNDLED and not BUNDLED[model].reads_text
+        why = "draws without a prompt" if wordless else f"has no {FILE_NAME}"
+        raise ModelError(f"{model} {why}, so it lists no words")
+    return known
+
+
+def _with(text: str, names: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Those that hold the text, or have another name that does."""
+    return {
+        name: others for name, others in names.items() if any(text in one.lower() for one in (name, *others))
+    }
 
 
 def _samplers() -> list[dict[str, Any]]:

@@ -49,7 +49,9 @@ def _parsed(text: str) -> Guidance:
 def of_number(scale: float) -> Guidance:
     """What a CFG scale means in other tools: none from 0 to 1, else `cfg(scale)`. RequestError below 0."""
     if scale < 0:
-        raise RequestError(f"a guidance scale is 0 or more, got {scale:g}; for the formula write cfg({scale:g})")
+        raise RequestError(
+            f"a guidance scale is 0 or more, got {scale:g}; for the formula write cfg({scale:g})"
+        )
     return Guidance() if scale <= 1 else Guidance((Cfg(scale),))
 
 

@@ -10,6 +10,7 @@ from mezzotint.models.capacity import most_rows
 from mezzotint.models.disk.architecture import UNetArch
 from mezzotint.models.disk.architecture_pixel import PixelArch
 from mezzotint.models.disk.bundle import AnyBundle
+from mezzotint.models.disk.defaults import read_defaults
 from mezzotint.models.lora.adapting import Adapting
 from mezzotint.models.runtime import Floats, PixelRuntime, bucket, fitting, padded
 from mezzotint.schedule import Schedule
@@ -36,6 +37,7 @@ class Denoising(Adapting):
         self.runtime: str = runtime.name
         self.dtype: str = runtime.dtype
         self.device = device
+        self.defaults = read_defaults(bundle.path)  # fields of requests that do not say
         self.schedule = Schedule.from_config(bundle.scheduler)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -12,6 +13,7 @@ from typing import Any, get_type_hints
 from mezzotint import library
 from mezzotint.errors import ConfigError, MezzotintError, RequestError, nearest
 from mezzotint.guidance import PRESETS, Cfg, Clip, Color, Guidance, Mix, Term, parse
+from mezzotint.models.disk.source import defaults_of
 from mezzotint.models.lora.kept import keep_loras
 from mezzotint.request import Request
 from mezzotint.study.spec import Study
@@ -101,6 +103,7 @@ class _Compiler:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._kept: dict[str, str] = {}  # files: digests
+        self._defaults = lru_cache(defaults_of)
         for name in study.base:
             _check_field(name)
         self._places = {name: place(name) for name in study.axis_names if name.startswith("guidance.")}
@@ -112,7 +115,10 @@ class _Compiler:
         self._words &= set(study.axis_names)
 
     def __call__(self, values: dict[str, Value]) -> Cell:
-        asked: dict[str, Any] = dict(self._study.base)
+        model = values.get("model", self._study.model)
+        if not isinstance(model, str):
+            raise RequestError(f"model must be a name or a folder, got {model!r}")
+        asked: dict[str, Any] = self._defaults(model) | self._study.base
         asked |= {name: value for name, value in values.items() if name in FIELDS}
         asked = {name: self._filled(value, values) for name, value in asked.items()}
         for name in _PICTURES:
@@ -122,9 +128,6 @@ class _Compiler:
             asked["lora"] = self._adapters(str(asked["lora"]))
         if self._places:
             asked["guidance"] = self._guided(asked.get("guidance", Request.guidance), values)
-        model = values.get("model", self._study.model)
-        if not isinstance(model, str):
-            raise RequestError(f"model must be a name or a folder, got {model!r}")
         return Cell(values, model, Request(**asked))
 
     def _filled(self, text: object, values: dict[str, Value]) -> object:

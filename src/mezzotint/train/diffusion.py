@@ -18,6 +18,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from mezzotint.data.known_words import known_words
 from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene, Kind
 from mezzotint.pages.tiles import tiled
@@ -234,6 +235,7 @@ class DiffusionTask:
         # vocab.json and merges.txt: every reader of the format knows these, and Mezzotint reads only them.
         shutil.rmtree(folder / "tokenizer")
         shutil.copytree(self.config.text / "tokenizer", folder / "tokenizer")
+        known_words(self.composer.rows, self.names).write(folder)
 
 
 def build_unet(config: DiffusionConfig, side: int, width: int) -> UNet2DConditionModel:

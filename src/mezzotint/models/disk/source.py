@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, is_whole, read_folder
+from mezzotint.models.disk.defaults import read_defaults
 from mezzotint.models.disk.hub import HUB_ID, fetched
 from mezzotint.models.disk.parts import PICKLED, refuse_pickle
 from mezzotint.models.disk.single_file import read_single_file
@@ -15,6 +17,8 @@ from mezzotint.models.disk.single_file import read_single_file
 # What a model is made of, and nothing else: no pickles, no code, no second copies in other formats.
 _WANTED = [
     "model_index.json",
+    "mezzotint.json",
+    "words.json",
     "scheduler/scheduler_config.json",
     "tokenizer/*.json",
     "tokenizer/*.txt",
@@ -63,6 +67,19 @@ def reads_text(source: str | os.PathLike[str]) -> bool | None:
     if text and path.is_dir():
         return not draws_pixels(path)
     return True if path.is_file() else None
+
+
+def folder_of(source: str | os.PathLike[str]) -> Path | None:
+    """The folder that `source` names; None of a single file, and of what is not on this machine."""
+    text = os.fsdecode(source)
+    path = BUNDLED[text].path if text in BUNDLED else expanded(Path(text))
+    return path if text and path.is_dir() else None
+
+
+def defaults_of(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """Fields that requests to a model take where they do not say; those of a hub id show when it is opened."""
+    folder = folder_of(source)
+    return read_defaults(folder) if folder else {}
 
 
 def expanded(path: Path) -> Path:

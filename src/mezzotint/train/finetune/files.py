@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import diffusers
 from torch import nn
 
 from mezzotint.models.disk.bundle import Bundle
+from mezzotint.models.disk.defaults import FILE_NAME as DEFAULTS
+from mezzotint.models.known_words import KnownWords
 from mezzotint.models.networks import torch_text, torch_vae
 from mezzotint.train.saving import forget_paths
 
@@ -44,6 +46,14 @@ def write_text_to_image(unet: nn.Module, bundle: Bundle, scheduler: Mapping[str,
         torch_text(bundle.text_encoder).save_pretrained(folder / "text_encoder")
         _copied(bundle.tokenizer, folder / "tokenizer")
     _index(folder, "StableDiffusionPipeline", scheduler, _PARTS)
+
+
+def write_facts(base: Path, folder: Path, captions: Iterable[str]) -> None:
+    """What the model that was fine-tuned says of itself: its defaults, and its words with those of the captions."""
+    if (base / DEFAULTS).is_file():
+        shutil.copyfile(base / DEFAULTS, folder / DEFAULTS)
+    if base.is_dir() and (known := KnownWords.read(base)):
+        known.with_captions(captions).write(folder)
 
 
 def _unet(unet: Any, folder: Path) -> None:

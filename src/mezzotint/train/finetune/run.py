@@ -20,6 +20,7 @@ from mezzotint.models.disk.source import find
 from mezzotint.train.finetune.about import about, write_card
 from mezzotint.train.finetune.config import FinetuneConfig, check_out, told
 from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.files import write_facts
 from mezzotint.train.finetune.pixels import Pixels
 from mezzotint.train.finetune.report import write_report
 from mezzotint.train.finetune.task import BEFORE, FinetuneTask, Subject, device_of, precision, times_of
@@ -102,6 +103,10 @@ def finetune(config: FinetuneConfig, command: Sequence[str] = ()) -> Path:
         train(task, config.loop(task.steps_per_epoch), config.out)
     finally:
         _reported(config.out)
+    if isinstance(run.bundle, Bundle) and not (config.lora or config.new_word):
+        whole = run.data.whole
+        captions = [config.worded(said) for i in range(len(whole)) for said in whole.captions(i)]
+        write_facts(run.bundle.path, made_in(config), captions)
     write_card(config.out, made_in(config))
     return made_in(config)
 
