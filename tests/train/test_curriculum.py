@@ -13,6 +13,7 @@ from diffusers.models import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from mezzotint.errors import ConfigError
+from mezzotint.models.known_words import KnownWords
 from mezzotint.train.curriculum import FINISHED, CurriculumConfig, train_curriculum
 from mezzotint.train.diffusion import DiffusionTask
 from mezzotint.train.latents import normalize_latents
@@ -64,6 +65,7 @@ def test_stages_go_on_from_the_weights_before(home: Path, tmp_path: Path) -> Non
     assert [line.split(":")[0] for line in said] == ["stage one", "stage two"]
     assert all((tmp_path / name / FINISHED).exists() for name in stages)
     assert stages["two"].start == tmp_path / "one" / "model" / "unet"
+    assert KnownWords.read(tmp_path / "two" / "model")
     train_curriculum(config, stages, say=said.append)
     assert len(said) == 2  # nothing is left to do
 
