@@ -17,6 +17,7 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from safetensors.torch import save_file
+from transformers import CLIPTokenizer
 
 import tiny
 from mezzotint.errors import ModelError
@@ -237,15 +238,46 @@ def test_missing_pieces(state: Weights, tmp_path: Path, cache: Path) -> None:
     assert "conv_norm_out.weight is missing" in _message(tmp_path / "c.safetensors", without_norm, cache)
 
 
-def test_the_vocabulary(state: Weights, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_file_alone_needs_no_hub(
+    state: Weights, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CLIP's vocabulary comes with the package; its ids are those of transformers' tokenizer."""
     import huggingface_hub
 
+    from mezzotint.models.disk.single_file import read_single_file
+    from mezzotint.models.texts.tokenizer import ClipTokenizer
+
     def offline(*args: object, **kw: object) -> str:
-        raise ConnectionError("no route to host")
+        raise AssertionError("the hub was called")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", offline)
-    message = _message(tmp_path / "m.safetensors", state, cache)
-    assert "put a `tokenizer` folder" in message
+    save_file(state, tmp_path / "m.safetensors")
+    folder = read_single_file(tmp_path / "m.safetensors", cache).tokenizer
+    assert list(ClipTokenizer(folder)("a photo of a cat")[0, :8]) == [
+        49406,
+        320,
+        1125,
+        539,
+        320,
+        2368,
+        49407,
+        49407,
+    ]
+    theirs = CLIPTokenizer.from_pretrained(folder)
+    text = "An épée, a naïve café; it's 10:10, rock'n'roll, 日本"
+    assert (
+        theirs(text)["input_ids"]
+        == [int(i) for i in ClipTokenizer(folder)(text)[0]][: len(theirs(text)["input_ids"])]
+    )
+
+
+def test_clip_vocabulary_is_mended_where_the_cache_lost_some_of_it(tmp_path: Path) -> None:
+    from mezzotint.models.disk.clip_vocabulary import clip_vocabulary
+
+    place = clip_vocabulary(tmp_path) / "vocab.json"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:1000])
+    assert (clip_vocabulary(tmp_path) / "vocab.json").read_bytes() == whole
 
 
 @pytest.mark.parametrize(

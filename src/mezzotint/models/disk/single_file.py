@@ -12,10 +12,10 @@ from mezzotint.errors import ModelError
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk import original_layout as layout
 from mezzotint.models.disk.bundle import Bundle, digest_of
+from mezzotint.models.disk.clip_vocabulary import clip_vocabulary
 from mezzotint.models.disk.parts import Part
 from mezzotint.models.disk.tensors import Tensor, TensorFile
 
-_VOCABULARY = "openai/clip-vit-large-patch14"  # that of every Stable Diffusion 1.x and 2.x
 # In the second generation this bias is spread wider in v-prediction models; ComfyUI tells them so too.
 _TELLTALE = layout.UNET + "output_blocks.11.1.transformer_blocks.0.norm1.bias"
 _V_SPREAD = 0.09
@@ -53,7 +53,7 @@ def read_single_file(path: Path, cache: Path) -> Bundle:
         )
     except KeyError as error:
         raise ModelError(f"{path}: the weight {error.args[0]} is missing") from error
-    scheduler, tokenizer = _scheduler(v, "ztsnr" in file), _tokenizer(path)
+    scheduler, tokenizer = _scheduler(v, "ztsnr" in file), _tokenizer(path, cache)
     digest = digest_of(parts, scheduler, tokenizer, cache)
     return Bundle(path.stem, path, digest, *parts, scheduler, tokenizer, "!" if open_clip else None)
 
@@ -107,25 +107,7 @@ def _scheduler(v: bool, zero_snr: bool) -> dict[str, Any]:
     }
 
 
-def _tokenizer(path: Path) -> Path:
-    """A `tokenizer` folder beside the file, else CLIP's vocabulary from the hub's cache or the hub."""
+def _tokenizer(path: Path, cache: Path) -> Path:
+    """A `tokenizer` folder beside the file, else CLIP's vocabulary."""
     beside = path.parent / "tokenizer"
-    if beside.is_dir():
-        return beside
-    try:
-        from huggingface_hub import hf_hub_download
-
-        found = [_fetched(hf_hub_download, name) for name in ("vocab.json", "merges.txt")]
-    except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        raise ModelError(
-            f"{path} needs CLIP's vocabulary, which is not on this machine and cannot be fetched; "
-            f"put a `tokenizer` folder with vocab.json and merges.txt beside it (those of {_VOCABULARY})"
-        ) from error
-    return found[0].parent
-
-
-def _fetched(download: Callable[..., str], name: str) -> Path:
-    try:
-        return Path(download(_VOCABULARY, name, local_files_only=True))
-    except (OSError, ValueError):
-        return Path(download(_VOCABULARY, name))
+    return beside if beside.is_dir() else clip_vocabulary(cache)
