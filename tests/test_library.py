@@ -146,3 +146,18 @@ def test_fitted_keeps_the_middle_and_the_proportions() -> None:
     assert cut.shape == (20, 20, 3)
     assert (cut == 255).all()
     assert library.fitted(wide, 40, 10) is wide
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_keep_mask_turns_a_mask_of_the_stored_picture_with_it(orientation: int, tmp_path: Path) -> None:
+    """A mask that equals the stored picture, pixel by pixel, is kept as the picture is; an upright one stays."""
+    stored = Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "photo.png", exif=exif)
+    stored.save(tmp_path / "mask.png")
+    upright = library.keep(tmp_path / "photo.png", tmp_path)
+    if orientation >= 5:  # the others keep width and height, so a mask is taken for upright
+        assert library.keep_mask(tmp_path / "mask.png", tmp_path / "photo.png", tmp_path) == upright
+    Image.fromarray(library.pixels(upright, tmp_path)).save(tmp_path / "upright.png")
+    assert library.keep_mask(tmp_path / "upright.png", tmp_path / "photo.png", tmp_path) == upright

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,13 @@ _READERS = {
     rb"\xff\xd8\xff": JpegImageFile,
     rb"RIFF[\s\S]{4}WEBP": WebPImageFile,
 }
+_ORIENTATION = 0x0112
+_TURNS = {  # of EXIF orientations that swap width and height, as ImageOps.exif_transpose turns them
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _PPM = re.compile(rb"P6\n(\d{1,5}) (\d{1,5})\n255\n")
 
 
@@ -39,7 +47,20 @@ def keep(path: Path | str, cache: Path | None = None) -> str:
     DataError where it is no whole picture of at most 4096x4096 pixels and 64 MiB, OutputError where nothing can be
     kept.
     """
-    pixels = read(path)
+    return _keep(read(path), path, cache)
+
+
+def keep_mask(path: Path | str, picture: Path | str, cache: Path | None = None) -> str:
+    """As `keep`, of a mask; one that fits its picture only as stored is turned as the picture's EXIF says."""
+    mask, shape = read(path), read(picture).shape
+    if mask.shape != shape and mask.shape[:2] == shape[1::-1]:
+        with suppress(Exception), Image.open(picture, formats=("PNG", "JPEG", "WEBP")) as stored:
+            turn = _TURNS[stored.getexif()[_ORIENTATION]]  # none where EXIF is missing, damaged or says otherwise
+            mask = np.asarray(Image.fromarray(mask).transpose(turn))
+    return _keep(mask, path, cache)
+
+
+def _keep(pixels: Pixels, path: Path | str, cache: Path | None) -> str:
     data = b"P6\n%d %d\n255\n" % (pixels.shape[1], pixels.shape[0]) + pixels.tobytes()
     digest = hashlib.sha256(data).hexdigest()
     place = _place(digest, cache)

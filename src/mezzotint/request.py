@@ -83,7 +83,8 @@ class Request:
         groups = [cfgs] + [[term] for term in self.terms.terms if not isinstance(term, Cfg)]
         for group in groups if self.steps > 1 else []:
             if group and not any(term.acts(self.steps)[self.begin :].any() for term in group):
-                what = f"guidance {short(str(self.guidance))} acts on no step of {self.steps}"
+                late = f" from step {self.begin} on, where the run starts" if self.begin else ""
+                what = f"guidance {short(str(self.guidance))} acts on no step of {self.steps}{late}"
                 raise RequestError(f"{what}; move start and stop apart, or write none")
 
     def _check_start(self) -> None:

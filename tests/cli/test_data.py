@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from picture_files import fill
 from pictures import make_pictures
 
@@ -37,6 +39,18 @@ def test_check_names_the_details_of_single_files(cli: Cli, tmp_path: Path) -> No
     assert "       1  a side under 32 pixels" in said.lines
     assert "          small/000.png: 20x20" in said.lines
     assert cli("data", "check", tmp_path / "set", "--min-side", 20).lines[0].startswith("pictures  2 in")
+
+
+def test_check_decodes_unless_it_says_that_it_did_not(cli: Cli, tmp_path: Path) -> None:
+    folder = fill(tmp_path / "set", 3, side=40)
+    Image.effect_noise((64, 64), 90).convert("RGB").save(whole := folder / "torn.jpg")
+    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    said = cli("data", "check", folder)
+    assert f"pictures  3 in {folder}" in said.lines and "read      every picture decoded" in said.lines
+    assert "       1  damaged" in said.lines
+    said = cli("data", "check", folder, "--headers-only")
+    assert f"pictures  4 in {folder}" in said.lines
+    assert "read      headers only; a torn picture shows when it is decoded" in said.lines
 
 
 def test_check_fails_where_training_would(cli: Cli, tmp_path: Path) -> None:

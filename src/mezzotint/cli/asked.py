@@ -87,7 +87,7 @@ def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> d
     begin, steps = _step(at) if at else (0 if mask else steps // 2, steps)
     return {
         "init": library.keep(init),
-        "mask": library.keep(mask) if mask else "",
+        "mask": library.keep_mask(mask, init) if mask else "",
         "begin": begin,
         "steps": steps,
     }

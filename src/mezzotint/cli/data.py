@@ -116,6 +116,10 @@ def check(
     min_side: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="The shortest side; by default half of --size.")
     ] = None,
+    headers_only: Annotated[
+        bool,
+        typer.Option("--headers-only", help="Decode nothing: faster, but torn pictures are not noticed."),
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help="Name every file that is skipped.")] = False,
 ) -> None:
     """Look through pictures before anyone trains on them: what is there, what is skipped and why."""
@@ -123,10 +127,16 @@ def check(
     from mezzotint.data.pictures.survey import Wanted, survey
     from mezzotint.errors import DataError
 
-    found = survey(source, Wanted(size, captions, min_side), EXTENSIONS)
+    found = survey(source, Wanted(size, captions, min_side), EXTENSIONS, whole=not headers_only)
     file = sys.stderr if found.problems else sys.stdout
     if len(found.pictures) or found.skipped:
         tell_survey(source, found, file)
+        how = (
+            "headers only; a torn picture shows when it is decoded"
+            if headers_only
+            else "every picture decoded"
+        )
+        _line(f"{'read':<10}{how}", file)
     tell_skipped(found.skipped, file, None if every else NAMED)
     if found.problems:
         raise DataError("; ".join(found.problems))

@@ -55,6 +55,7 @@ def _start(init: str, mask: str, size: Size) -> Start:
     drawn = np.asarray(Image.fromarray(library.pixels(mask)).convert("L"))
     if drawn.shape != picture.shape[:2]:
         of_mask, wanted = (f"{shown.shape[1]}x{shown.shape[0]}" for shown in (drawn, picture))
-        raise RequestError(f"the mask is {of_mask}; its picture is {wanted}, and so must it be")
+        turned = ", turned upright by its EXIF orientation," if drawn.shape == picture.shape[1::-1] else ""
+        raise RequestError(f"the mask is {of_mask}; its picture{turned} is {wanted}, and so must it be")
     anew = library.fitted(drawn, *size) / 255
     return Start(library.fitted(picture, *size), np.asarray(anew, np.float32))

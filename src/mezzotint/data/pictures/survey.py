@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
+from mezzotint.data.pictures.decode import decode
 from mezzotint.data.pictures.files import FilePictures, list_folder
 from mezzotint.data.pictures.header import Header, look
 from mezzotint.data.pictures.hub import is_hub_id, list_hub
-from mezzotint.data.pictures.listing import Listing, Pictures, Skipped
+from mezzotint.data.pictures.listing import Binary, Listing, Pictures, Skipped
 from mezzotint.data.pictures.packed import Packed
 from mezzotint.errors import DataError, nearest
 
@@ -80,8 +81,13 @@ class Survey:
         return sum(1 for caption in self.captions if caption)
 
 
-def survey(source: str | Path, wanted: Wanted, extensions: Sequence[str], workers: int = 8) -> Survey:
-    """Look through a folder or a hub dataset: headers only, in threads. All problems are told, none is raised."""
+def survey(
+    source: str | Path, wanted: Wanted, extensions: Sequence[str], workers: int = 8, whole: bool = False
+) -> Survey:
+    """Look through a folder or a hub dataset, in threads. All problems are told, none is raised.
+
+    `whole`: decode every picture as training will, so that a torn one is noticed; else headers only.
+    """
     problems = list(wanted.problems())
     try:
         listing = _listing(source, extensions, wanted.captions)
@@ -90,7 +96,9 @@ def survey(source: str | Path, wanted: Wanted, extensions: Sequence[str], worker
         listing = Listing(FilePictures(Path(), Packed(())), Packed(()))
     problems += listing.problems + (listing.wordless if wanted.captions else [])
     usable = _Usable()
-    for index, seen in enumerate(_headers(listing.pictures, workers)):
+    for index, seen in enumerate(
+        _headers(listing.pictures, workers, wanted.size if whole and not problems else None)
+    ):
         reason = seen if isinstance(seen, str) else _unfit(seen, listing.captions[index], wanted)
         if reason is not None:
             listing.skipped.append(Skipped(listing.pictures.name(index), reason))
@@ -163,11 +171,11 @@ def _unfit(header: Header, caption: str, wanted: Wanted) -> str | None:
     return _NO_CAPTION if wanted.captions and not caption else None
 
 
-def _headers(pictures: Pictures, workers: int) -> Iterator[Header | str]:
-    """For each picture its header, or why it has none."""
+def _headers(pictures: Pictures, workers: int, size: int | None) -> Iterator[Header | str]:
+    """For each picture its header, or why it cannot be used. `size`: decode it to so many pixels; None: do not."""
 
     def chunk(start: int) -> list[Header | str]:
-        return [_header(pictures, index) for index in range(start, min(start + _CHUNK, len(pictures)))]
+        return [_header(pictures, index, size) for index in range(start, min(start + _CHUNK, len(pictures)))]
 
     with warnings.catch_warnings(), ThreadPoolExecutor(workers) as pool:
         warnings.simplefilter("ignore")  # Pillow warns of what is told by name
@@ -175,11 +183,25 @@ def _headers(pictures: Pictures, workers: int) -> Iterator[Header | str]:
             yield from headers
 
 
-def _header(pictures: Pictures, index: int) -> Header | str:
+def _header(pictures: Pictures, index: int, size: int | None) -> Header | str:
     try:
         with pictures.open(index) as file:
-            return look(file)
+            header = look(file)
+            if size is not None:
+                _decode(file, size)
+            return header
     except DataError as error:
         return " ".join(str(error).split())
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def _decode(file: Binary, size: int) -> None:
+    """DataError where the pixels cannot be read."""
+    file.seek(0)
+    try:
+        decode(file, size)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        raise DataError(f"damaged: {error}") from None
