@@ -55,7 +55,9 @@ def keep_mask(path: Path | str, picture: Path | str, cache: Path | None = None) 
     mask, shape = read(path), read(picture).shape
     if mask.shape != shape and mask.shape[:2] == shape[1::-1]:
         with suppress(Exception), Image.open(picture, formats=("PNG", "JPEG", "WEBP")) as stored:
-            turn = _TURNS[stored.getexif()[_ORIENTATION]]  # none where EXIF is missing, damaged or says otherwise
+            turn = _TURNS[
+                stored.getexif()[_ORIENTATION]
+            ]  # none where EXIF is missing, damaged or says otherwise
             mask = np.asarray(Image.fromarray(mask).transpose(turn))
     return _keep(mask, path, cache)
 

@@ -258,6 +258,39 @@ def test_begun_in_the_middle(sampler: str, distance: Any, monkeypatch: pytest.Mo
     assert (distance(right, reference) < TOLERANCE) == (sampler != "lms")
 
 
+@pytest.mark.parametrize("begin", [1, 2, 48, 49])
+@pytest.mark.parametrize("sampler", [*K_FAMILY, "dpmpp-2m", "dpmpp-2m-sde", "unipc"])
+def test_begun_early_and_late(
+    sampler: str, begin: int, distance: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = 2 * begin if sampler == "heun" else begin
+    reference = theirs(monkeypatch, scheduler_of(sampler, SD), 50, index)
+    request = Request(sampler=sampler, steps=50, init="0" * 64, begin=begin, compat="diffusers")
+    assert distance(plan(request, Schedule.from_config(SD)), reference) < TOLERANCE
+
+
+@pytest.mark.parametrize("begin", [1, 2, 3, 10, 23, 24])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+def test_pndm_begun_in_the_middle(spacing: str, prediction: str, begin: int, distance: Any) -> None:
+    """Image-to-image cuts the list of calls, in which the second step stands twice, and not the list of steps."""
+    config = SD | {"prediction_type": prediction, "timestep_spacing": spacing}
+    scheduler: Any = scheduler_of("pndm", config)
+    scheduler.set_timesteps(25)
+    times = scheduler.timesteps[begin:]
+    x = scheduler.add_noise(
+        torch.zeros(Z.shape, dtype=torch.float64), torch.from_numpy(Z), times[:1]
+    ).double()
+    reference = []
+    for t in times:
+        x = scheduler.step(torch.from_numpy(network(x.numpy(), float(t))), t, x).prev_sample.double()
+        reference.append(x.numpy())
+    run: dict[str, Any] = {"sampler": "pndm", "steps": 25, "init": "0" * 64, "begin": begin}
+    ours = plan(Request(**run, compat="diffusers"), Schedule.from_config(config))
+    assert distance(ours, reference) < TOLERANCE
+    assert plan(Request(**run), Schedule.from_config(config)).step[0] == begin  # without the slip, as it says
+
+
 def flux_timesteps(scheduler: Any, steps: int) -> None:
     type(scheduler).set_timesteps(scheduler, sigmas=np.linspace(1, 1 / steps, steps))
 

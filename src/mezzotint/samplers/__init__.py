@@ -38,10 +38,20 @@ def _lms(levels: Levels, run: Run) -> Table:
     return lms(levels, skipped, leaps=False) if run.diffusers else lms(levels, skipped[:0])
 
 
+def _pndm_levels(run: Run) -> Levels:
+    return pndm_levels(replace(run, begin=run.begin - 1) if _late(run) > 1 else run)
+
+
 def _pndm(levels: Levels, run: Run) -> Table:
     if run.schedule.prediction == "flow":
         return pndm(levels, "flow")
-    return pndm(levels, "v" if run.diffusers and run.schedule.prediction == "v_prediction" else "eps")
+    slip = run.diffusers and run.schedule.prediction == "v_prediction"
+    return pndm(levels, "v" if slip else "eps", _late(run))
+
+
+def _late(run: Run) -> int:
+    """The calls that diffusers' image-to-image skips of pndm, where it has such a run."""
+    return run.begin if run.diffusers and run.schedule.prediction != "flow" and run.spacing != "karras" else 0
 
 
 SAMPLERS: dict[str, Sampler] = {
@@ -51,7 +61,7 @@ SAMPLERS: dict[str, Sampler] = {
     "euler-a": Sampler(_euler_a_levels, lambda levels, _: ancestral(levels)),
     "heun": Sampler(k_levels, lambda levels, _: heun(levels)),
     "lms": Sampler(k_levels, _lms),
-    "pndm": Sampler(pndm_levels, _pndm),
+    "pndm": Sampler(_pndm_levels, _pndm),
     "dpmpp-2m": Sampler(dpm_levels, lambda levels, _: dpmpp_2m(levels)),
     "dpmpp-2m-sde": Sampler(dpm_levels, lambda levels, _: dpmpp_2m_sde(levels)),
     "unipc": Sampler(dpm_levels, lambda levels, _: unipc(levels)),
