@@ -32,7 +32,7 @@ BAD = [
     ("--cfg -1", "a guidance scale is 0 or more, got -1; for the formula write cfg(-1)"),
     ("--init none.png --start 25/25", "--start 25/25 leaves no step to draw; STEP is from 0 to 24"),
     ("--init none.png --start 10", "start must be STEP/OF, such as 10/25"),
-    ("--init none.png --start 3/0", "steps must be a whole number from 1"),
+    ("--init none.png --start 3/0", "--start 3/0: OF is the number of steps, 1 or more"),
     ("--eta 0.5", "eta is for the ddim sampler"),
     ("--eta nan --sampler ddim", "eta must be a finite number"),
     ("--seed -1", "seed must be a whole number from 0"),

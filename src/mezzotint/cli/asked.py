@@ -99,7 +99,9 @@ def _step(text: str) -> tuple[int, int]:
     if not found:
         raise RequestError(f"start must be STEP/OF, such as 10/25, got {text[:40]!r}")
     step, of = int(found[1]), int(found[2])
-    if of and step >= of:
+    if of == 0:
+        raise RequestError(f"--start {text}: OF is the number of steps, 1 or more")
+    if step >= of:
         raise RequestError(f"--start {text} leaves no step to draw; STEP is from 0 to {of - 1}")
     return step, of
 
