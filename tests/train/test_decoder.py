@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import tiny
-from mezzotint.errors import ConfigError
+from mezzotint.errors import DataError
 from mezzotint.models.openvino.small import small_part
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.decoder import DecoderConfig, roughened, train_decoder
+from pictures import make_pictures
 
 LOOP = LoopConfig(steps=60, log_every=10, sheet_minutes=60, save_minutes=60, warmup=2, bf16=False, ema=0)
 
 
 def test_it_comes_nearer_to_the_full_decoder_and_opens(tmp_path: Path) -> None:
     tiny.make_pipeline(tmp_path / "model", text_layers=1, channels=(32,), vae_channels=(32, 32))
-    rng = np.random.default_rng(0)
-    np.save(tmp_path / "0-latents.npy", rng.standard_normal((80, 4, 8, 8)).astype(np.float16))
+    make_pictures(tmp_path / "pictures")
     train_decoder(
         DecoderConfig(
-            vae=tmp_path / "model/vae", latents=tmp_path, out=tmp_path / "out", channels=8, blocks=1, batch=8, loop=LOOP,
+            vae=tmp_path / "model/vae", data=tmp_path / "pictures", out=tmp_path / "out", channels=8, blocks=1, batch=8,
+            samples=16, loop=LOOP,
         )
     )  # fmt: skip
     lines = [json.loads(line) for line in (tmp_path / "out/log.jsonl").read_text().splitlines()]
@@ -45,8 +45,8 @@ def test_a_share_of_the_latents_is_made_smooth() -> None:
     assert mixed[~kept].std((2, 3)).mean() < 0.8 * z.std((2, 3)).mean()
 
 
-def test_a_folder_without_latents_is_named(tmp_path: Path) -> None:
+def test_decoder_without_pictures_says_how_to_make_them(tmp_path: Path) -> None:
     tiny.make_pipeline(tmp_path / "model", text_layers=1, channels=(32,), vae_channels=(32, 32))
-    config = DecoderConfig(vae=tmp_path / "model/vae", latents=tmp_path, out=tmp_path / "out", loop=LOOP)
-    with pytest.raises(ConfigError, match=r"no \*-latents.npy"):
+    config = DecoderConfig(vae=tmp_path / "model/vae", data=tmp_path, out=tmp_path / "out", loop=LOOP)
+    with pytest.raises(DataError, match="mezzotint data emoji"):
         train_decoder(config)

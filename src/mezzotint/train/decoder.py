@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -12,14 +14,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mezzotint.errors import ConfigError
+from mezzotint.data.scenes import CanonicalComposer, Kind
 from mezzotint.models.openvino.small import SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import shown
+from mezzotint.train.sheets import pixels, shown
 
 HELD = 64
 
@@ -29,13 +31,13 @@ class DecoderConfig(Training):
 
     vae: Path
     """Of the model it is for: its `vae` folder."""
-    latents: Path
-    """A folder of `*-latents.npy`, as `train diffusion` makes it."""
+    data: Path
+    """Of `mezzotint data emoji`: canonical scenes of all kinds are composed of it."""
     channels: int = Field(64, gt=0)
     blocks: int = Field(3, gt=0)
     batch: int = Field(16, gt=0)
     samples: int = Field(5000, gt=0)
-    """Latents that the full decoder decodes once, before the first step; it costs more than the training."""
+    """Scenes that are encoded, and decoded by the full decoder, before the first step; it costs more than the training."""
     rough: float = Field(0.5, ge=0, le=1)
     """Share of the samples that are made smooth and a little noisy, as the x0 of early steps is."""
 
@@ -47,20 +49,15 @@ class DecoderTask:
         torch.manual_seed(config.seed)
         self.config = config
         self.vae = AutoencoderKL.from_pretrained(config.vae).eval().requires_grad_(False)
-        files = sorted(config.latents.glob("*-latents.npy"))
-        if not files:
-            raise ConfigError(f"{config.latents} holds no *-latents.npy; train diffusion makes them")
-        shards = [np.load(file, mmap_mode="r") for file in files]
         factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
+        latents = encode_scenes(self.vae, CanonicalComposer(config.data), config.samples + HELD, config.seed)
         self.module: nn.Module = SmallDecoder(
-            SmallArch(shards[0].shape[1], config.channels, config.blocks, factor)
+            SmallArch(latents.shape[1], config.channels, config.blocks, factor)
         )
-        held = torch.from_numpy(shards[-1][-HELD:].astype(np.float32))
+        held, seen = latents[:HELD], latents[HELD:]
         self.held = {"": held, "_rough": roughened(held, 1.0, torch.Generator().manual_seed(0))}
-        each = -(-config.samples // len(shards))
-        seen = [shard[: min(each, len(shard) - HELD)].astype(np.float32) for shard in shards]
         generator = torch.Generator().manual_seed(config.seed)
-        self.latents = roughened(torch.from_numpy(np.concatenate(seen)), config.rough, generator)
+        self.latents = roughened(seen, config.rough, generator)
         self.pictures = ((self._decoded(self.latents) + 1) * 127.5).round().byte()  # 4 times smaller
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
@@ -91,6 +88,16 @@ class DecoderTask:
         parts = torch.split(z / self.vae.config.scaling_factor, 8)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.loop.bf16):
             return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
+
+
+@torch.no_grad()
+def encode_scenes(vae: AutoencoderKL, composer: CanonicalComposer, count: int, seed: int) -> Tensor:
+    """(count, c, h, w) scaled latents of scenes of every kind."""
+    dice, kinds = random.Random(seed), list(get_args(Kind))
+    scenes = [composer.scene(dice.choice(kinds), dice.choice(composer.names), dice) for _ in range(count)]
+    parts = (scenes[i : i + 8] for i in range(0, count, 8))
+    encoded = [vae.encode(pixels([composer.render(s) for s in part])).latent_dist.mean for part in parts]
+    return torch.cat(encoded) * float(vae.config.scaling_factor)
 
 
 def roughened(z: Tensor, share: float, generator: torch.Generator) -> Tensor:
