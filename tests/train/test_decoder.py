@@ -16,11 +16,11 @@ from mezzotint.train.config import LoopConfig
 from mezzotint.train.decoder import DecoderConfig, roughened, train_decoder
 from pictures import make_pictures
 
-LOOP = LoopConfig(steps=60, log_every=10, sheet_minutes=60, save_minutes=60, warmup=2, bf16=False, ema=0)
+LOOP = LoopConfig(steps=30, log_every=5, sheet_minutes=60, save_minutes=60, warmup=2, bf16=False, ema=0)
 
 
 def test_it_comes_nearer_to_the_full_decoder_and_opens(tmp_path: Path) -> None:
-    tiny.make_pipeline(tmp_path / "model", text_layers=1, channels=(32,), vae_channels=(32, 32))
+    tiny.make_pipeline(tmp_path / "model", text_layers=1, channels=(32,), vae_channels=(32, 32, 32, 32))
     make_pictures(tmp_path / "pictures")
     train_decoder(
         DecoderConfig(
@@ -34,7 +34,7 @@ def test_it_comes_nearer_to_the_full_decoder_and_opens(tmp_path: Path) -> None:
     (tmp_path / "out/model").rename(tmp_path / "model/decoder_small")
     part = small_part(tmp_path / "model", tmp_path / "cache")
     assert part is not None
-    assert SmallDecoder.open(part)(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 16, 16)
+    assert SmallDecoder.open(part)(torch.zeros(1, 4, 8, 8)).shape == (1, 3, 64, 64)
 
 
 def test_a_share_of_the_latents_is_made_smooth() -> None:

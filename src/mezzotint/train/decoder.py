@@ -23,7 +23,7 @@ from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.running.loop import train
 from mezzotint.train.sheets import pixels, shown
 
-HELD = 64
+HELD = 16
 
 
 class DecoderConfig(Training):
