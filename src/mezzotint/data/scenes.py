@@ -67,7 +67,8 @@ def is_held_out(*names: str) -> bool:
 class CanonicalComposer:
     """Scenes from a folder that `mezzotint data emoji` wrote.
 
-    `names`: the objects to draw, by default all. DataError where one is missing.
+    `names`: the objects to draw, by default all; `partners`: what stands beside them in pairs, by default the same.
+    DataError where one is missing.
     """
 
     def __init__(self, folder: Path, names: Sequence[str] = ()):
@@ -79,6 +80,7 @@ class CanonicalComposer:
         if missing := [name for name in names if name not in self.by_name]:
             raise DataError(f"{folder} has no {missing[0]!r} to train on")
         self.names = list(names) or sorted(self.by_name)
+        self.partners = self.names
         self._aliases = self._unambiguous()
         self._sprite = lru_cache(maxsize=4096)(self._load)
 
@@ -143,7 +145,7 @@ class CanonicalComposer:
         return CanonicalScene(f"{NUMBERS[count]} {plural(name)}", sprites, BOXES[count], "white")
 
     def _pair(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
-        partners = _part([n for n in self.names if n != name and not is_held_out(name, n)], name, variety)
+        partners = _part([n for n in self.partners if n != name and not is_held_out(name, n)], name, variety)
         both = [name, rng.choice(partners)]
         rng.shuffle(both)
         caption = " and ".join(article_of(one) for one in both)

@@ -61,6 +61,10 @@ class DiffusionConfig(Training):
     objects: Literal["ordinary", "all"] = "all"
     kinds: dict[Kind, float] = Field({"plain": 1.0}, min_length=1)
     """How often each kind of scene is drawn, in any unit."""
+    ordinary_kinds: dict[Kind, float] = Field(default_factory=dict)
+    """The same for the share of `ordinary`; empty: as `kinds`."""
+    ordinary_variety: int = Field(0, ge=0)
+    """As `variety`, of ordinary things."""
     ordinary: float = Field(0.0, ge=0, le=1)
     """Share of scenes whose object is an ordinary thing; the others are of any object."""
     variety: int = Field(0, ge=0)
@@ -116,6 +120,7 @@ class DiffusionTask:
             self.composer.names = [name for name in ORDINARY if name in self.composer.by_name]
         self.names = self.composer.names
         self._ordinary = np.isin(self.names, ORDINARY)
+        self.composer.partners = [name for name in ORDINARY if name in self.names] or self.names
         self.config = config.lasting(len(self.names))
         side = 128 // 2 ** (len(self.encoders.vae.config.block_out_channels) - 1)
         self.module = build_unet(self.config, side, self.encoders.text.config.hidden_size)
@@ -151,21 +156,19 @@ class DiffusionTask:
 
     def _scenes(self, rng: np.random.Generator, n: int) -> tuple[NDArray[np.int64], list[CanonicalScene]]:
         """Objects, by number, and a scene with each."""
-        weights = np.array(list(self.config.kinds.values()))
-        kinds = rng.choice(len(weights), n, p=weights / weights.sum())
-        names: list[Kind] = list(self.config.kinds)
         shares = self.config.behind * self.errors / self.errors.sum()
         shares += (1 - self.config.behind) / len(self.errors)
-        shares *= 1 - self.config.ordinary
-        shares[self._ordinary] += self.config.ordinary / max(1, self._ordinary.sum())
-        objects = rng.choice(len(self.names), n, p=shares / shares.sum())
         dice = random.Random(int(rng.integers(2**63)))
-        scenes = [
-            self.composer.scene(
-                names[kind], self.names[which], dice, 0 if self._ordinary[which] else self.config.variety
-            )
-            for kind, which in zip(kinds, objects, strict=True)
-        ]
+        known = np.flatnonzero(self._ordinary)
+        objects, scenes = np.empty(n, np.int64), []
+        for i in range(n):
+            familiar = bool(len(known)) and rng.random() < self.config.ordinary
+            objects[i] = rng.choice(known) if familiar else rng.choice(len(shares), p=shares)
+            kinds = (familiar and self.config.ordinary_kinds) or self.config.kinds
+            [kind] = dice.choices(list(kinds), list(kinds.values()))
+            limits = self.config.variety, self.config.ordinary_variety
+            variety = limits[int(self._ordinary[objects[i]])]
+            scenes.append(self.composer.scene(kind, self.names[objects[i]], dice, variety))
         return objects, scenes
 
     def _times(self, rng: np.random.Generator, n: int) -> NDArray[np.int64]:
