@@ -79,6 +79,17 @@ def test_pair_scene_names_what_stands_left_first(composer: CanonicalComposer) ->
         ]
 
 
+def test_pair_scene_takes_its_partner_from_those_allowed(composer: CanonicalComposer) -> None:
+    few = CanonicalComposer(composer.folder)
+    few.partners = ["red ball", "gray stone"]
+    rng = random.Random(2)
+    scenes = [few.scene("pair", "golden star", rng) for _ in range(20)]
+    assert {name for scene in scenes for name in (few.rows[i]["object"] for i in scene.sprites)} <= {
+        "golden star",
+        *few.partners,
+    }
+
+
 def test_variety_bounds_what_an_object_meets(composer: CanonicalComposer) -> None:
     rng = random.Random(0)
     grounds = {composer.scene("color", "red ball", rng, variety=3).ground for _ in range(100)}

@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_config(home: Path, out: Path, stages: dict[str, dict[str, object]]) -> CurriculumConfig:
     loop = {"log_every": 1, "warmup": 1, "mixed_precision": "no", "save_minutes": 60, "sheet_minutes": 60}
-    network = {"channels": [8, 8], "attention": [False, True], "groups": 4, "heads": 2, "batch": 4}
+    network = {"channels": [8, 8], "attention": [False, True], "groups": 4, "heads": 2, "batch": 5}
     base = {
         "data": str(home / "pictures"),
         "text": str(home),
@@ -73,7 +73,7 @@ def test_stages_go_on_from_the_weights_before(home: Path, tmp_path: Path) -> Non
 def test_stage_lasts_as_many_steps_as_its_exposures_take(home: Path, tmp_path: Path) -> None:
     config = make_config(home, tmp_path, {"one": {"exposures": 8}})
     stage = config.checked_stages("test")["one"]
-    assert stage.lasting(5).loop.steps == 10
+    assert stage.lasting(5).loop.steps == 8
 
 
 def test_stage_errors_name_the_stage(home: Path, tmp_path: Path) -> None:
