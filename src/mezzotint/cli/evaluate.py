@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from mezzotint.evaluation import Score
+    from mezzotint.evaluation import Measure, Score
 
 
 def evaluate(
@@ -28,24 +28,75 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sheets and the verdicts.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an object a kind of prompt.")] = False,
+    blind: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a sheet of 64 numbered pictures for a reader, and its key."),
+    ] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="With --blind: real pictures, for the reader's own score.")
+    ] = False,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --blind: score a reader's lines `1: a cat`.")
+    ] = None,
 ) -> None:
     """Score a model on a fixed list of prompts: objects, held-out pairs, colors, counts, places, free wording.
 
+    With --data also strictly: the nearest real picture, the judge's first choice, sharpness, KID, precision and recall.
     Needs the torch extra; takes a minute or two.
     """
+    if blind is not None:
+        _blind(blind, model, seed, steps, guidance, data, real, answers)
+        return
     import json
     from dataclasses import asdict
 
     from mezzotint.cli.voice import note
     from mezzotint.evaluation import run
 
-    scores = run(model, judge, count, seed, steps, guidance, encoder, data, out, note)
+    scores, measures = run(model, judge, count, seed, steps, guidance, encoder, data, out, note)
     if as_json:
-        for score in scores:
-            print(json.dumps(asdict(score)))
+        rows = [asdict(score) for score in scores] + [asdict(measure) for measure in measures]
+        print("\n".join(json.dumps(row) for row in rows))
     else:
         read_by = f", {encoder}" if encoder else ""
         _table(scores, f"{model}{read_by}, {steps} steps, {guidance}, seed {seed} and up")
+        _strict_table(measures)
+
+
+def _blind(
+    folder: Path,
+    model: str,
+    seed: int,
+    steps: int,
+    guidance: str,
+    data: Path | None,
+    real: bool,
+    answers: Path | None,
+) -> None:
+    """Write the sheet and its key, or score a reader's answers."""
+    from mezzotint.api import generate
+    from mezzotint.errors import ConfigError
+    from mezzotint.evaluation.blind import KEY, SHEET, choose_items, real_pictures, score_answers, write_sheet
+    from mezzotint.models import open_model
+    from mezzotint.request import Request
+
+    if answers is not None:
+        for kind, share in score_answers(folder / KEY, answers).items():
+            print(f"{kind}: {share:.2f}")
+        return
+    if data is None:
+        raise ConfigError("the blind sheet needs --data, the folder of `mezzotint data emoji`")
+    items = choose_items(data)
+    if real:
+        pictures = real_pictures(data, items)
+    else:
+        requests = [
+            Request(item.prompt, seed=seed + i, steps=steps, guidance=guidance)
+            for i, item in enumerate(items)
+        ]
+        pictures = [picture.image for picture in generate(requests, open_model(model))]
+    write_sheet(folder, items, pictures)
+    print(f"{folder / SHEET}: give it to a reader; then --answers FILE, with a line `1: a cat` a picture")
 
 
 def steering(
@@ -93,4 +144,28 @@ def _table(scores: list[Score], title: str) -> None:
     for s in scores:
         ceilings = ["" if share is None else f"{share:.2f}" for share in (s.real, s.decoded)]
         table.add_row(s.kind, str(s.count), f"{s.share:.2f}", f"{s.low:.2f} to {s.high:.2f}", *ceilings)
+    Console().print(table)
+
+
+def _strict_table(measures: list[Measure]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not measures:
+        return
+    table = Table(title="strictly")
+    for heading in (
+        "prompts",
+        "measure",
+        "n",
+        "value",
+        "95 % interval",
+        "real pictures",
+        "through the autoencoder",
+    ):
+        table.add_column(heading, justify="left" if heading in ("prompts", "measure") else "right")
+    for m in measures:
+        span = f"{m.low:.2f} to {m.high:.2f}" if m.low == m.low else ""
+        ceilings = [f"{value:.2f}" for value in m.real] + [""] * (2 - len(m.real))
+        table.add_row(m.kind, m.name, str(m.count), f"{m.value:.3f}", span, *ceilings)
     Console().print(table)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,12 +16,21 @@ from mezzotint.errors import DataError, ModelError
 from mezzotint.evaluation.prompts import Case, cases
 from mezzotint.evaluation.score import right
 from mezzotint.evaluation.statistics import wilson
+from mezzotint.evaluation.strict import Measure, measure_strictly
 from mezzotint.models import open_model
+from mezzotint.models.autoencoder import Autoencoder
 from mezzotint.models.image_text import ImageText
 from mezzotint.pages.tiles import tiled
 from mezzotint.request import Request
 
 _WITH_CEILING = ("ordinary", "seen", "held-out")
+
+
+class Evaluation(NamedTuple):
+    """Shares by kind of prompt, and the strict measures where real pictures were given."""
+
+    scores: list[Score]
+    measures: list[Measure]
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def run(
     data: Path | None = None,
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
-) -> list[Score]:
+) -> Evaluation:
     """Score a model; `data` is the folder of `mezzotint data emoji`, without which there is no ceiling.
 
     `encoder` reads the texts, see `mezzotint.encoders`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
@@ -68,13 +77,17 @@ def run(
     verdicts = [right(case, image, judged_by, objects) for case, image in zip(listed, pictures, strict=True)]
     real: dict[str, float] = {}
     decoded: dict[str, float] = {}
+    measures: list[Measure] = []
     if data is not None:
         progress("scoring real pictures")
         real, decoded = _ceilings(listed, data, model, judged_by, objects)
+        reconstruct = Autoencoder.open(model).reconstruct
+        measures = measure_strictly(listed, pictures, data, judged_by, objects, reconstruct)
     if out is not None:
         _write(out, listed, pictures, verdicts)
     kinds = list(dict.fromkeys(case.kind for case in listed))
-    return [_score(kind, listed, verdicts, real.get(kind), decoded.get(kind)) for kind in kinds]
+    scores = [_score(kind, listed, verdicts, real.get(kind), decoded.get(kind)) for kind in kinds]
+    return Evaluation(scores, measures)
 
 
 def facts_of(judge: Path) -> dict[str, Any]:
@@ -98,8 +111,6 @@ def _ceilings(
     listed: list[Case], data: Path, model: str, judge: ImageText, objects: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Shares right of real pictures on white, and of the same through the autoencoder, by kind."""
-    from mezzotint.models.autoencoder import Autoencoder
-
     path = data / "metadata.jsonl"
     if not path.exists():
         raise DataError(f"no pictures in {data}: make them with `mezzotint data emoji {data}`")
