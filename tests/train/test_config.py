@@ -11,9 +11,9 @@ from mezzotint.study.spec import Study
 from mezzotint.train.adapter import AdapterConfig
 from mezzotint.train.clip import ClipConfig
 from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.curriculum import CurriculumConfig
 from mezzotint.train.ddpm import DdpmConfig
 from mezzotint.train.decoder import DecoderConfig
-from mezzotint.train.diffusion import DiffusionConfig
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.grid import combinations
 from mezzotint.train.style import StyleConfig
@@ -22,7 +22,7 @@ from mezzotint.train.vae import VaeConfig
 CONFIGS = Path(__file__).parents[2] / "configs"
 KINDS: dict[str, type[Config]] = {
     "vae": VaeConfig, "vq": VaeConfig,
-    "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "diffusion": DiffusionConfig,
+    "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "bundle": CurriculumConfig,
     "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
     "style": StyleConfig, "measure": Study,
 }  # fmt: skip
