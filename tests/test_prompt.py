@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -68,6 +68,6 @@ def test_a_weight_beyond_ten_is_refused_before_any_work(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["(", ")", "(a:1)", ":", ": ", "(:1", "1", "\\(", "(a:" + "1" * 20])
 def test_ten_thousand_characters_are_quick(unit: str) -> None:
-    started = perf_counter()
+    started = thread_time()
     parse((unit * 10_000)[:10_000])
-    assert perf_counter() - started < 2
+    assert thread_time() - started < 2

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.running.loop import train
 
-LOOP = {"log_every": 3, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "mixed_precision": "no"}
+LOOP = {"log_every": 3, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "precision": "fp32"}
 
 
 class TinyConfig(Config):

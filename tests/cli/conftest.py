@@ -64,7 +64,9 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def toy(monkeypatch: pytest.MonkeyPatch) -> Model:
     """What every model opens as."""
     model = Model()
-    monkeypatch.setattr(models, "open_model", lambda *args: model.asked.append(args) or model)
+    monkeypatch.setattr(
+        models, "open_model", lambda *args, **more: model.asked.append((*args, *more.values())) or model
+    )
     return model
 
 

@@ -15,6 +15,8 @@ from mezzotint import OutputError, Picture, Request
 from mezzotint.cli.folder import check_folder, file_name, free_path
 from mezzotint.picture import Provenance
 
+pytestmark = pytest.mark.processor
+
 if TYPE_CHECKING:
     from conftest import Cli, Model
 

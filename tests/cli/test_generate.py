@@ -14,6 +14,7 @@ from mezzotint.cli import generate, main
 from mezzotint.engine import Mode
 from mezzotint.models import opening
 from mezzotint.models.disk.source import defaults_of
+from mezzotint.precision import DTYPES
 
 if TYPE_CHECKING:
     from conftest import Cli, Model
@@ -43,7 +44,7 @@ def test_every_option_reaches_the_request(cli: Cli, toy: Model) -> None:
 def test_model_runtime_precision_and_mode(cli: Cli, toy: Model) -> None:
     words = "--model other --runtime torch --dtype float32 --mode exact --steps 2 --out deep/er"
     said = cli("generate", "a cat", *words.split())
-    assert toy.asked == [("other", "torch", "float32")]
+    assert toy.asked == [("other", "torch", "fp32")]
     assert Picture.open(said.lines[0]).provenance.mode == "exact"
     assert Path(said.lines[0]).parent == Path("deep/er")
 
@@ -51,7 +52,7 @@ def test_model_runtime_precision_and_mode(cli: Cli, toy: Model) -> None:
 def test_choices_are_those_of_the_library() -> None:
     assert get_args(generate.Mode) == get_args(Mode)
     assert set(get_args(generate.Runtime)) == set(get_args(opening.RuntimeName))
-    assert get_args(generate.Dtype) == get_args(opening.DtypeName)
+    assert set(DTYPES.values()) == set(get_args(opening.DtypeName))
 
 
 def test_prompts_share_one_engine(cli: Cli, toy: Model) -> None:

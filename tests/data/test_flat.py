@@ -61,9 +61,9 @@ def test_an_epoch_over_100_000_pictures_is_in_flat_memory(tmp_path: Path) -> Non
 
 def test_the_order_of_100_000_costs_little_and_is_fixed() -> None:
     order = Order(100_000)
-    began = time.perf_counter()
+    began = time.thread_time()
     walk = [order.at(7, position) for position in range(99_990, 100_010)]
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
     assert len(set(walk[:10])) == len(set(walk[10:])) == 10
     assert [Order(5).at(7, position) for position in range(10)] == [3, 4, 2, 0, 1, 2, 4, 0, 3, 1]
 

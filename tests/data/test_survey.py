@@ -251,6 +251,6 @@ def test_looking_through_reads_thousands_a_second(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     for index in range(2000):
         os.link(tmp_path / "real/000.png", tmp_path / f"set/{index}.png")
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(look(tmp_path / "set").pictures) == 2000
-    assert time.perf_counter() - began < 2  # about 0.2 s on one idle core
+    assert time.process_time() - began < 2  # about 0.2 s on one idle core

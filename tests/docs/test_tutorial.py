@@ -67,6 +67,7 @@ def pages() -> Iterator[Any]:
         yield pytest.param(page, id=page.stem, marks=pytest.mark.slow if is_slow(page) else ())
 
 
+@pytest.mark.processor
 @pytest.mark.parametrize("page", pages())
 def test_a_page_does_what_it_says_and_shows_what_it_made(page: Path, folder: Path) -> None:
     run(page, folder)

@@ -14,6 +14,8 @@ import torch
 
 from mezzotint.models import Model, open_model
 
+pytestmark = pytest.mark.processor
+
 Opened = Callable[[str, str], Model]
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])
 either = pytest.mark.parametrize("name", ["first", "second"])

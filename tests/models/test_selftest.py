@@ -12,6 +12,8 @@ from mezzotint.models import open_model, opening, selftest
 from mezzotint.models.selftest import TOLERANCE, Verdict, compare
 from mezzotint.schedule import Schedule
 
+pytestmark = pytest.mark.processor
+
 SCHEDULE = Schedule.from_config({"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012})
 
 

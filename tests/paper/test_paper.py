@@ -154,7 +154,7 @@ STUDY = Study(
 def test_a_study_becomes_a_section_and_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     toy = Toy()
-    monkeypatch.setattr(studied, "opened", lambda name: toy)
+    monkeypatch.setattr(studied, "opened", lambda name, **more: toy)
     monkeypatch.setattr(Entry, "asked", lambda self, setting: STUDY)
     with Store.open(tmp_path / "store") as store:
         at = setting(tmp_path, store)

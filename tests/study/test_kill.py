@@ -82,7 +82,7 @@ def killed(server: Server, folder: Path, kills: int, seed: int) -> None:
 
 
 def test_killed_at_random_instants_a_study_ends_with_the_same_bits(server: Server, tmp_path: Path) -> None:
-    killed(server, tmp_path, kills=6, seed=int(time.time()))
+    killed(server, tmp_path, kills=6, seed=1)
 
 
 @pytest.mark.slow

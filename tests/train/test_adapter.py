@@ -23,7 +23,7 @@ CAPTIONS = [
     for place in ("moon", "cat", "sea", "bed")
 ]
 LOOP = LoopConfig(
-    steps=30, log_every=30, sheet_minutes=60, save_minutes=60, warmup=5, lr=0.01, ema=0.5, bf16=False
+    steps=30, log_every=30, sheet_minutes=60, save_minutes=60, warmup=5, lr=0.01, ema=0.5, precision="fp32"
 )
 
 

@@ -93,6 +93,23 @@ def test_steps_or_epochs() -> None:
         LoopConfig(epochs=3).lasting(0)
 
 
-def test_the_former_name_of_the_precision_is_understood() -> None:
-    assert [LoopConfig(steps=1, bf16=b).mixed_precision for b in (True, False)] == ["bf16", "no"]
-    assert LoopConfig(steps=1).bf16
+@pytest.mark.parametrize(
+    ("said", "precision"),
+    [
+        ({"bf16": True}, "bf16"),
+        ({"bf16": False}, "fp32"),
+        ({"mixed_precision": "no"}, "fp32"),
+        ({"mixed_precision": False}, "fp32"),  # a bare `no` of YAML
+        ({"dtype": "bfloat16"}, "bf16"),
+        ({"precision": "float32", "mixed_precision": "no"}, "fp32"),
+        ({}, "auto"),
+    ],
+)
+def test_former_names_of_the_precision_are_understood(said: dict[str, object], precision: str) -> None:
+    assert LoopConfig.model_validate({"steps": 1, **said}).precision == precision
+
+
+@pytest.mark.parametrize("said", [{"precision": "fp23"}, {"precision": "fp32", "mixed_precision": "bf16"}])
+def test_wrong_precision_is_refused_in_one_line(said: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"precision.*(did you mean 'fp32'|keep precision)"):
+        LoopConfig.checked({"steps": 1, **said}, "file")

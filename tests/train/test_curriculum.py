@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make_config(home: Path, out: Path, stages: dict[str, dict[str, object]]) -> CurriculumConfig:
-    loop = {"log_every": 1, "warmup": 1, "mixed_precision": "no", "save_minutes": 60, "sheet_minutes": 60}
+    loop = {"log_every": 1, "warmup": 1, "precision": "fp32", "save_minutes": 60, "sheet_minutes": 60}
     network = {"channels": [8, 8], "attention": [False, True], "groups": 4, "heads": 2, "batch": 5}
     base = {
         "data": str(home / "pictures"),

@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(home: Path, steps: int = 40, **more: Any) -> DdpmConfig:
     loop = LoopConfig(
-        steps=steps, log_every=1, sheet_minutes=60, save_minutes=60, warmup=5, ema=0.9, bf16=False
+        steps=steps, log_every=1, sheet_minutes=60, save_minutes=60, warmup=5, ema=0.9, precision="fp32"
     )
     settings: dict[str, Any] = {
         "data": home / "pictures",

@@ -16,7 +16,7 @@ from mezzotint.train.config import LoopConfig
 from mezzotint.train.decoder import DecoderConfig, roughened, train_decoder
 from pictures import make_pictures
 
-LOOP = LoopConfig(steps=30, log_every=5, sheet_minutes=60, save_minutes=60, warmup=2, bf16=False, ema=0)
+LOOP = LoopConfig(steps=30, log_every=5, sheet_minutes=60, save_minutes=60, warmup=2, precision="fp32", ema=0)
 
 
 def test_it_comes_nearer_to_the_full_decoder_and_opens(tmp_path: Path) -> None:

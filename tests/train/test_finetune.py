@@ -30,7 +30,7 @@ LITTLE = {
     "measured": 0,
     "shown": 2,
     "sample_steps": 2,
-    "mixed_precision": "no",
+    "precision": "fp32",
     "ema": 0.5,
     "save_minutes": 60,
 }
@@ -196,7 +196,7 @@ def test_a_new_word_is_read_by_diffusers(home: Path, tmp_path: Path) -> None:
         ({"size": 17}, "divisible by 2"),
         ({"lora": 4}, "reads no text"),
         ({"weight_cap": 0.5}, "weight_cap"),
-        ({"mixed_precision": "fp16"}, "fp16 is for GPUs"),
+        ({"precision": "fp16"}, "fp16 is for GPUs"),
         ({"model": "facse"}, "did you mean 'faces'"),
         ({"data": "nowhere"}, "nowhere"),
     ],
@@ -250,6 +250,7 @@ def test_only_the_times_that_are_asked_for_are_learned(home: Path, tmp_path: Pat
     assert not list((tmp_path / "other").glob("*.jsonl"))
 
 
+@pytest.mark.processor
 def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
     home: Path, tmp_path: Path
 ) -> None:

@@ -91,7 +91,7 @@ def killed_and_whole(trainer: Trainer, folder: Path, kills: int, seed: int) -> N
 
 
 def test_killed_at_random_instants_it_goes_on_to_the_same_bits(trainer: Trainer, tmp_path: Path) -> None:
-    killed_and_whole(trainer, tmp_path, kills=4, seed=int(time.time()))
+    killed_and_whole(trainer, tmp_path, kills=4, seed=1)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
 from pictures import make_pictures
 
-LOOP = {"log_every": 2, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "bf16": False}
+LOOP = {"log_every": 2, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
@@ -243,12 +243,12 @@ def test_fp16_needs_a_gpu(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
     with pytest.raises(ConfigError, match="fp16"):
-        tiny_task.run(tmp_path, steps=2, mixed_precision="fp16")
+        tiny_task.run(tmp_path, steps=2, precision="fp16")
 
 
 def test_one_process_trains_in_one_precision_after_the_other(tmp_path: Path) -> None:
     first, second = (
-        tiny_task.run(tmp_path / p, steps=2, mixed_precision=p).module.eval() for p in ("bf16", "no")
+        tiny_task.run(tmp_path / p, steps=2, precision=p).module.eval() for p in ("bf16", "fp32")
     )
     assert first(torch.ones(1, 4)).dtype == second(torch.ones(1, 4)).dtype == torch.float32
     assert "_original_forward" not in first.__dict__  # the module is as it was

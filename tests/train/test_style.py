@@ -16,7 +16,7 @@ from mezzotint.models.style_probe import StyleProbe
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.style import StyleConfig, StyleTask, held_out, on_white, train_style
 
-LOOP = LoopConfig(steps=12, log_every=4, sheet_minutes=60, save_minutes=60, warmup=2, ema=0, bf16=False)
+LOOP = LoopConfig(steps=12, log_every=4, sheet_minutes=60, save_minutes=60, warmup=2, ema=0, precision="fp32")
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def task(pictures: Path, out: Path, steps: int) -> VaeTask:
-    loop = LoopConfig(steps=steps, log_every=2, sheet_minutes=60, save_minutes=60, warmup=2, bf16=False)
+    loop = LoopConfig(steps=steps, log_every=2, sheet_minutes=60, save_minutes=60, warmup=2, precision="fp32")
     return VaeTask(VaeConfig(data=pictures, out=out, batch=2, crop=32, loop=loop, **SMALL))
 
 

@@ -72,7 +72,10 @@ if __name__ == "__main__":
     network, file, size, accumulate, precision, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
     torch.manual_seed(0)
-    accelerator = Accelerator(mixed_precision=precision, gradient_accumulation_steps=int(accumulate))
+    accelerator = Accelerator(
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=int(accumulate),
+    )
     model = UNet2DModel(**json.loads(network))
     ema = EMAModel(
         model.parameters(), decay=0.9999, use_ema_warmup=True, inv_gamma=1.0, power=0.75,

@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 PLAIN = Path(__file__).with_name("diffusers_training.py")
 _SOURCE = str(Path(__file__).parents[2])
 BAR = 1.2
-PRECISIONS = ("bf16", "no")
+PRECISIONS = ("bf16", "fp32")
 SIZE = 64
 FACES = {
     "sample_size": SIZE, "block_out_channels": [32, 64, 96, 160], "layers_per_block": 1, "norm_num_groups": 16,
@@ -46,7 +46,7 @@ class TrainingSettings:
     steps: int = 5
     """Of each side in each round."""
     precision: str = "bf16"
-    """Or "no": float32."""
+    """Or fp32."""
     threads: int = 1
     warm_ups: int = 3
     pictures: int = 256

@@ -93,7 +93,7 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     task = Gated(json.loads(network), Path(file), int(size), int(accumulate))
     settings: dict[str, Any] = {
-        "steps": 100_000, "accumulate": int(accumulate), "mixed_precision": precision, "lr": 1e-5, "muon_lr": 0.0,
+        "steps": 100_000, "accumulate": int(accumulate), "precision": precision, "lr": 1e-5, "muon_lr": 0.0,
         "scheduler": "cosine", "warmup": 500, "ema": 0.9999, "weight_decay": 1e-6, "save_minutes": 1e9, "sheet_minutes": 1e9,
         "ahead": 0,  # else batches would be prepared between what is measured
     }  # fmt: skip

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
+from mezzotint.precision import DTYPES
+
 Say = Callable[[str], None]  # hears what is being done
 
 
@@ -20,7 +23,7 @@ def bench(
     repeats: Annotated[int, typer.Option(metavar="N", help="Single pictures and cold starts of each.")] = 5,
     requests: Annotated[int, typer.Option(metavar="N", help="Mixed requests.")] = 64,
     steps: Annotated[int, typer.Option(metavar="N", help="Of single pictures and cold starts.")] = 20,
-    dtype: Annotated[str, typer.Option(metavar="auto|float32|bfloat16", help="Of both sides.")] = "float32",
+    precision: PrecisionOption = "fp32",
     skip_cold: Annotated[bool, typer.Option("--skip-cold", help="Start no whole processes.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A check that it works; the times say little.")
@@ -41,7 +44,7 @@ def bench(
         repeats=repeats,
         requests=requests,
         steps=steps,
-        dtype=dtype,  # type: ignore[arg-type]  # checked there
+        dtype=DTYPES[precision or "fp32"],  # type: ignore[arg-type]  # checked there
         cold=not skip_cold,
         quick=quick,
     )
@@ -88,7 +91,7 @@ def bench_training(
     accumulate: Annotated[int, typer.Option(metavar="N", min=1, help="Batches a step.")] = 1,
     rounds: Annotated[int, typer.Option(metavar="N", min=1, help="Of each side, in turn.")] = 6,
     steps: Annotated[int, typer.Option(metavar="N", min=1, help="In each round.")] = 5,
-    precision: Annotated[str, typer.Option(metavar="bf16|no", help="Mixed, or float32.")] = "bf16",
+    precision: PrecisionOption = "bf16",
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Of each side.")] = 1,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the JSON to this file, too.")
@@ -97,7 +100,7 @@ def bench_training(
     """Measure training against the plain loop of diffusers' example: same network, pictures, batch, precision; in turn."""
     from mezzotint.bench.training import TrainingSettings, run_training
 
-    settings = TrainingSettings(batch, accumulate, rounds, steps, precision, threads)
+    settings = TrainingSettings(batch, accumulate, rounds, steps, precision or "bf16", threads)
     print(_json(_measured(lambda say: run_training(settings, say), out), indent=2))
 
 

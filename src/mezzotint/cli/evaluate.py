@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
+
 if TYPE_CHECKING:
     from mezzotint.evaluation import Measure, Score
 
@@ -27,6 +29,7 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="Of `mezzotint data emoji`: scores real pictures, too.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sheets and the verdicts.")] = None,
+    precision: PrecisionOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print an object a kind of prompt.")] = False,
     blind: Annotated[
         Path | None,
@@ -53,7 +56,8 @@ def evaluate(
     from mezzotint.cli.voice import note
     from mezzotint.evaluation import run
 
-    scores, measures = run(model, judge, count, seed, steps, guidance, encoder, data, out, note)
+    found = run(model, judge, count, seed, steps, guidance, encoder, data, out, note, precision or "auto")
+    scores, measures = found
     if as_json:
         rows = [asdict(score) for score in scores] + [asdict(measure) for measure in measures]
         print("\n".join(json.dumps(row) for row in rows))

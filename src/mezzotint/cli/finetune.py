@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
 from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError
 
@@ -154,7 +155,7 @@ def finetune(
         _run(metavar="NAME", help="Of the rate: constant, cosine, linear."),
     ] = None,
     warmup: Annotated[int | None, _run(metavar="N", help="Steps.")] = None,
-    mixed_precision: Annotated[str | None, _run(metavar="NAME", help="no, bf16 (default) or fp16.")] = None,
+    precision: PrecisionOption = None,
     gradient_checkpointing: Annotated[
         bool | None,
         _run("--gradient-checkpointing", help="Less memory, slower."),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
+
 if TYPE_CHECKING:
     from mezzotint.models import AnyModel
     from mezzotint.request import Request
 
 Mode = Literal["fast", "exact"]
 Runtime = Literal["auto", "openvino", "torch"]
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 _what = partial(typer.Option, rich_help_panel="What is drawn")
 _how = partial(typer.Option, rich_help_panel="How it is drawn")
@@ -84,7 +85,7 @@ def generate(
     ] = "emoji",
     mode: Annotated[Mode, _runs(help="exact: not a bit depends on the company.")] = "fast",
     runtime: Annotated[Runtime, _runs(help="auto: torch on a GPU, else openvino.")] = "auto",
-    dtype: Annotated[Dtype, _runs(help="auto: the fastest that passes a test.")] = "auto",
+    precision: PrecisionOption = None,
     out: Annotated[Path, _out(metavar="FOLDER", help="Where the pictures go.")] = Path("out"),
     as_json: Annotated[bool, _out("--json", help="Print an object a picture, not its path.")] = False,
     trace: Annotated[bool, _out("--trace", help="Add a strip: how each came out of noise.")] = False,
@@ -150,7 +151,7 @@ def generate(
 
     with display() as shown, heard_warnings(shown.remark):
         shown.opening(model)
-        opened = open_model(model, runtime, dtype)
+        opened = open_model(model, runtime, precision or "auto")
         if wordless and opened.reads_text:
             raise asked.nothing()
         if (found := getattr(opened, "defaults", defaults)) != defaults:  # of a model that was fetched

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
 from mezzotint.cli.study_options import Minutes, StoreFolder
 from mezzotint.cli.train import needs_extra
 
@@ -38,6 +39,7 @@ def paper(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do.")] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path("paper"),
     store: StoreFolder = Path("store"),
+    precision: PrecisionOption = None,
 ) -> int:
     """Draw every figure of the studied report again and judge every claim; run again to go on.
 
@@ -56,7 +58,8 @@ def paper(
         check_folder(folder)
     command = shlex.join(["mezzotint", *sys.argv[1:]])
     with heard_warnings(note), Store.open(store) as kept:
-        setting = Setting(quick, model, pixel_model, kept, out, note, seeds or (QUICK if quick else FULL))
+        count = seeds or (QUICK if quick else FULL)
+        setting = Setting(quick, model, pixel_model, kept, out, note, count, precision or "auto")
         made = Paper.of(setting, only or (), limit_minutes, command)
         for line in made.told():
             print(line) if dry_run else note(line)

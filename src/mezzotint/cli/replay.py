@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mezzotint.cli.generate import Dtype, Mode, Runtime
+from mezzotint.cli.generate import Mode, Runtime
+from mezzotint.cli.precision import PrecisionOption
 
 if TYPE_CHECKING:
     from mezzotint.picture import Picture, Provenance
@@ -26,7 +27,7 @@ def replay(
     ] = None,
     mode: Annotated[Mode | None, typer.Option(help="By default as recorded.")] = None,
     runtime: Annotated[Runtime | None, typer.Option(help="By default as recorded.")] = None,
-    dtype: Annotated[Dtype | None, typer.Option(help="By default as recorded.")] = None,
+    precision: PrecisionOption = None,
 ) -> int:
     """Make a picture again from what its file says; print the largest difference and what else differs.
 
@@ -43,14 +44,14 @@ def replay(
             raise OutputError(f"pictures are written as PNG; give {out.name!r} the ending .png")
         check_file(out)
     with heard_warnings(note):
-        again = _again(first, model, mode, runtime, dtype)
+        again = _again(first, model, mode, runtime, precision)
     if out is not None:
         _keep(again, out)
     return _report(first, again)
 
 
 def _again(
-    first: Picture, model: str | None, mode: Mode | None, runtime: Runtime | None, dtype: Dtype | None
+    first: Picture, model: str | None, mode: Mode | None, runtime: Runtime | None, precision: str | None
 ) -> Picture:
     from mezzotint.api import generate
     from mezzotint.models import open_model
@@ -59,7 +60,7 @@ def _again(
     opened = open_model(
         model or _bundled(made.model),
         runtime or cast("Runtime", made.runtime),  # whatever the file says: open_model checks it
-        dtype or cast("Dtype", made.dtype),
+        precision or made.dtype,
     )
     [again] = generate(first.request, opened, mode or cast("Mode", made.mode))
     return again

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
 from mezzotint.cli.study_options import Index, Minutes, StoreFolder
 from mezzotint.cli.study_tune import tune
 from mezzotint.cli.train import needs_extra
@@ -41,6 +42,7 @@ def run(
     ] = None,
     store: StoreFolder = Path("store"),
     index: Index = "",
+    precision: PrecisionOption = None,
 ) -> int:
     """Make the pictures of a study that are missing, measure them, and write a page.
 
@@ -50,6 +52,7 @@ def run(
         from mezzotint.study.spec import Study
     asked = Study.read(file)
     asked = asked.with_seeds(seeds) if seeds else asked
+    asked = asked.model_copy(update={"precision": precision}) if precision else asked
     out = out or Path("studies") / asked.name
 
     from mezzotint.cli.folder import check_folder

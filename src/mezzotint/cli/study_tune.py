@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.precision import PrecisionOption
 from mezzotint.cli.study_options import Index, Minutes, StoreFolder
 from mezzotint.cli.train import needs_extra
 
@@ -43,6 +44,7 @@ def tune(
     ] = None,
     store: StoreFolder = Path("store"),
     index: Index = "",
+    precision: PrecisionOption = None,
 ) -> int:
     """Find the best setting for a metric: all on few seeds, the better half on twice as many, and so on.
 
@@ -54,6 +56,7 @@ def tune(
         from mezzotint.study.spec import Study
     asked = Study.read(file)
     asked = asked.with_seeds(seeds) if seeds else asked
+    asked = asked.model_copy(update={"precision": precision}) if precision else asked
 
     from mezzotint.cli.folder import check_folder
     from mezzotint.cli.voice import heard_warnings, note

@@ -57,6 +57,7 @@ def run(
     data: Path | None = None,
     out: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    precision: str = "auto",
 ) -> Evaluation:
     """Score a model; `data` is the folder of `mezzotint data emoji`, without which there is no ceiling.
 
@@ -66,7 +67,7 @@ def run(
     facts = facts_of(judged_by.path)
     objects = facts["objects"]
     listed = cases(objects, [tuple(pair) for pair in facts["held_out"]], facts["styles"], count)
-    opened = open_model(model)
+    opened = open_model(model, dtype=precision)
     progress(f"drawing {len(listed)} pictures")
     requests = [
         Request(prompt=case.prompt, seed=seed + i, steps=steps, guidance=guidance, encoder=encoder)

@@ -11,7 +11,7 @@ from typing import Literal, cast, get_args
 
 import numpy as np
 
-from mezzotint.errors import ModelError, nearest
+from mezzotint.errors import ConfigError, ModelError, nearest
 from mezzotint.models.bundled import DEFAULT
 from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.disk.bundle import AnyBundle, PixelBundle
@@ -21,6 +21,7 @@ from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.runtime import Dtype, PixelRuntime, Runtime
 from mezzotint.models.selftest import Verdict, compare
 from mezzotint.models.texts.tokenizer import ClipTokenizer
+from mezzotint.precision import DTYPES, precision_named
 from mezzotint.schedule import Schedule
 
 RuntimeName = Literal["auto", "torch", "openvino"]
@@ -32,20 +33,21 @@ Make = Callable[[Dtype], PixelRuntime]
 def open_model(
     source: str | os.PathLike[str] = DEFAULT,
     runtime: RuntimeName = "auto",
-    dtype: DtypeName = "auto",
+    dtype: str = "auto",
     threads: int | None = None,
     cache: Path | None = None,
 ) -> AnyModel:
     """Open a text-to-image model of the Stable Diffusion 1.x/2.x family, or a DDPM that draws without a prompt.
 
     `source`: a bundled name, a diffusers folder, an original `.safetensors` file, or a hub id. `runtime`
-    auto: torch where there is a CUDA device, else OpenVINO. `dtype` auto: bfloat16 where a self-test finds it
-    close and faster. `threads` None: every usable core with OpenVINO, torch's own choice with torch. `cache`:
+    auto: torch where there is a CUDA device, else OpenVINO. `dtype`: auto, float32, bfloat16, float16, or fp32, bf16,
+    fp16; auto: bfloat16 where a self-test finds it close and faster.
+    `threads` None: every usable core with OpenVINO, torch's own choice with torch. `cache`:
     default `$XDG_CACHE_HOME/mezzotint` or `~/.cache/mezzotint`. ModelError where the model is missing,
     damaged, foreign, or does not fit the runtime.
     """
     _known("runtime", runtime, get_args(RuntimeName))
-    _known("dtype", dtype, get_args(DtypeName))
+    chosen = _dtype(dtype)
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be 1 or more, not {threads}")
     cache = default_cache() if cache is None else expanded(cache)
@@ -53,8 +55,8 @@ def open_model(
     _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
     if _chosen(runtime) == "torch":
-        return _torch_model(bundle, dtype, threads, schedule, cache)
-    return _openvino_model(bundle, dtype, threads, schedule, cache)
+        return _torch_model(bundle, chosen, threads, schedule, cache)
+    return _openvino_model(bundle, chosen, threads, schedule, cache)
 
 
 def _openvino_model(
@@ -160,6 +162,15 @@ def _has_cuda() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _dtype(name: str) -> DtypeName:
+    """By its present name."""
+    try:
+        return cast("DtypeName", DTYPES[precision_named(name)])
+    except ConfigError:
+        _known("dtype", name, get_args(DtypeName))
+        raise
 
 
 def _known(what: str, value: str, names: tuple[str, ...]) -> None:

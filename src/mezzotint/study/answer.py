@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 
@@ -49,7 +49,9 @@ class Laboratory:
         self.plots = _plots(study)
         self.claims = claims(study)
         self.measuring = Measuring(study)
-        self.outline = Outline(study, opened or models.open_model, self.measuring.companions)
+        self.outline = Outline(
+            study, opened or partial(models.open_model, dtype=study.precision), self.measuring.companions
+        )
 
     @cached_property
     def work(self) -> list[Work]:

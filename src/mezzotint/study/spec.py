@@ -6,9 +6,10 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from mezzotint.errors import ConfigError
+from mezzotint.precision import Precision, with_precision
 from mezzotint.study.table import Value
 from mezzotint.train.config import Config
 
@@ -25,6 +26,7 @@ class Study(Config):
     question: str = ""
     model: str = "emoji"
     mode: Literal["fast", "exact"] = "fast"
+    precision: Precision = "auto"
     base: dict[str, Scalar] = Field({})
     """Fields of the requests, as `mezzotint generate` has them; `init` and `mask` are files, and `lora` is `FILE:0.8 + FILE`."""
     axes: dict[str, Values] = Field({})
@@ -48,6 +50,15 @@ class Study(Config):
     """What is said about the pictures, to be judged: `study/claims.py`."""
     folder: Path = Path()
     """Where the files that are named here are looked for; by default where the study lies."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, found: Any) -> Any:
+        """`dtype` and `mixed_precision` mean `precision`."""
+        try:
+            return with_precision(found) if isinstance(found, dict) else found
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @classmethod
     def read(cls, path: Path) -> Self:

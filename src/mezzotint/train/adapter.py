@@ -25,6 +25,7 @@ from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
+from mezzotint.train.running.precision import autocast_beside
 from mezzotint.train.sheets import written
 from mezzotint.train.teacher import whole_words
 from mezzotint.train.texts import phrase
@@ -119,14 +120,14 @@ class AdapterTask:
         ids = torch.cat([torch.from_numpy(t.ids) for t in tokens])
         mask = torch.arange(length) < torch.tensor([[t.words] for t in tokens])
         longest = int(mask.sum(1).max())
-        with torch.autocast("cpu", torch.bfloat16, self.config.loop.bf16):
+        with autocast_beside(self.config.loop):
             found = self.bert.module(input_ids=ids[:, :longest], attention_mask=mask[:, :longest].long())
         return F.pad(found.last_hidden_state.float(), (0, 0, 0, length - longest)), mask
 
     @torch.no_grad()
     def _own(self, texts: list[str]) -> Tensor:
         ids = torch.cat([torch.from_numpy(self.tokenizer.encode(text)[0]) for text in texts])
-        with torch.autocast("cpu", torch.bfloat16, self.config.loop.bf16):
+        with autocast_beside(self.config.loop):
             return self.text(input_ids=ids).last_hidden_state.float()  # type: ignore[no-any-return]
 
 

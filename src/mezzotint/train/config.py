@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.precision import Precision, with_precision
 
 
 class Config(BaseModel):
@@ -81,7 +82,8 @@ class LoopConfig(Config):
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = 1.0
     """The largest norm of the gradient; 0: any."""
-    mixed_precision: Literal["bf16", "fp16", "no"] = "bf16"
+    precision: Precision = "auto"
+    """auto: bf16 where a self-test of this network on this machine finds it close and faster, else fp32."""
     gradient_checkpointing: bool = False
     """Compute activations twice in place of keeping them."""
     ahead: int = Field(2, ge=0)
@@ -97,22 +99,17 @@ class LoopConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _older(cls, found: Any) -> Any:
-        """`bf16: false`, as configurations said it before there was fp16."""
-        if isinstance(found, dict) and "bf16" in found:
-            found = dict(found)
-            found.setdefault("mixed_precision", "bf16" if found.pop("bf16") else "no")
-        return found
+        """`mixed_precision` and `bf16`, as configurations said it before."""
+        try:
+            return with_precision(found) if isinstance(found, dict) else found
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:
         if bool(self.steps) == bool(self.epochs):
             raise ValueError("say how many steps, or how many epochs")
         return self
-
-    @property
-    def bf16(self) -> bool:
-        """Whether the network computes in bfloat16."""
-        return self.mixed_precision == "bf16"
 
     def lasting(self, steps_per_epoch: int) -> Self:
         """The same in steps. ConfigError where epochs are asked of a task that has none."""

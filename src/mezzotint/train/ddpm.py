@@ -20,6 +20,7 @@ from mezzotint.request import Request
 from mezzotint.train.config import Training
 from mezzotint.train.noise import Noise, sampled
 from mezzotint.train.running.loop import train
+from mezzotint.train.running.precision import autocast_beside
 from mezzotint.train.sheets import pixels, shown
 
 
@@ -103,7 +104,7 @@ class DdpmTask:
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Samples of fixed seeds by DDIM in 40 steps; the error of eps on fixed pictures by time."""
         numbers = {}
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast_beside(self.config.loop):
             for t in (50, 200, 500, 800):
                 eps = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(t))
                 error = self._error(module, self.fixed, torch.full((len(eps),), t), eps)

@@ -21,6 +21,7 @@ from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import pooled, psnr
 from mezzotint.train.running.loop import train
+from mezzotint.train.running.precision import autocast_beside
 from mezzotint.train.sheets import pixels, shown
 
 HELD = 16
@@ -86,7 +87,7 @@ class DecoderTask:
     def _decoded(self, z: Tensor) -> Tensor:
         """(n, 3, 8h, 8w) of the full decoder, clipped to -1..1."""
         parts = torch.split(z / self.vae.config.scaling_factor, 8)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.loop.bf16):
+        with autocast_beside(self.config.loop):
             return torch.cat([self.vae.decode(part).sample.float().clamp(-1, 1) for part in parts])
 
 

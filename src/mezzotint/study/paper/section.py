@@ -49,6 +49,7 @@ class Setting:
     folder: Path  # where files of the page go
     say: Callable[[str], None]
     seeds: int
+    precision: str = "auto"
 
     def command(self, name: str) -> str:
         """What makes a section alone."""
@@ -56,9 +57,9 @@ class Setting:
 
 
 @lru_cache(maxsize=4)
-def opened(name: str) -> AnyModel:
+def opened(name: str, precision: str = "auto") -> AnyModel:
     """One for all sections."""
-    return open_model(name)
+    return open_model(name, dtype=precision)
 
 
 class Maker(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -47,7 +48,9 @@ class Studied:
 
     def laboratory(self, setting: Setting) -> Laboratory:
         """With all open that it needs. MezzotintError tells all that is wrong with it, before any work."""
-        return Laboratory(self.entry.asked(setting), setting.store, opened)
+        return Laboratory(
+            self.entry.asked(setting), setting.store, partial(opened, precision=setting.precision)
+        )
 
     def __call__(self, setting: Setting) -> Section:
         began = monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -58,7 +59,15 @@ class Search:
         self.study, self.goal, self._say = study, goal, say
         self.space = Space.of(study)
         self.base = base_of(study, self.space)
-        self.drawing = Drawing(study, goal, self.space, store, opened or models.open_model, minutes, say)
+        self.drawing = Drawing(
+            study,
+            goal,
+            self.space,
+            store,
+            opened or partial(models.open_model, dtype=study.precision),
+            minutes,
+            say,
+        )
         self._file = folder / FILE
 
     def __call__(self, trials: int) -> Found:

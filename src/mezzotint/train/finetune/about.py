@@ -19,13 +19,13 @@ from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.pages.figures import Figure, svg
+from mezzotint.precision import with_precision
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import Data
 from mezzotint.train.finetune.report import Run, losses
 from mezzotint.train.finetune.task import FinetuneTask
 from mezzotint.train.finetune.text import Captioned
 
-_PRECISIONS = {"no": "float32", "bf16": "bf16", "fp16": "fp16"}
 _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
@@ -39,6 +39,7 @@ def about(bundle: AnyBundle, data: Data, task: FinetuneTask, command: Sequence[s
         "what": kind(config),
         "began": time.strftime("%Y-%m-%d"),
         "command": shlex.join(["mezzotint", *command]) if command else "",
+        "precision": config.precision,
         "steps": config.epochs * task.steps_per_epoch,
         "steps_per_epoch": task.steps_per_epoch,
         "size": data.size,
@@ -161,7 +162,7 @@ def _recipe(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         f"Muon {settings['muon_lr']:g}" if settings.get("muon_lr") else "",
         f"batch {settings['batch']} x {settings['accumulate']}",
         f"{settings['epochs']} epochs of {facts['steps_per_epoch']} steps", f"EMA {settings['ema']}",
-        _PRECISIONS[settings["mixed_precision"]],
+        facts.get("precision") or with_precision(settings).get("precision", ""),
         f"{facts['size']} pixels", "mirrored" if facts["hflip"] else "",
         f"noisy times weighted up to {settings['weight_cap']:g}" if settings.get("weight_cap", 1) > 1 else "",
         f"times up to {settings['max_timestep']}" if settings.get("max_timestep") else "",

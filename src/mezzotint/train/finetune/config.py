@@ -10,12 +10,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from mezzotint.errors import ConfigError, OutputError, nearest
+from mezzotint.precision import Precision, with_precision
 from mezzotint.request import MAX_STEPS
 from mezzotint.samplers import SAMPLERS
 from mezzotint.train.config import Config, LoopConfig, settings_in
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-_FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every"}
+_FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every", "precision"}
 """These may differ from one start of a run to the next."""
 
 ScheduleName = Literal["linear", "cosine", "scaled-linear"]
@@ -72,7 +73,8 @@ class FinetuneConfig(Config):
     """How captions are used, with {caption} and {word} in it; by default as they are, or with the new word behind."""
     ema: float = Field(0.995, ge=0, lt=1)
     """Decay of the averaged weights, which are what is saved; 0: the last weights."""
-    mixed_precision: Literal["no", "bf16", "fp16"] = "bf16"
+    precision: Precision = "auto"
+    """auto: bf16 where a self-test on this machine finds it close and faster, else fp32."""
     gradient_checkpointing: bool = False
     scheduler: Literal["constant", "cosine", "linear"] = "constant"
     """Of the learning rate."""
@@ -135,7 +137,7 @@ class FinetuneConfig(Config):
 
     def loop(self, steps_per_epoch: int) -> LoopConfig:
         """What the loop is told."""
-        same = ("epochs", "muon_lr", "accumulate", "scheduler", "warmup", "ema", "clip", "mixed_precision",
+        same = ("epochs", "muon_lr", "accumulate", "scheduler", "warmup", "ema", "clip", "precision",
                 "gradient_checkpointing", "save_minutes", "keep")  # fmt: skip
         values: dict[str, Any] = {name: getattr(self, name) for name in same}
         often = self.log_every or max(1, min(10, steps_per_epoch // 4))
@@ -153,6 +155,7 @@ def _fills(template: str, word: bool) -> bool:
 
 def asked(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
     """The configuration of these settings; ConfigError in one line, with the nearest known name."""
+    values = with_precision(values)
     for key in values:
         if key not in FinetuneConfig.model_fields:
             raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, FinetuneConfig.model_fields)}")

@@ -16,6 +16,7 @@ import yaml
 
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.models.cache import write_atomic
+from mezzotint.precision import FORMER_KEYS, with_precision
 from mezzotint.train.config import settings_in
 from mezzotint.train.finetune.config import FinetuneConfig, asked, told
 
@@ -32,7 +33,7 @@ def combinations(file: Path, base: Mapping[str, Any]) -> dict[str, FinetuneConfi
             raise ConfigError(
                 f"{file}: unknown part {key!r}; a study has base and axes{nearest(key, _PARTS)}"
             )
-    axes = _axes(file, found.get("axes"))
+    axes = _axes(file, _present(found.get("axes")))
     shared = found.get("base") or {}
     if not isinstance(shared, dict):
         raise ConfigError(f"{file}: base should hold a table of settings")
@@ -40,13 +41,20 @@ def combinations(file: Path, base: Mapping[str, Any]) -> dict[str, FinetuneConfi
     for values in itertools.product(*axes.values()):
         chosen = dict(zip(axes, values, strict=True))
         name = " ".join(f"{key}={_short(value)}" for key, value in chosen.items())
-        settings = {**shared, **base, **chosen}
+        settings = {**with_precision(shared), **with_precision(base), **with_precision(chosen)}
         settings["out"] = Path(settings.get("out") or "runs/study") / _slug(name)
         runs[name] = asked(settings, str(file))
     count = math.prod(map(len, axes.values()))
     if len({config.out for config in runs.values()}) < count or count > MOST:
         raise ConfigError(f"{file}: {count} runs; name at most {MOST}, each value of an axis once")
     return runs
+
+
+def _present(axes: Any) -> Any:
+    """The axes by their present names: `mixed_precision` has become `precision`."""
+    if not isinstance(axes, dict):
+        return axes
+    return {"precision" if key in FORMER_KEYS else key: values for key, values in axes.items()}
 
 
 def _axes(file: Path, axes: Any) -> dict[str, list[Any]]:

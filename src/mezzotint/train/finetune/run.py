@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,6 +30,7 @@ from mezzotint.train.finetune.watch import Domains
 from mezzotint.train.finetune.word import Word
 from mezzotint.train.running.look import at_rest
 from mezzotint.train.running.loop import train
+from mezzotint.train.running.precision import choose_precision
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Ready:
 def ready(config: FinetuneConfig) -> Ready:
     """Open the model and look through the pictures. All that is wrong is an error here."""
     check_out(config)
-    if config.mixed_precision == "fp16" and not torch.cuda.is_available():
-        raise ConfigError("fp16 is for GPUs; on this machine take mixed_precision bf16 or no")
+    if config.precision == "fp16" and not torch.cuda.is_available():
+        raise ConfigError("fp16 is for GPUs; on this machine take precision auto, fp32 or bf16")
     bundle = find(config.model, default_cache())
     predicted = bundle.scheduler.get("prediction_type", "epsilon")
     if config.weight_cap > 1 and predicted != "epsilon":
@@ -96,11 +97,15 @@ def finetune(config: FinetuneConfig, command: Sequence[str] = ()) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     write_atomic(config.out / "config.yaml", yaml.safe_dump(told(config), sort_keys=False).encode())
     counts = len(run.data.learned), len(run.data.held)
+    probe = FinetuneTask(config, run.subject, *counts, None)
+    chosen = choose_precision(probe, config.loop(probe.steps_per_epoch), config.out)
+    config = config.model_copy(update={"precision": chosen.kind})
+    run = replace(run, config=config)
     task = FinetuneTask(config, run.subject, *counts, domains(run), lambda: _reported(config.out))
     facts = about(run.bundle, run.data, task, command)
     write_atomic(config.out / "about.json", json.dumps(facts, indent=2).encode())
     try:
-        train(task, config.loop(task.steps_per_epoch), config.out)
+        train(task, config.loop(task.steps_per_epoch), config.out, chosen)
     finally:
         _reported(config.out)
     if isinstance(run.bundle, Bundle) and not (config.lora or config.new_word):

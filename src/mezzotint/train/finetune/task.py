@@ -151,9 +151,9 @@ def epoch_steps(config: FinetuneConfig, count: int) -> int:
 
 
 def precision(config: FinetuneConfig, device: torch.device) -> torch.autocast:
-    """What measuring computes in: as training does."""
-    kind = torch.float16 if config.mixed_precision == "fp16" else torch.bfloat16
-    return torch.autocast(device.type, kind, enabled=config.mixed_precision != "no")
+    """What measuring computes in: as training does, once that is chosen."""
+    kind = torch.float16 if config.precision == "fp16" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=config.precision in ("bf16", "fp16"))
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -30,6 +30,7 @@ from mezzotint.train.running.log import Log, Means
 from mezzotint.train.running.look import Looks
 from mezzotint.train.running.optim import Ema, clipped, optimizer
 from mezzotint.train.running.pace import Pace
+from mezzotint.train.running.precision import TrainingPrecision, choose_precision, to_json
 from mezzotint.train.running.quick import quick
 from mezzotint.train.running.start import accelerator_for, open_folder, save_memory
 from mezzotint.train.running.state import State
@@ -40,30 +41,40 @@ __all__ = ["Task", "train"]
 TIME_IS_UP = 1
 
 
-def train(task: Task, config: LoopConfig, folder: Path) -> bool:
+def train(task: Task, config: LoopConfig, folder: Path, precision: TrainingPrecision | None = None) -> bool:
     """Run to the last step (or for `config.minutes`), going on from the newest checkpoint in `folder`.
 
-    Returns whether the training is finished, rather than its time up.
+    Returns whether the training is finished, rather than its time up. `precision`: where the task has chosen already.
 
     Ctrl-C and SIGTERM: the step is finished, a checkpoint written, and SystemExit(130 or 143) raised. At the end the
     averaged weights are in the module, and saved. ConfigError where `folder` is of a run with other settings; OutputError
     where it cannot be written: at the last checkpoint, and at one on the way when the one before failed too.
     """
     config = config.lasting(ability(task, "steps_per_epoch", 0))
-    accelerator = accelerator_for(config)
+    precision = precision or choose_precision(task, config, folder)
+    accelerator = accelerator_for(precision.kind)
     if accelerator.is_main_process:
         open_folder(task, config, folder)
     accelerator.wait_for_everyone()
     task.module.to(accelerator.device)
     save_memory(task, config)
     with quick(task.module), Stop() as stop:
-        return _Run(task, config, folder, accelerator, stop).go()
+        return _Run(task, config, folder, accelerator, stop, precision).go()
 
 
 class _Run:
     """One session of a training."""
 
-    def __init__(self, task: Task, config: LoopConfig, folder: Path, accelerator: Accelerator, stop: Stop):
+    def __init__(
+        self,
+        task: Task,
+        config: LoopConfig,
+        folder: Path,
+        accelerator: Accelerator,
+        stop: Stop,
+        precision: TrainingPrecision,
+    ):
+        self.precision = precision
         self.task, self.config, self.folder, self.stop = task, config, folder, stop
         self.accelerator, self.main = accelerator, accelerator.is_main_process
         self.rank, self.world = accelerator.process_index, accelerator.num_processes
@@ -216,7 +227,7 @@ class _Run:
             return
         means = self.means.state()
         self._check(means.get("loss", (0.0, 0))[0])
-        more = {"means": means}
+        more = {"means": means, "precision": to_json(self.precision)}
         if memory := ability(self.task, "memory"):
             more["memory"] = memory()
         try:

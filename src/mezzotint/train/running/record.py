@@ -23,8 +23,11 @@ FREE = (
     "sheet_minutes",
     "keep",
     "ahead",
+    "precision",
+    "mixed_precision",  # its former names
+    "bf16",
 )
-"""Of the loop, what may differ from one session to the next: how long, and how often to look."""
+"""Of the loop, what may differ from one session to the next: how long, how often to look, what the machine computes in."""
 _FREE = {"out", "exposures", "stop_at", *(f"loop.{name}" for name in FREE)}
 
 

@@ -8,21 +8,21 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from mezzotint.errors import ConfigError, OutputError
+from mezzotint.precision import Precision
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.running.record import keep_record
 from mezzotint.train.running.task import Task, ability
 
 
-def accelerator_for(config: LoopConfig) -> Accelerator:
+def accelerator_for(kind: Precision) -> Accelerator:
     """Devices, processes and precision. ConfigError where this machine has none of such."""
     AcceleratorState._reset_state()  # else one process could train in one precision only
-    kind = config.mixed_precision
     try:
-        made = Accelerator(mixed_precision=kind)
+        made = Accelerator(mixed_precision="no" if kind == "fp32" else kind)
     except ValueError as error:
-        raise ConfigError(f"this machine cannot train in {kind} ({error}); take bf16 or no") from error
+        raise ConfigError(f"this machine cannot train in {kind} ({error}); take auto or fp32") from error
     if kind == "fp16" and made.device.type == "cpu":
-        raise ConfigError("training in fp16 needs a GPU; take bf16 or no")
+        raise ConfigError("training in fp16 needs a GPU; take auto or fp32")
     return made
 
 

@@ -29,7 +29,7 @@ STABLE = Schedule.from_config(
 
 def channels(setting: Setting) -> Parts:
     """The picture of the report's prompt, and statistics over many others."""
-    network = opened(setting.text_model)
+    network = opened(setting.text_model, setting.precision)
     setting.say(f"{network.name}: latents, their channels, and noise")
     asked = [Request(prompt=CAR, seed=0, steps=25), *scenes(24 if setting.quick else 128)]
     shown, *others = [np.asarray(p.image) for p in pictures(setting.store, network, asked)]

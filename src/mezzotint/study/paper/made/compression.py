@@ -74,7 +74,10 @@ _NOTES = (
 
 def _pictures(setting: Setting, count: int) -> tuple[list[Pixels], list[Pixels]]:
     """Of the text model, and of the pixel model at the same size."""
-    text, pixel = opened(setting.text_model), opened(setting.pixel_model)
+    text, pixel = (
+        opened(setting.text_model, setting.precision),
+        opened(setting.pixel_model, setting.precision),
+    )
     drawn = pictures(setting.store, text, scenes(count))
     faces = [Request(seed=seed, steps=20, sampler="ddim", guidance="none") for seed in range(count // 2)]
     return [np.asarray(p.image) for p in drawn], [

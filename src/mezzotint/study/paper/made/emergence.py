@@ -30,7 +30,7 @@ def emergence(setting: Setting) -> Parts:
     chosen = seeds(setting, 6)
     html, findings = "", []
     for name in (setting.pixel_model, setting.text_model):
-        network = opened(name)
+        network = opened(name, setting.precision)
         request = ASKED if network.reads_text else without_words(ASKED)
         setting.say(f"{name}: ddim, {STEPS} steps, {len(chosen)} seeds")
         table, states, end = walk(network, request, chosen)

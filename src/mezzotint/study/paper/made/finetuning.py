@@ -74,7 +74,10 @@ def _samples(setting: Setting, folder: Path, count: int) -> tuple[list[Picture],
         Request(seed=seed, steps=learning.DRAW_STEPS, sampler=learning.SAMPLER, guidance="none")
         for seed in range(1000, 1000 + count)
     ]
-    networks = opened(setting.pixel_model), open_model(folder / "model")
+    networks = (
+        opened(setting.pixel_model, setting.precision),
+        open_model(folder / "model", dtype=setting.precision),
+    )
     before, after = (pictures(setting.store, network, asked) for network in networks)
     return before, after
 

@@ -41,7 +41,7 @@ def new_pictures(setting: Setting) -> Path:
     folder = setting.folder / "fine-tuning" / "butterflies"
     if len(list(folder.glob("*.png"))) == PICTURES:
         return folder
-    network = opened(setting.text_model)
+    network = opened(setting.text_model, setting.precision)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     setting.say(f"{network.name}: {PICTURES} pictures to learn")
@@ -54,7 +54,15 @@ def new_pictures(setting: Setting) -> Path:
 
 def settings(setting: Setting, data: Path) -> dict[str, Any]:
     """Of a run, without its folder."""
-    chosen = SAME | (QUICK if setting.quick else FULL) | {"model": setting.pixel_model, "data": str(data)}
+    chosen = (
+        SAME
+        | (QUICK if setting.quick else FULL)
+        | {
+            "model": setting.pixel_model,
+            "data": str(data),
+            "precision": setting.precision,
+        }
+    )
     return chosen if judged() else chosen | {"measured": 0}
 
 

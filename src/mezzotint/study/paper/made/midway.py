@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 
 def midway(setting: Setting) -> Parts:
     """The sums of the weights on the published schedule; image to image with the text model, both ways."""
-    network, chosen = opened(setting.text_model), seeds(setting, 6)
+    network, chosen = opened(setting.text_model, setting.precision), seeds(setting, 6)
     setting.say(f"{network.name}: LMS begun in the middle, {len(chosen)} seeds")
     start = pictures(setting.store, network, [Request(prompt=CAR, seed=0, steps=25)])[0]
     setting.folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ Mask = NDArray[np.bool_]
 
 def reading(setting: Setting) -> Parts:
     """The states of some texts, and the attention of pictures of a thing before a plain background."""
-    network = opened(setting.text_model)
+    network = opened(setting.text_model, setting.precision)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     asked = scenes(len(seeds(setting, 8)), things=THINGS)
