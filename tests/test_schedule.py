@@ -97,7 +97,6 @@ def test_what_a_config_says() -> None:
             "timestep_spacing": "trailing",
             "clip_sample": True,
             "clip_sample_range": 2.0,
-            "some_future_key": 3,
         }
     )
     assert (read.prediction, read.steps_offset, read.set_alpha_to_one) == ("v_prediction", 1, False)

@@ -13,6 +13,7 @@ from mezzotint.guidance import Guidance, Steer
 from mezzotint.request import Request
 from mezzotint.samplers import CLIPPED, SAMPLERS, Run
 from mezzotint.schedule import Floats, Schedule
+from mezzotint.scheduler_config import unfollowed
 
 LEAST_ALPHA = 2.0**-12  # in place of 0: noise alone says nothing of x0
 
@@ -83,6 +84,11 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
     begin = request.begin
     schedule = model if isinstance(model, Schedule) else model.schedule
     sampler = SAMPLERS[request.sampler]
+    if request.compat == "diffusers" and (left := unfollowed(schedule.config, request.sampler)):
+        raise RequestError(
+            f'compat="diffusers": the model\'s scheduler asks for {", ".join(left)}, which {request.sampler} here '
+            "does not follow; take another sampler, or leave compat out"
+        )
     run = Run(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers", begin)
     levels = sampler.levels(run)
     table = sampler.fill(levels, run)

@@ -8,7 +8,7 @@ models have alpha = 1 - sigma.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -16,27 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, nearest
+from mezzotint.scheduler_config import CLIPS, DEFAULTS, check, class_of
 
 Floats = NDArray[np.float64]
 Spacing = Literal["leading", "trailing", "linspace", "karras"]
 Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
 SPACINGS: tuple[str, ...] = get_args(Spacing)
 PREDICTIONS = ("epsilon", "v_prediction", "sample")  # flow models say so in other ways
-
-# Settings that change what the network is told or gives; another value would silently make other pictures.
-_ONLY: dict[str, tuple[Any, ...]] = {
-    "variance_type": ("fixed_small", "fixed_large", None),
-    "timestep_type": ("discrete",),
-    "interpolation_type": ("linear",),
-    "thresholding": (False,),
-    "use_exponential_sigmas": (False, None),
-    "use_beta_sigmas": (False, None),
-    "use_lu_lambdas": (False, None),
-    "use_dynamic_shifting": (False,),
-    "shift_terminal": (None, 0),
-    "invert_sigmas": (False,),
-    "stochastic_sampling": (False,),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +38,8 @@ class Schedule:
     clip_sample: float | None = None  # pixel models: x0 is clipped to [-c, c]
     variance: Literal["fixed_small", "fixed_large"] = "fixed_small"  # of DDPM's noise
     shift: float = 1.0  # flow only
+    ends_at_sigma_min: bool = False  # euler, DPM-Solver++ and UniPC stop at timestep 0, not at no noise
+    config: Mapping[str, Any] = field(default_factory=dict)  # as the file says it
 
     @classmethod
     def from_config(cls, config: Mapping[str, object]) -> Schedule:
@@ -63,14 +51,17 @@ class Schedule:
 
     @classmethod
     def _read(cls, c: Mapping[str, Any]) -> Schedule:
-        for key, allowed in _ONLY.items():
-            if key in c:
-                _one_of(c, key, None, allowed)
-        name = str(c.get("_class_name", ""))
+        check(c)
+        name = class_of(c)
+        c = {**DEFAULTS.get(name, {}), **c}
         flow = name.startswith("FlowMatch") or c.get("prediction_type") == "flow_prediction"
         shift = _between(c, "shift", c.get("flow_shift", 1.0), 0.01, 100.0) if flow else 1.0
         alphas_cumprod = _flow_table(c, shift) if flow else _table(c)
-        pixels = c.get("clip_sample", name in ("DDIMScheduler", "DDPMScheduler"))
+        if c.get("use_flow_sigmas") and not flow:
+            raise ModelError(
+                "the scheduler's use_flow_sigmas is True; its prediction_type should be flow_prediction"
+            )
+        pixels = c.get("clip_sample", name in CLIPS)
         return cls(
             alphas_cumprod=alphas_cumprod,
             prediction="flow" if flow else _one_of(c, "prediction_type", "epsilon", PREDICTIONS),
@@ -81,6 +72,8 @@ class Schedule:
             clip_sample=_between(c, "clip_sample_range", 1.0, 0.01, 1e6) if pixels else None,
             variance=c.get("variance_type") or "fixed_small",
             shift=shift,
+            ends_at_sigma_min=_one_of(c, "final_sigmas_type", "zero", ("zero", "sigma_min")) == "sigma_min",
+            config=c,
         )
 
     @property
@@ -105,6 +98,11 @@ class Schedule:
     def t_at(self, s: Floats) -> Floats:
         """The (fractional) training timestep at which s is reached, linear in log s."""
         return np.interp(np.log(s), np.log(self.table), np.arange(self.steps))
+
+    @property
+    def karras_top(self) -> float:
+        """The largest sigma of a Karras ramp: without a bound, one to 4096 spends half its steps above 80."""
+        return 80.0 if self.alphas_cumprod[-1] == 0 else np.inf
 
     def shifted(self, u: Floats) -> Floats:
         """sigma of a flow model at time u in [0, 1]; `shift` > 1 stays longer in the noise (2403.03206)."""

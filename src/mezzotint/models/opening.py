@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -23,6 +24,7 @@ from mezzotint.models.selftest import Verdict, compare
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.precision import DTYPES, precision_named
 from mezzotint.schedule import Schedule
+from mezzotint.scheduler_config import remarks
 
 RuntimeName = Literal["auto", "torch", "openvino"]
 DtypeName = Literal["auto", "float32", "bfloat16", "float16"]
@@ -54,6 +56,8 @@ def open_model(
     bundle = find(source, cache)
     _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
+    for remark in remarks(bundle.scheduler):
+        warnings.warn(f"{bundle.name}: {remark}", stacklevel=2)
     if _chosen(runtime) == "torch":
         return _torch_model(bundle, chosen, threads, schedule, cache)
     return _openvino_model(bundle, chosen, threads, schedule, cache)

@@ -9,7 +9,15 @@ from typing import NamedTuple
 from mezzotint.samplers.ddim import ancestral, ddim
 from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
 from mezzotint.samplers.euler import euler, heun
-from mezzotint.samplers.levels import Run, ddim_levels, ddpm_levels, dpm_levels, k_levels, pndm_levels
+from mezzotint.samplers.levels import (
+    Run,
+    ddim_levels,
+    ddpm_levels,
+    dpm_levels,
+    euler_levels,
+    k_levels,
+    pndm_levels,
+)
 from mezzotint.samplers.lms import lms
 from mezzotint.samplers.pndm import pndm
 from mezzotint.samplers.table import Levels, Table
@@ -57,14 +65,14 @@ def _late(run: Run) -> int:
 SAMPLERS: dict[str, Sampler] = {
     "ddpm": Sampler(ddpm_levels, _ddpm),
     "ddim": Sampler(ddim_levels, lambda levels, run: ddim(levels, run.eta)),
-    "euler": Sampler(k_levels, lambda levels, _: euler(levels)),
+    "euler": Sampler(euler_levels, lambda levels, _: euler(levels)),
     "euler-a": Sampler(_euler_a_levels, lambda levels, _: ancestral(levels)),
     "heun": Sampler(k_levels, lambda levels, _: heun(levels)),
     "lms": Sampler(k_levels, _lms),
     "pndm": Sampler(_pndm_levels, _pndm),
-    "dpmpp-2m": Sampler(dpm_levels, lambda levels, _: dpmpp_2m(levels)),
-    "dpmpp-2m-sde": Sampler(dpm_levels, lambda levels, _: dpmpp_2m_sde(levels)),
-    "unipc": Sampler(dpm_levels, lambda levels, _: unipc(levels)),
+    "dpmpp-2m": Sampler(dpm_levels, lambda levels, run: dpmpp_2m(levels, run.lowers_last(few=True))),
+    "dpmpp-2m-sde": Sampler(dpm_levels, lambda levels, run: dpmpp_2m_sde(levels, run.lowers_last(few=True))),
+    "unipc": Sampler(dpm_levels, lambda levels, run: unipc(levels, run.lowers_last(few=False))),
 }
 
 # Those that clip x0 in diffusers where the model asks for it.

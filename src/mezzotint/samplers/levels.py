@@ -32,6 +32,16 @@ class Run:
             return self.schedule.spacing or default, wish or self.spacing == "karras"
         return cast(Spacing, self.spacing), False
 
+    def top(self, sigma: float) -> float:
+        """The first sigma of a Karras ramp; diffusers sets no bound where no signal is left."""
+        return sigma if self.diffusers else min(sigma, self.schedule.karras_top)
+
+    def lowers_last(self, few: bool) -> bool:
+        """Whether the last step, to a level with noise, has order 1. `few`: only in runs of under 15 steps."""
+        config = self.schedule.config
+        lowered = config.get("lower_order_final", True) and (self.steps < 15 or not few)
+        return bool(lowered or (few and config.get("euler_at_final", False)))
+
     def spaced(self, n: int, spacing: Spacing) -> Floats:
         """(n,) training timesteps."""
         return spaced(self.schedule.steps, n, spacing, self.schedule.steps_offset, old=self.diffusers)
@@ -42,6 +52,14 @@ class Run:
         return t.round() if len(set(t.round())) == n else t
 
 
+def euler_levels(run: Run) -> Levels:
+    """k-diffusion's, down to where the model says."""
+    levels = k_levels(run)
+    if run.schedule.prediction != "flow" and run.schedule.ends_at_sigma_min:
+        levels.sigma_next[-1] = run.schedule.table[0]
+    return levels
+
+
 def k_levels(run: Run, heed: bool = True) -> Levels:
     """k-diffusion's: ve coordinates, fractional timesteps, down to no noise."""
     if run.schedule.prediction == "flow":
@@ -50,7 +68,7 @@ def k_levels(run: Run, heed: bool = True) -> Levels:
     t = run.spaced(run.steps, spacing)
     s = run.schedule.s_at(t)
     if ramp:
-        s = karras(s[0], s[-1], run.steps)
+        s = karras(run.top(s[0]), s[-1], run.steps)
         t = run.schedule.t_at(s)
     t, s = t[run.begin :], s[run.begin :]
     unit = np.hypot(s, 1)
@@ -80,7 +98,7 @@ def _whole_levels(run: Run, to_one: bool) -> Levels:
     t = run.whole(run.steps, spacing)
     if ramp:
         high, low = run.schedule.s_at(t[[0, -1]])
-        t = run.schedule.t_at(karras(high, low, run.steps))
+        t = run.schedule.t_at(karras(run.top(high), low, run.steps))
     t = t[run.begin :]
     end = 1.0 if to_one else run.schedule.alphas_cumprod[0]
     return _vp(t, np.append(run.schedule.alpha2_at(t), end))
@@ -108,18 +126,19 @@ def _strided(levels: Levels, run: Run) -> Levels:
 
 
 def dpm_levels(run: Run) -> Levels:
-    """DPM-Solver's: vp coordinates, n+1 whole timesteps of which the last gives way to no noise."""
+    """DPM-Solver's: vp coordinates, n+1 whole timesteps of which the last gives way to the end that is asked for."""
     if run.schedule.prediction == "flow":
         return flow_levels(run)
     spacing, ramp = run.grid("linspace")
     if ramp:
         high, low = run.schedule.table[[-1, 0]]
-        s = karras(high, low, run.steps)
+        s = karras(run.top(high), low, run.steps)
         t = run.schedule.t_at(s).round()
     else:
         t = run.whole(run.steps if spacing == "trailing" else run.steps + 1, spacing)[: run.steps]
         s = run.schedule.s_at(t)
-    return _vp(t[run.begin :], np.append(1 / (1 + s**2), 1.0)[run.begin :])
+    end = run.schedule.alphas_cumprod[0] if run.schedule.ends_at_sigma_min else 1.0
+    return _vp(t[run.begin :], np.append(1 / (1 + s**2), end)[run.begin :])
 
 
 def flow_levels(run: Run) -> Levels:

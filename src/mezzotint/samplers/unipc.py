@@ -9,7 +9,7 @@ from mezzotint.samplers.table import Levels, Table, basis, table
 from mezzotint.schedule import Floats
 
 
-def unipc(levels: Levels) -> Table:
+def unipc(levels: Levels, euler_last: bool = False) -> Table:
     """UniPC-2 with B(h) = e^h - 1, Zhao et al. 2023 (2302.04867), algorithms 5 and 6.
 
     When x0 is known at a level, the step that led there is taken again with it; the next starts from there.
@@ -19,7 +19,7 @@ def unipc(levels: Levels) -> Table:
     D = m0 + rho0 * (m1 - m0) + rho1 * (x0 - m0)
     corrected = levels.sigma / levels.sigma_prev * last - levels.alpha * B * D
     corrected[0] = x
-    h, ratio = step_of_lambda(levels)
+    h, ratio = step_of_lambda(levels, euler_last)
     D = x0 + ratio / 2 * (x0 - m0)
     x = levels.sigma_next / levels.sigma * corrected - levels.alpha_next * np.expm1(-h) * D
     return table(len(levels), x, corrected, x0, m0)
