@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from mezzotint.errors import ModelError
 from mezzotint.models import open_model
 from mezzotint.models.disk import source
+from mezzotint.models.disk.bundle import what_is
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])
@@ -335,3 +336,26 @@ def test_more_words_than_the_encoder_knows(model: Path, refused: Callable[..., s
     if (model / "tokenizer" / "vocab.json").exists():
         (model / "tokenizer" / "vocab.json").write_text(json.dumps(vocab))
     assert "more words than the text encoder's" in refused(model)
+
+
+def test_duplicate_keys_and_overlapping_offsets_are_refused(model: Path, refused: Callable[..., str]) -> None:
+    """As the safetensors library refuses them: readers would take different values."""
+    entry = b'{"dtype":"F32","shape":[2],"data_offsets":[%d,%d]}'
+    for header, words in (
+        (b'{"a":' + entry % (0, 8) + b',"a":' + entry % (8, 16) + b"}", "damaged header"),
+        (b'{"a":' + entry % (0, 8) + b',"b":' + entry % (4, 12) + b"}", "values of a and b overlap"),
+    ):
+        (model / UNET).write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+        assert words in refused(model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("StableDiffusionXLPipeline", "is Stable Diffusion XL"),
+        ("FluxPipeline", "is Flux"),
+        ("StableDiffusionInpaintPipeline", "is an inpainting model"),
+    ],
+)
+def test_foreign_pipeline_is_named_for_what_it_is(kind: str, words: str) -> None:
+    assert f"is {what_is(kind)}" == words

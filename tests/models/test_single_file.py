@@ -302,3 +302,20 @@ def test_prediction(
         (tmp_path / "m.yaml").write_text(yaml)
     bundle = read_single_file(tmp_path / "m.safetensors", cache)
     assert Schedule.from_config(bundle.scheduler).prediction == wanted
+
+
+def test_what_drawing_does_not_use_is_skipped(state: Weights, tmp_path: Path, cache: Path) -> None:
+    """The discriminator of the autoencoder, averages of training, and projections of the whole CLIP."""
+    stray = (
+        "first_stage_model.loss.logvar",
+        "first_stage_model.model_ema.decay",
+        "model_ema.decay",
+        "cond_stage_model.transformer.text_projection.weight",
+        "cond_stage_model.transformer.logit_scale",
+    )
+    file, plain = tmp_path / "stray.safetensors", tmp_path / "plain.safetensors"
+    save_file(state | {name: torch.zeros(1) for name in stray}, file)
+    save_file(state, plain)
+    opened = [open_model(path, runtime="openvino", dtype="float32", cache=cache) for path in (file, plain)]
+    first, second = (model.encode_text("a cat") for model in opened)
+    assert np.array_equal(first, second)

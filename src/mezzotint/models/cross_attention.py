@@ -36,7 +36,8 @@ def cross_attention(arch: UNetArch) -> tuple[CrossAttention, ...]:
         for j in range(arch.layers[last - i] + 1)
         for layer in _blocks(arch, f"up_blocks.{i}.attentions.{j}", last - i)
     ]
-    return (*down, *_blocks(arch, "mid_block.attentions.0", last), *up)
+    middle = _blocks(arch, "mid_block.attentions.0", last) if arch.has_middle else []
+    return (*down, *middle, *up)
 
 
 def _blocks(arch: UNetArch, name: str, level: int) -> list[CrossAttention]:

@@ -6,6 +6,7 @@ pictures are worse than none. Settings that only matter for training are not loo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ _UNET_ONLY: dict[str, tuple[Any, ...]] = {
     "act_fn": ("silu",),
     "only_cross_attention": (False,),
     "mid_block_only_cross_attention": (None, False),
-    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
+    "mid_block_type": ("UNetMidBlock2DCrossAttn", None),
     "num_attention_heads": (None,),
     "dual_cross_attention": (False,),
     "encoder_hid_dim": (None,),
@@ -75,6 +76,7 @@ class UNetArch:
     flip_sin_to_cos: bool
     freq_shift: float
     sample_size: tuple[int, int]  # (height, width) of the latents it was trained on
+    has_middle: bool = True  # small distilled models have none
 
     @classmethod
     def read(cls, c: Config, where: str) -> UNetArch:
@@ -101,8 +103,16 @@ class UNetArch:
             eps=real(c, "norm_eps", 1e-5, where, 0, 1),
             flip_sin_to_cos=bool(c.get("flip_sin_to_cos", True)),
             freq_shift=real(c, "freq_shift", 0, where, 0, max(0, channels[0] // 2 - 1)),
-            sample_size=size(c, 64, where),
+            sample_size=size(_resized(c), 64, where),
+            has_middle=c.get("mid_block_type", "") is not None,
         )
+
+
+def _resized(c: Config) -> Config:
+    """With the correction of the stock pipeline: before diffusers 0.9 a `sample_size` below 64 means 64."""
+    version, side = str(c.get("_diffusers_version", "")), c.get("sample_size")
+    old = re.match(r"0\.[0-8](\.|$)", version) is not None
+    return {**c, "sample_size": 64} if old and isinstance(side, int) and 0 < side < 64 else c
 
 
 @dataclass(frozen=True)

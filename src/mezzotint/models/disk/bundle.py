@@ -16,6 +16,7 @@ from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
 from mezzotint.models.disk.architecture_pixel import PixelArch
 from mezzotint.models.disk.parts import Part, read_json, read_part
+from mezzotint.scheduler_config import corrected
 
 _TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 _PIXELS = ("DDPMPipeline", "DDIMPipeline")
@@ -26,6 +27,53 @@ _CLASSES = {
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }
 _PIXEL_UNET = "UNet2DModel"
+
+
+# What a foreign pipeline is, by a part of its name; the first that fits.
+_FOREIGN = {
+    "ControlNet": "a model with a ControlNet",
+    "Inpaint": "an inpainting model",
+    "InstructPix2Pix": "a model that edits pictures",
+    "Upscale": "an upscaler",
+    "Depth2Img": "a model guided by depth",
+    "ImageVariation": "a model that varies pictures",
+    "UnCLIP": "an unCLIP model",
+    "StableDiffusionXL": "Stable Diffusion XL",
+    "StableDiffusion3": "Stable Diffusion 3",
+    "LatentConsistency": "a latent consistency model",
+    "Flux": "Flux",
+    "PixArt": "PixArt",
+    "Sana": "Sana",
+    "Kandinsky": "Kandinsky",
+    "Wuerstchen": "Wuerstchen",
+    "StableCascade": "Stable Cascade",
+    "AuraFlow": "AuraFlow",
+    "Lumina": "Lumina",
+    "Hunyuan": "a Hunyuan model",
+    "QwenImage": "Qwen-Image",
+    "CogView": "CogView",
+    "DeepFloyd": "DeepFloyd IF",
+    "IFPipeline": "DeepFloyd IF",
+    "LDMTextToImage": "latent diffusion of before Stable Diffusion",
+    "LDM": "an unconditional latent diffusion model",
+    "DiT": "a diffusion transformer with class labels",
+    "Audio": "a model of sound",
+    "Music": "a model of sound",
+    "Video": "a model of video",
+    "Animate": "a model of video",
+    "CogVideo": "a model of video",
+    "Wan": "a model of video",
+    "LTX": "a model of video",
+    "Mochi": "a model of video",
+    "ShapE": "a model of shapes",
+    "StableDiffusion": "a variant of Stable Diffusion",
+}
+_OPENS = f"Mezzotint opens {_TEXT_TO_IMAGE[0]} and {_PIXELS[0]}"
+
+
+def what_is(kind: str) -> str:
+    """What a pipeline that Mezzotint does not open is, in words; "" where that is not known."""
+    return next((words for part, words in _FOREIGN.items() if part in kind), "")
 
 
 @dataclass(frozen=True)
@@ -91,8 +139,11 @@ def draws_pixels(path: Path) -> bool:
         return bool(read_json(bare).get("_class_name") == _PIXEL_UNET)
     kind, known = read_json(index).get("_class_name"), _TEXT_TO_IMAGE + _PIXELS
     if kind not in known:
-        opens = f"Mezzotint opens {_TEXT_TO_IMAGE[0]} and {_PIXELS[0]}"
-        raise ModelError(f"{index}: pipeline {kind!r}; {opens}{nearest(str(kind), known)}")
+        words = what_is(str(kind))
+        raise ModelError(
+            f"{index}: pipeline {kind!r}{f' is {words}' if words else ''}; {_OPENS}"
+            f"{'' if words else nearest(str(kind), known)}"
+        )
     return kind in _PIXELS
 
 
@@ -116,7 +167,7 @@ def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
     unet, vae, text = (read_part(path / part, part, path, cache) for part in ("unet", "vae", "text_encoder"))
     if not (path / "tokenizer").is_dir():
         raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
-    scheduler = read_json(path / "scheduler" / "scheduler_config.json")
+    scheduler = corrected(read_json(path / "scheduler" / "scheduler_config.json"))
     digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
     return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
 

@@ -39,6 +39,9 @@ _RESNET = {
     "out_layers.3": "conv2",
     "skip_connection": "conv_shortcut",
 }
+# What training and other tools leave in files, and what drawing does not use.
+_VAE_UNUSED = ("loss.", "model_ema.")  # the discriminator and its perceptual network
+_CLIP_UNUSED = ("text_projection", "logit_scale", "visual_projection", "vision_model")
 _VAE = {
     "mid.block_1": "mid_block.resnets.0",
     "mid.block_2": "mid_block.resnets.1",
@@ -93,7 +96,9 @@ def _unet_name(name: str, per_level: int) -> str:
 def vae_weights(own: Stored) -> dict[str, Tensor]:
     """The autoencoder's weights by diffusers' names."""
     levels = _count(own, r"decoder\.up\.(\d+)\.")
-    return {_vae_name(name, levels): tensor for name, tensor in own.items()}
+    return {
+        _vae_name(name, levels): tensor for name, tensor in own.items() if not name.startswith(_VAE_UNUSED)
+    }
 
 
 def _vae_name(name: str, levels: int) -> str:
@@ -108,7 +113,8 @@ def _vae_name(name: str, levels: int) -> str:
 
 def clip_weights(own: Stored) -> dict[str, Tensor]:
     """The text encoder of Stable Diffusion 1 by transformers' names."""
-    return {name.removeprefix("text_model."): tensor for name, tensor in own.items()}
+    named = {name.removeprefix("text_model."): tensor for name, tensor in own.items()}
+    return {name: tensor for name, tensor in named.items() if name.partition(".")[0] not in _CLIP_UNUSED}
 
 
 def open_clip_weights(own: Stored) -> dict[str, Tensor]:

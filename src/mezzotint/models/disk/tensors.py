@@ -6,6 +6,7 @@ the values.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -75,14 +76,31 @@ class TensorFile(Mapping[str, Tensor]):
                 length = int.from_bytes(file.read(8), "little")
                 if not 2 <= length <= min(MAX_HEADER, size - 8):
                     raise ModelError(f"{path} is not a safetensors file, or it was cut short; fetch it again")
-                header = json.loads(file.read(length))
+                header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
             metadata = dict(header.pop("__metadata__", None) or {})
             tensors = {name: _tensor(path, name, told, 8 + length, size) for name, told in header.items()}
+            _check_overlaps(path, header)
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
         except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise ModelError(f"{path} has a damaged header; fetch it again") from error
         return cls(path, tensors, metadata)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError where a key stands twice, since readers would take different values."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _check_overlaps(path: Path, header: Mapping[str, Any]) -> None:
+    """ModelError where two tensors share bytes, as the safetensors library refuses them."""
+    spans = sorted((*told["data_offsets"], name) for name, told in header.items())
+    for (_, end, first), (begin, _, second) in itertools.pairwise(spans):
+        if begin < end:
+            raise ModelError(f"{path}: the values of {first} and {second} overlap; fetch the file again")
 
 
 def _tensor(path: Path, name: str, told: Mapping[str, Any], start: int, size: int) -> Tensor:

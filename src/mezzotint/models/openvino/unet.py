@@ -32,6 +32,9 @@ class _UNet(UShape):
         self.text = text
         return self.ushape(x, time, self.arch.latent_channels)
 
+    def middle(self, x: Node) -> Node:
+        return super().middle(x) if self.arch.has_middle else x
+
     def attended(self, x: Node, name: str, level: int) -> Node:
         a = self.arch
         return self.transformer(x, name, a.channels[level], a.heads[level], a.depth[level])

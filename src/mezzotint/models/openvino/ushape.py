@@ -70,6 +70,7 @@ class UShape(Layers):
         return x, skips
 
     def middle(self, x: Node) -> Node:
+        """The blocks between the two ways, on the smallest grid."""
         c = self.levels.channels[-1]
         x = self.resnet(x, "mid_block.resnets.0", c, c)
         if self.middle_attends:
