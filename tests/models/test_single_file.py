@@ -304,7 +304,9 @@ def test_prediction(
     assert Schedule.from_config(bundle.scheduler).prediction == wanted
 
 
-def test_what_drawing_does_not_use_is_skipped(state: Weights, tmp_path: Path, cache: Path) -> None:
+def test_what_drawing_does_not_use_is_skipped(
+    pipelines: dict[bool, tuple[Path, Any]], state: Weights, tmp_path: Path, cache: Path
+) -> None:
     """The discriminator of the autoencoder, averages of training, and projections of the whole CLIP."""
     stray = (
         "first_stage_model.loss.logvar",
@@ -316,6 +318,7 @@ def test_what_drawing_does_not_use_is_skipped(state: Weights, tmp_path: Path, ca
     file, plain = tmp_path / "stray.safetensors", tmp_path / "plain.safetensors"
     save_file(state | {name: torch.zeros(1) for name in stray}, file)
     save_file(state, plain)
+    shutil.copytree(pipelines[False][0] / "tokenizer", tmp_path / "tokenizer")
     opened = [open_model(path, runtime="openvino", dtype="float32", cache=cache) for path in (file, plain)]
     first, second = (model.encode_text("a cat") for model in opened)
     assert np.array_equal(first, second)
