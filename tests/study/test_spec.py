@@ -161,3 +161,16 @@ def test_what_does_not_suit_the_model_is_told_too(tmp_path: Path) -> None:
     assert "3 cells" in said
     assert "divisible by 16, not 72x64 [width=72, model=one]" in said
     assert "draws without a prompt" in said
+
+
+def test_axes_of_a_study_may_be_ranges(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "axes: {steps: '1-20 [5]', guidance.cfg.scale: 1..2 step 0.5}\nzipped: [{width: '64, 128'}]\n"
+    )
+    study = Study.read(file)
+    assert study.axes == {"steps": (1, 5, 10, 15, 20), "guidance.cfg.scale": (1.0, 1.5, 2.0)}
+    assert study.zipped == ({"width": (64, 128)},)
+    file.write_text("axes: {steps: 1..20 step -1}\n")
+    with pytest.raises(ConfigError, match=r"axis steps: .* step should be above 0"):
+        Study.read(file)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from mezzotint import library
+from mezzotint.axes import cross
 from mezzotint.errors import ConfigError, MezzotintError, RequestError, nearest
 from mezzotint.guidance import PRESETS, Cfg, Clip, Color, Guidance, Mix, Term, parse
 from mezzotint.models.disk.source import defaults_of
@@ -66,7 +66,7 @@ def cells(study: Study) -> list[Cell]:
     compiler = _Compiler(study)
     wrong: dict[str, list[str]] = {}
     made = []
-    for values in _points(study):
+    for values in cross(study.tables):
         try:
             made.append(compiler(values))
         except MezzotintError as error:
@@ -86,15 +86,6 @@ def refuse(wrong: Mapping[str, list[str]]) -> None:
 def _named(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return " | ".join(names[:_SHOWN]) + more
-
-
-def _points(study: Study) -> Iterator[dict[str, Value]]:
-    """Every combination: the last axis runs fastest, and zipped axes go along together."""
-    lines = [
-        [dict(zip(t, point, strict=True)) for point in zip(*t.values(), strict=True)] for t in study.tables
-    ]
-    for combination in product(*lines):
-        yield {axis: value for line in combination for axis, value in line.items()}
 
 
 class _Compiler:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
+from mezzotint.axes import parse_axis
 from mezzotint.errors import ConfigError
 from mezzotint.precision import Precision, with_precision
+from mezzotint.request import Request
 from mezzotint.study.table import Value
 from mezzotint.train.config import Config
 
@@ -30,7 +32,8 @@ class Study(Config):
     base: dict[str, Scalar] = Field({})
     """Fields of the requests, as `mezzotint generate` has them; `init` and `mask` are files, and `lora` is `FILE:0.8 + FILE`."""
     axes: dict[str, Values] = Field({})
-    """Crossed. A field of a request, `model`, a field of a guidance term (`guidance.cfg.scale`), or a word that a text
+    """Crossed: lists, or ranges such as `1..20 step 0.5`, which `axes.py` reads.
+    A field of a request, `model`, a field of a guidance term (`guidance.cfg.scale`), or a word that a text
     has in braces: `guidance: cfg(2) + clip("a cat", effect={x})` and the axis `x`."""
     zipped: tuple[dict[str, Values], ...] = ()
     """Tables of axes that go along together; each table is crossed with all else."""
@@ -66,6 +69,19 @@ class Study(Config):
         found = super().read(path)
         more: dict[str, Any] = {} if found.name else {"name": path.stem}
         return found.model_copy(update={**more, "folder": path.parent / found.folder})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ranges(cls, found: Any) -> Any:
+        """Texts such as `1..20` in place of lists of values."""
+        if not isinstance(found, dict):
+            return found
+        found = dict(found)
+        if isinstance(found.get("axes"), dict):
+            found["axes"] = _expanded(found["axes"])
+        if isinstance(found.get("zipped"), list | tuple):
+            found["zipped"] = [_expanded(t) if isinstance(t, dict) else t for t in found["zipped"]]
+        return found
 
     def model_post_init(self, context: Any) -> None:
         """What pydantic cannot say. ConfigError, whichever way the study is made."""
@@ -117,3 +133,18 @@ class Study(Config):
         found = self.model_copy(update={"seeds": count})
         found.model_post_init(None)
         return found
+
+
+def _expanded(axes: dict[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(Request)
+    return {
+        name: _parsed(name, values, hints.get(name) is int) if isinstance(values, str) else values
+        for name, values in axes.items()
+    }
+
+
+def _parsed(name: str, text: str, whole: bool) -> list[Any]:
+    try:
+        return parse_axis(text, whole)
+    except ConfigError as error:
+        raise ConfigError(f"axis {name}: {error}") from error

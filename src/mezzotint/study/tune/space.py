@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, Literal, get_args, get_type_hints
 
+from mezzotint.axes import cross, parse_axis
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.guidance import Guidance
 from mezzotint.request import Request
@@ -102,8 +102,7 @@ class Space:
 
     def grid(self) -> Iterator[Point]:
         """All settings of a space that has an end, the last axis fastest."""
-        for values in product(*(axis.all or () for axis in self.axes)):
-            yield dict(zip(self.names, values, strict=True))
+        yield from cross([{axis.name: axis.all or ()} for axis in self.axes])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,6 +168,8 @@ def kind_of(name: str) -> Kind:
 
 def _axis(name: str, given: Any) -> Axis:
     kind = kind_of(name)
+    if isinstance(given, str):
+        given = parse_axis(given, whole=kind == "whole")
     if isinstance(given, list | tuple):
         return Axis(name, _values(name, tuple(given)))
     if not isinstance(given, dict):

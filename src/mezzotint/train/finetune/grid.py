@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from mezzotint.axes import cross, parse_axis
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.models.cache import write_atomic
 from mezzotint.precision import FORMER_KEYS, with_precision
@@ -38,8 +38,7 @@ def combinations(file: Path, base: Mapping[str, Any]) -> dict[str, FinetuneConfi
     if not isinstance(shared, dict):
         raise ConfigError(f"{file}: base should hold a table of settings")
     runs = {}
-    for values in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, values, strict=True))
+    for chosen in cross([{key: values} for key, values in axes.items()]):
         name = " ".join(f"{key}={_short(value)}" for key, value in chosen.items())
         settings = {**with_precision(shared), **with_precision(base), **with_precision(chosen)}
         settings["out"] = Path(settings.get("out") or "runs/study") / _slug(name)
@@ -62,14 +61,21 @@ def _axes(file: Path, axes: Any) -> dict[str, list[Any]]:
         raise ConfigError(
             f"{file}: axes should name settings, each with a list of values, such as lr: [1e-5, 1e-4]"
         )
+    found = {}
     for key, values in axes.items():
         if key not in FinetuneConfig.model_fields:
             raise ConfigError(
                 f"{file}: unknown setting {key!r} in axes{nearest(key, FinetuneConfig.model_fields)}"
             )
+        if isinstance(values, str):
+            try:
+                values = parse_axis(values, whole=FinetuneConfig.model_fields[key].annotation is int)
+            except ConfigError as error:
+                raise ConfigError(f"{file}: axis {key}: {error}") from error
         if not isinstance(values, list) or not values or key == "out":
-            raise ConfigError(f"{file}: axis {key} should be a list of values")
-    return {key: list(values) for key, values in axes.items()}
+            raise ConfigError(f"{file}: axis {key} should be a list of values, or a range such as 1..20")
+        found[key] = values
+    return found
 
 
 def _short(value: Any) -> str:
