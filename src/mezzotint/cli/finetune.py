@@ -188,7 +188,7 @@ def finetune(
 
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
-    from mezzotint.train.config import settings_in
+    from mezzotint.settings import settings_in
     from mezzotint.train.finetune.config import asked
 
     settings = (settings_in(file) if file else {}) | given

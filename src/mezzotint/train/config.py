@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mezzotint.errors import ConfigError, nearest
+from mezzotint.errors import ConfigError
 from mezzotint.precision import Precision, with_precision
+from mezzotint.settings import describe_errors, settings_in
 
 
 class Config(BaseModel):
@@ -30,33 +30,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(found)
         except ValidationError as error:
-            raise ConfigError(f"{where}: " + "; ".join(_said(cls, e) for e in error.errors())) from error
-
-
-def settings_in(path: Path) -> dict[str, Any]:
-    """The table in a YAML file. ConfigError where there is none."""
-    try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise ConfigError(f"{path} should hold a table of settings")
-    return found
-
-
-def _said(cls: type[BaseModel], error: Any) -> str:
-    where = [str(part) for part in error["loc"]]
-    if error["type"] != "extra_forbidden":
-        return f"{'.'.join(where)}: {error['msg']}"
-    fields = cls.model_fields
-    for part in where[:-1]:
-        annotation = fields[part].annotation
-        fields = (
-            annotation.model_fields
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
-            else {}
-        )
-    return f"unknown setting {'.'.join(where)!r}{nearest(where[-1], fields)}"
+            raise ConfigError(describe_errors(error.errors(), cls.model_fields, where)) from error
 
 
 class LoopConfig(Config):

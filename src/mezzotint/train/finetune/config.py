@@ -9,11 +9,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from mezzotint.errors import ConfigError, OutputError, nearest
+from mezzotint.errors import ConfigError, OutputError
 from mezzotint.precision import Precision, with_precision
 from mezzotint.request import MAX_STEPS
 from mezzotint.samplers import SAMPLERS
-from mezzotint.train.config import Config, LoopConfig, settings_in
+from mezzotint.settings import describe_errors, settings_in
+from mezzotint.train.config import Config, LoopConfig
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 _FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every", "precision"}
@@ -156,23 +157,10 @@ def _fills(template: str, word: bool) -> bool:
 def asked(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
     """The configuration of these settings; ConfigError in one line, with the nearest known name."""
     values = with_precision(values)
-    for key in values:
-        if key not in FinetuneConfig.model_fields:
-            raise ConfigError(f"{where}: unknown setting {key!r}{nearest(key, FinetuneConfig.model_fields)}")
     try:
         return FinetuneConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_said(e, values) for e in error.errors())) from None
-
-
-def _said(error: Any, values: Mapping[str, Any]) -> str:
-    name = str(error["loc"][0]) if error["loc"] else ""
-    if error["type"] == "literal_error":
-        known = error["ctx"]["expected"].replace("'", "")
-        hint = nearest(values[name], known.replace(" or ", ", ").split(", "))
-        return f"{name} is {values[name]!r}; it can be {known}{hint}"
-    said = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {said}" if name else said
+        raise ConfigError(describe_errors(error.errors(), FinetuneConfig.model_fields, where)) from None
 
 
 def check_out(config: FinetuneConfig) -> None:

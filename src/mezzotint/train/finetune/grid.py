@@ -17,7 +17,7 @@ from mezzotint.axes import cross, parse_axis
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.models.cache import write_atomic
 from mezzotint.precision import FORMER_KEYS, with_precision
-from mezzotint.train.config import settings_in
+from mezzotint.settings import settings_in
 from mezzotint.train.finetune.config import FinetuneConfig, asked, told
 
 _PARTS = ("base", "axes")
