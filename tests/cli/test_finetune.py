@@ -62,7 +62,7 @@ def test_defaults_are_of_what_is_learned(cli: Cli, begun: list[Any]) -> None:
     [
         ((), "--model is missing"),
         (("--schedule", "linaer"), "did you mean 'linear'?"),
-        (("--epochs", "0"), "epochs: "),
+        (("--epochs", "0"), "epochs is 0; it should be at least 1"),
         (("--lora", "4", "--new-word", "<x>"), "take one"),
         (("--template", "{word", "--new-word", "<x>"), "template"),
         (("--jobs", "2"), "--jobs is for a study"),
