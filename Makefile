@@ -5,8 +5,10 @@ BIN := .venv/bin
 
 .PHONY: demo test check test-older test-processor test-slow docs docs-pictures bench eval train-bundle clean
 
-demo: .venv/demo  ## a picture from a prompt: make demo PROMPT="a red rose" SEED=7
-	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) --out out
+demo: .venv/demo  ## four pictures from a prompt: make demo PROMPT="a red rose" SEED=7
+	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) -n 4 --grid --out out
+	@echo "Four seeds side by side: out/grid.png"
+	@echo "Next: $(BIN)/mezzotint generate \"a cat on the moon\" -n 4 --grid     (or: source $(BIN)/activate, then mezzotint)"
 
 test: .venv/dev  ## the test suite
 	$(BIN)/pytest

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 import mezzotint
 from mezzotint import ModelError, Picture, Request, RequestError, generate, models
@@ -93,3 +99,55 @@ def test_nothing_heavy_is_imported(code: str, forbidden: set[str]) -> None:
     )
     assert out.returncode == 0, out.stderr
     assert not forbidden & set(out.stdout.split())
+
+
+def test_generate_takes_fields_of_a_request() -> None:
+    [picture] = generate("a cat", Toy(), steps=4, seed=7)
+    assert picture.request == Request("a cat", steps=4, seed=7)
+    assert [p.request.steps for p in generate([REQUEST, "a dog"], Toy(), steps=3)] == [3, 3]
+    with pytest.raises(RequestError, match="no 'step'; did you mean 'steps'"):
+        generate("a cat", Toy(), step=4)
+
+
+class Encoding(Toy):
+    """Every picture is encoded as the same latents."""
+
+    def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        shape = (self.latent_channels, pixels.shape[0] // self.vae_factor, pixels.shape[1] // self.vae_factor)
+        return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+
+def test_generate_starts_from_a_file_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    place = tmp_path / "start.png"
+    Image.new("RGB", (64, 64), "teal").save(place)
+    [picture] = generate("a cat", Encoding(), steps=8, init=place)
+    assert (picture.request.begin, len(picture.request.init)) == (4, 64)
+    assert generate("a cat", Encoding(), steps=8, init=str(place))[0].request == picture.request
+    [masked] = generate("a cat", Encoding(), steps=8, init=place, mask=place)
+    assert masked.request.begin == 0 and masked.request.mask
+
+
+def test_engine_opens_a_model_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "open_model", lambda *names: Toy())
+    with mezzotint.Engine("emoji") as engine:
+        assert engine.submit(REQUEST).result().request == REQUEST
+
+
+def test_request_replace_changes_one_field() -> None:
+    assert REQUEST.replace(seed=8) == replace(REQUEST, seed=8)
+    with pytest.raises(RequestError, match="no 'sed'; did you mean 'seed'"):
+        REQUEST.replace(sed=8)
+
+
+def test_picture_bytes_are_the_file_that_is_saved(tmp_path: Path) -> None:
+    [picture] = generate(REQUEST, Toy())
+    picture.save(tmp_path / "cat.png")
+    assert (tmp_path / "cat.png").read_bytes() == picture.to_bytes() == picture._repr_png_()
+
+
+def test_guidance_terms_are_exported_and_documented_fields_too() -> None:
+    assert str(Request(guidance=mezzotint.Cfg(5)).guidance) == "cfg(5)"
+    source = inspect.getsource(Request)
+    for field in fields(Request):
+        assert re.search(rf'    {field.name}: .*\n    """', source), field.name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         OutputError,
         RequestError,
     )
+    from mezzotint.guidance import Cfg, Clip, Color
     from mezzotint.models import open_model
     from mezzotint.picture import Picture
     from mezzotint.planning import Plan, plan
@@ -30,6 +31,9 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Importing the package imports none of them: a command's help needs no numpy.
 _HOMES = {
+    "Cfg": "mezzotint.guidance",
+    "Clip": "mezzotint.guidance",
+    "Color": "mezzotint.guidance",
     "ConfigError": "mezzotint.errors",
     "DataError": "mezzotint.errors",
     "Engine": "mezzotint.engine",
@@ -46,6 +50,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Cfg",
+    "Clip",
+    "Color",
     "ConfigError",
     "DataError",
     "Engine",

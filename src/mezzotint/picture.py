@@ -102,9 +102,10 @@ class Picture:
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise OutputError(f"pictures are written as PNG; give {path.name!r} the ending .png")
-        write_durably(path, self._png())
+        write_durably(path, self.to_bytes())
 
-    def _png(self) -> bytes:
+    def to_bytes(self) -> bytes:
+        """The PNG file that `save` writes, with request and provenance inside."""
         p = self.provenance
         version = p.versions.get("mezzotint", "")
         info = PngInfo()
@@ -115,6 +116,10 @@ class Picture:
         buffer = io.BytesIO()
         self.image.convert("RGB").save(buffer, format="PNG", pnginfo=info)
         return buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        """How notebooks show it."""
+        return self.to_bytes()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Self:

@@ -30,23 +30,40 @@ MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 class Request:
     """One picture to make. Every field is checked here: RequestError is one line that says what to do."""
 
-    prompt: str = ""  # the first 10,000 characters are kept, of which encoders read 77 tokens
+    prompt: str = ""
+    """What to draw. The first 10,000 characters are kept, of which encoders read 77 tokens."""
     negative_prompt: str = ""
-    seed: int = 0  # 0..2**63-1; as in torch, seeds 2**32 apart have the same noise
-    width: int | None = None  # pixels, divisible by 8; None: the model's own size
+    """What to stay away from: it takes the place of the empty text in classifier-free guidance."""
+    seed: int = 0
+    """Of the noise, 0 to 2**63-1. As in torch, seeds 2**32 apart have the same noise."""
+    width: int | None = None
+    """In pixels, divisible by 8; None: the model's own."""
     height: int | None = None
-    steps: int = 25  # 1..2000
+    """In pixels, divisible by 8; None: the model's own."""
+    steps: int = 25
+    """From 1 to 2000."""
     sampler: str = "dpmpp-2m"
-    spacing: str | None = None  # None: the model's own, or the sampler's
-    eta: float = 0.0  # 0..1, the noise of ddim
-    guidance: str | Guidance | Term | float = "cfg(7.5)"  # kept as its canonical text; `terms` has it parsed
-    compat: Compat = ""  # "diffusers": with its slips, which the samplers describe
-    encoder: str = ""  # of the texts; "": the model's own, else such as "bert" or "0.5*clip + 0.5*bert"
-    init: str = ""  # the picture to start from, by its digest in the picture library; "": noise
-    mask: str = ""  # white is drawn anew, black stays as in `init`; by its digest
-    begin: int = 0  # steps to skip: with `init`, the run starts at this step
-    lora: str = ""  # adapters in the weights, by their files' digests: "0.8*<digest> + <digest>"
-    words: str = ""  # new words that texts may hold, by their files' digests: "<cat-toy>=<digest>"
+    """A name that `mezzotint samplers` lists."""
+    spacing: str | None = None
+    """How the steps lie on the noise schedule: leading, trailing, linspace or karras; None: the model's or sampler's."""
+    eta: float = 0.0
+    """The noise of the ddim sampler, from 0 to 1."""
+    guidance: str | Guidance | Term | float = "cfg(7.5)"
+    """A CFG scale, or terms added together, as text or as objects; kept as canonical text, and parsed in `terms`."""
+    compat: Compat = ""
+    """`diffusers`: with its slips, which the samplers describe."""
+    encoder: str = ""
+    """What reads the texts, such as `bert` or `0.5*clip + 0.5*bert`; empty: the model's own."""
+    init: str = ""
+    """The picture to start from, by its digest in the picture library; empty: noise."""
+    mask: str = ""
+    """By its digest: white is drawn anew, black stays as in `init`."""
+    begin: int = 0
+    """Steps to skip: with `init`, the run starts at this step."""
+    lora: str = ""
+    """Adapters in the weights, by the digests of their files: `0.8*<digest> + <digest>`."""
+    words: str = ""
+    """New words that texts may hold, by the digests of their files: `<cat-toy>=<digest>`."""
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -142,6 +159,13 @@ class Request:
     def digest(self) -> str:
         """sha256 of the canonical JSON, hexadecimal: the name under which the picture is stored."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def replace(self, **changes: Any) -> Request:
+        """The same request with other values for some fields: `request.replace(seed=8)`."""
+        for name in changes:
+            if name not in self.__dataclass_fields__:
+                raise RequestError(f"a request has no {name!r}{nearest(name, self.__dataclass_fields__)}")
+        return replace(self, **changes)
 
     def repeat(self, n: int) -> list[Request]:
         """n requests that differ in the seed only: seed, seed + 1, ..."""

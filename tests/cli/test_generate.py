@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
+from PIL import Image
 
 from mezzotint import Picture, Request
 from mezzotint.cli import generate, main
@@ -148,3 +149,10 @@ def test_no_command_is_help(cli: Cli) -> None:
     for name in ("generate", "replay", "models", "samplers", "data", "train"):
         assert name in said.out
     assert cli("--help").out.split() == said.out.split()
+
+
+def test_grid_holds_all_pictures_and_is_told_last(cli: Cli, toy: Model) -> None:
+    said = cli("generate", "a cat", "-n", 4, "--steps", 2, "--grid")
+    assert len(said.lines) == 5 and said.lines[-1] == os.path.join("out", "grid.png")
+    with Image.open(said.lines[-1]) as grid, Image.open(said.lines[0]) as one:
+        assert grid.size == (2 * one.width + 4, 2 * one.height + 4)

@@ -66,14 +66,9 @@ def lora(given: Sequence[str]) -> str:
 
 def words(given: Sequence[str]) -> str:
     """`Request.words` of new words, each `PATH` or `NAME=PATH`; they are kept by their content."""
-    from mezzotint.models.texts.words import files_in, keep_word
+    from mezzotint.models.texts.words import keep_words
 
-    found = []
-    for text in given:
-        name, named, path = text.partition("=") if "=" in text and not Path(text).exists() else ("", "", text)
-        files = [Path(path)] if named else files_in(Path(path))
-        found += [keep_word(file, name) for file in files]
-    return " ".join(map(str, found))
+    return keep_words(given)
 
 
 def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:

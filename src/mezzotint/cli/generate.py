@@ -104,6 +104,9 @@ def generate(
     ledger: Annotated[
         bool, _out("--ledger", help="Add what each gradient term did at each step: a table and curves.")
     ] = False,
+    grid: Annotated[
+        bool, _out("--grid", help="Add all pictures side by side in one file, grid.png.")
+    ] = False,
     attention: Annotated[
         bool, _out("--attention", help="Add heat maps: where it looked for each word.")
     ] = False,
@@ -162,7 +165,8 @@ def generate(
             _prepare(opened, requests, mode)
         from mezzotint.cli.run import Run
 
-        return 1 if Run(opened, out, shown, as_json, trace, attention, ledger, preview)(requests, mode) else 0
+        run = Run(opened, out, shown, as_json, trace, attention, ledger, preview, grid)
+        return 1 if run(requests, mode) else 0
 
 
 def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 
+from PIL import Image
+
 from mezzotint.cli.display import Display
-from mezzotint.cli.folder import free_path, make_folder
+from mezzotint.cli.folder import free_path, make_folder, write_png
 from mezzotint.cli.preview import Previews
 from mezzotint.cli.strip import Strips
 from mezzotint.engine import Engine, Mode, Network, Progress
 from mezzotint.errors import MezzotintError
+from mezzotint.pages.tiles import tiled
 from mezzotint.picture import Picture
 from mezzotint.request import Request
+
+GRID = "grid.png"
+"""All pictures of a run side by side."""
 
 
 class Run:
@@ -31,11 +38,13 @@ class Run:
         attention: bool = False,
         ledger: bool = False,
         preview: bool = False,
+        grid: bool = False,
     ) -> None:
         self._model, self._folder, self._display, self._as_json = model, folder, display, as_json
         self._attention, self._ledger = attention, ledger
         self._strips = Strips(model) if trace else None
         self._previews = Previews(model, folder) if preview else None
+        self._grid: dict[int, Image.Image] | None = {} if grid else None
 
     def __call__(self, requests: Sequence[Request], mode: Mode) -> int:
         """Returns how many failed. OutputError or Ctrl-C gives up the rest; finished pictures stay."""
@@ -48,7 +57,15 @@ class Run:
             futures = engine.submit_all(requests, attention=self._attention)
             for number, future in _finished(futures):
                 failed += not self._settle(number, requests[number], future)
+        if self._grid:
+            self._write_grid([self._grid[number] for number in sorted(self._grid)])
         return failed
+
+    def _write_grid(self, images: Sequence[Image.Image]) -> None:
+        """All pictures in rows, on the disk; about as wide as high."""
+        path = self._folder / GRID
+        write_png(path, tiled(images, math.ceil(math.sqrt(len(images))), gap=4))
+        self._display.result(json.dumps({"grid": str(path)}) if self._as_json else str(path))
 
     def _step(self, progress: Progress) -> None:
         if self._strips:
@@ -77,6 +94,8 @@ class Run:
         make_folder(self._folder)  # not before there is something to keep
         path = free_path(self._folder, picture)
         picture.save(path)
+        if self._grid is not None:
+            self._grid[number] = picture.image
         beside = dict(self._beside(number, picture, path))
         if self._as_json:
             more = {what: str(made) for what, made in beside.items()}

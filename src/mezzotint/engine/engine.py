@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -39,14 +40,20 @@ class Engine:
 
     `fast`: in company a request differs from the same alone by rounding, at most 2/255 in float32; `exact`:
     in no bit, on the same machine with the same precision and number of threads.
+    `model` is open, or the name, folder or hub id of one; None: the bundled `emoji`.
     `on_step` hears of every picture after every call, on the engine's thread. Close it, or use `with`.
     """
 
-    def __init__(self, model: Network, mode: Mode = "fast", on_step: OnStep | None = None) -> None:
+    def __init__(
+        self,
+        model: Network | str | os.PathLike[str] | None = None,
+        mode: Mode = "fast",
+        on_step: OnStep | None = None,
+    ) -> None:
         if mode not in get_args(Mode):
             raise RequestError(f"mode must be 'fast' or 'exact', got {mode!r}{nearest(mode, get_args(Mode))}")
-        self._model, self._on_step = model, on_step
-        self._press = Press(model, mode)
+        self._model, self._on_step = _opened(model), on_step
+        self._press = Press(self._model, mode)
         self._plan = lru_cache(maxsize=64)(self._plan_of)
         self._ids = count()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what the thread does between ticks
@@ -56,6 +63,11 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="mezzotint-engine", daemon=True)
         self._thread.start()
         _live.add(self)
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """What the model's folder proposes for fields that a request leaves out: guidance, sampler, steps."""
+        return getattr(self._model, "defaults", {})
 
     # The door: any thread.
 
@@ -220,3 +232,15 @@ def _close_all() -> None:
     """The interpreter would abort, were it to end while one of our threads is inside a network."""
     for engine in list(_live):
         engine.close(drain=False)
+
+
+def _opened(model: Network | str | os.PathLike[str] | None) -> Network:
+    """The model itself, or what the name or folder opens as. ModelError where it is neither."""
+    if model is not None and not isinstance(model, (str, os.PathLike)):
+        if not hasattr(model, "denoise"):
+            kind = type(model).__name__
+            raise ModelError(f"model must be a bundled name, a folder or an open model, got {kind}")
+        return model
+    from mezzotint import models  # the engine itself needs no model on a disk
+
+    return models.open_model() if model is None else models.open_model(model)

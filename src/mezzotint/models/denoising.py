@@ -19,6 +19,9 @@ from mezzotint.schedule import Schedule
 class Denoising(Adapting):
     """The part of a model that denoises."""
 
+    reads_text: bool
+    vae_factor: int
+
     def __init__(
         self,
         bundle: AnyBundle,
@@ -39,6 +42,13 @@ class Denoising(Adapting):
         self.device = device
         self.defaults = read_defaults(bundle.path)  # fields of requests that do not say
         self.schedule = Schedule.from_config(bundle.scheduler)
+
+    def __repr__(self) -> str:
+        """What a model is: `<Model emoji: draws what a text says, 128x128 pixels, openvino float32>`."""
+        does = "draws what a text says" if self.reads_text else "draws without a text"
+        width, height = self.default_size
+        kind = type(self).__name__
+        return f"<{kind} {self.name}: {does}, {width}x{height} pixels, {self.runtime} {self.dtype}>"
 
     @property
     def default_size(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ How a file spells one:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,3 +102,13 @@ def read_rows(words: Mapping[str, Tensor]) -> Floats:
 def counts(words: Mapping[str, Tensor]) -> dict[str, int]:
     """How many tokens each word stands for."""
     return {name: rows.shape[0] if len(rows.shape) == 2 else 1 for name, rows in words.items()}
+
+
+def keep_words(given: Sequence[str]) -> str:
+    """`Request.words` of several, each `PATH` or `NAME=PATH`, a file or a folder; they are kept by their content."""
+    found = []
+    for text in given:
+        name, named, path = text.partition("=") if "=" in text and not Path(text).exists() else ("", "", text)
+        files = [Path(path)] if named else files_in(Path(path))
+        found += [keep_word(file, name) for file in files]
+    return " ".join(map(str, found))
