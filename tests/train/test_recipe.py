@@ -14,7 +14,7 @@ from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError
 from mezzotint.models.image_text import ImageText
 from mezzotint.models.texts import bert
-from mezzotint.train import text_side
+from mezzotint.train import text, text_side
 from mezzotint.train.clip import train_clip
 from mezzotint.train.clip_config import ClipConfig, ConvTower, TextTower, VitTower
 from mezzotint.train.config import LoopConfig
@@ -91,7 +91,8 @@ def test_words_start_as_the_teachers_and_stay(home: Path) -> None:
     assert torch.linalg.norm(target[0] - target[1]) > 0.1
 
 
-def test_from_pictures_to_a_model_that_draws(home: Path) -> None:
+def test_from_pictures_to_a_model_that_draws(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "FIXED", 16)  # the teacher reads each, which takes most of the time
     vae = VaeConfig(
         data=home / "pictures", out=home / "vae", channels=(4, 4, 4, 8), groups=2, batch=2, crop=32, loop=LOOP
     )

@@ -22,6 +22,10 @@ FREE_WORDS = (
 )  # fmt: skip
 
 
+FIXED = 512
+"""Texts of a sheet, by which all sheets of a run are measured."""
+
+
 class _TextHead(nn.Module):
     def __init__(self, text: CLIPTextModel, dim: int):
         super().__init__()
@@ -41,7 +45,7 @@ class TextTask(Words):
         self.borrow_words(self.text.get_input_embeddings())
         self.module: nn.Module = _TextHead(self.text, 384)
         rng = random.Random("text sheet")
-        self.fixed = [self.source(rng) for _ in range(512)]
+        self.fixed = [self.source(rng) for _ in range(FIXED)]
         self.fixed_target = self.teacher.embed(self.fixed)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
