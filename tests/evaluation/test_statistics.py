@@ -12,6 +12,7 @@ from scipy import stats
 
 from mezzotint.evaluation.statistics import (
     COVERAGE,
+    Estimate,
     Paired,
     best,
     compare,
@@ -20,6 +21,7 @@ from mezzotint.evaluation.statistics import (
     holm,
     interval,
     resampled,
+    seeds_to_tell,
     sign_flip,
     smallest_p,
     student,
@@ -206,3 +208,18 @@ def test_shares_of_the_frontier() -> None:
     assert shares["a"] == shares["b"] == 1 and shares["c"] < 0.05
     with pytest.raises(ValueError, match="same settings"):
         frontier_shares({"align": align, "cost": paired([[1.0], [2.0], [3.0]])}, (True, False))
+
+
+def test_so_many_seeds_tell_in_four_of_five_cases() -> None:
+    """A mean of 0.5 with a spread of 1 needs (2.8 / 0.5)^2 = 32 values; with these, intervals exclude 0 in 80 %."""
+    half = -student(0.025, 15) / 4  # of an interval of 16 values
+    count = seeds_to_tell(Estimate(0.5, 0.5 - half, 0.5 + half, 16), 0)
+    assert count == 32
+    rng = np.random.default_rng(0)
+    told = [interval(rng.normal(0.5, 1, 32), draws=500).low > 0 for _ in range(200)]
+    assert 0.7 < np.mean(told) < 0.9
+
+
+def test_no_number_of_seeds_tells_a_mean_that_lies_on_the_bound() -> None:
+    assert seeds_to_tell(Estimate(1.0, 0.0, 2.0, 8), 1.0) == math.inf
+    assert math.isnan(seeds_to_tell(interval([1.0]), 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from mezzotint.errors import ConfigError, ModelError
 from mezzotint.store import Store
 from mezzotint.study import claims
 from mezzotint.study.cells import cells
-from mezzotint.study.paper import studied
+from mezzotint.study.cost import Rates
+from mezzotint.study.finding import Finding
+from mezzotint.study.paper import estimate, studied
 from mezzotint.study.paper.contents import Entry, chosen, entries, figures, place
+from mezzotint.study.paper.made import MAKERS
 from mezzotint.study.paper.paper import Paper, makers
-from mezzotint.study.paper.section import Finding, Section, Setting
+from mezzotint.study.paper.section import REPORT, Section, Setting
 from mezzotint.study.paper.studied import Studied
 from mezzotint.study.spec import Study
 from toy import Toy
@@ -101,6 +105,15 @@ def test_an_unknown_section_is_named_with_the_nearest() -> None:
     assert [maker.name for maker in chosen(makers(), ["bert", "seeds"])] == ["seeds", "bert"]
 
 
+def test_a_skipped_section_is_left_out_and_an_unknown_one_named() -> None:
+    names = [maker.name for maker in chosen(makers(), (), ["bert", "fine-tuning"])]
+    assert not {"bert", "fine-tuning"} & set(names) and len(names) == len(makers()) - 2
+    with pytest.raises(ConfigError, match="did you mean 'bert'"):
+        chosen(makers(), (), ["brt"])
+    with pytest.raises(ConfigError, match="no section is left"):
+        chosen(makers(), ["bert"], ["bert"])
+
+
 @dataclass(frozen=True)
 class Fake:
     """A section that is there at once, or an error."""
@@ -113,10 +126,14 @@ class Fake:
     def __call__(self, setting: Setting) -> Section:
         if self.error:
             raise self.error
-        finding = Finding("It & that", "confirmed", "1 < 2")
-        return Section(
-            self.figure, self.name, self.title, "said", "<p>drawn</p>", (finding,), "mezzotint paper", 1.0
+        findings = (
+            Finding("It & that", "confirmed", "1 < 2"),
+            Finding("What is so", "refuted", "2 > 1", "report"),
         )
+        return Section(
+            self.figure, self.name, self.title, "said", "<p>drawn</p>", findings, "mezzotint paper", 1.0,
+            differs="Where ours differs",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [ModelError("no <model>"), ZeroDivisionError("of ours")])
@@ -128,10 +145,62 @@ def test_a_section_that_fails_is_shown_and_stops_nothing(tmp_path: Path, error: 
         page = paper().read_text()
     assert paper.code == 1
     assert str(error).replace("<", "&lt;").replace(">", "&gt;") in page
-    assert page.count("It &amp; that") == 4  # in the summary and in each section
+    assert page.count("It &amp; that") == 6  # of two sections: beside the figure, as evidence, and among all
     told = json.loads((tmp_path / "out/paper.json").read_text())
     assert [bool(section["failed"]) for section in told["sections"]] == [False, True, False]
     assert told["sections"][0]["findings"][0]["verdict"] == "confirmed"
+
+
+def test_the_page_opens_with_its_summary_and_folds_its_tables(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        page = Paper(setting(tmp_path, store), [Fake("one", "1")])().read_text()
+    assert REPORT.split(",")[0] in page
+    assert page.index(">Summary<") < page.index("<p>drawn</p>") < page.index("<ul class=")
+    assert all(before.rstrip().endswith("</summary>") for before in page.split('<table class="claims">')[:-1])
+    assert page.index("Where ours differs") < page.index("<p>drawn</p>")
+
+
+def test_the_reports_claims_and_our_own_are_counted_apart(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        Paper(setting(tmp_path, store), [Fake("one", "1"), Fake("two", "2")])()
+    counted = json.loads((tmp_path / "out/paper.json").read_text())["verdicts"]
+    assert counted == {
+        "report": {"confirmed": 0, "refuted": 2, "undecided": 0},
+        "ours": {"confirmed": 2, "refuted": 0, "undecided": 0},
+    }
+
+
+def test_every_figure_has_a_claim_of_the_report_and_says_where_ours_differs(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        at = setting(tmp_path, store)
+        for entry in entries():
+            sources = {one.source for one in claims.claims(entry.asked(at))}
+            own = entry.figure == "slips" or entry.study == "at-equal-cost"
+            assert ("report" in sources) != own, entry.study
+            assert entry.differs or own, entry.study
+    assert all(maker.differs for maker in MAKERS)
+
+
+def test_the_estimate_of_a_section_goes_with_the_rate_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = next(one for one in MAKERS if one.name == "emergence")
+    known = estimate.times()
+    assert set(known.sections) == {one.name for one in MAKERS}
+    monkeypatch.setattr(estimate, "opened", lambda *names: Toy())
+    monkeypatch.setattr(estimate, "rates", lambda *asked: Rates(2 * known.row, 0.0, 0.0))
+    with Store.open(tmp_path / "store") as store:
+        quick, full = (estimate.seconds(maker, setting(tmp_path, store, quick=q)) for q in (True, False))
+    assert quick == pytest.approx(2 * known.sections["emergence"])
+    assert full == pytest.approx(maker.more * quick)
+
+
+def test_help_and_docs_give_no_other_estimate_than_the_dry_run() -> None:
+    root = Path(__file__).parents[2]
+    texts = [root / "docs/tutorial/paper.md", root / "src/mezzotint/cli/paper_run.py"]
+    assert not [
+        text.name for text in texts if re.search(r"\d+ (min|h)\b|some minutes|minutes on", text.read_text())
+    ]
 
 
 ENTRY = Entry.model_validate(
@@ -158,11 +227,11 @@ def test_a_study_becomes_a_section_and_is_drawn_once(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Entry, "asked", lambda self, setting: STUDY)
     with Store.open(tmp_path / "store") as store:
         at = setting(tmp_path, store)
-        lines = list(Paper(at, [Studied(ENTRY)]).told())
+        lines = list(Paper(at, [Studied(ENTRY)]).plan())
         first = Studied(ENTRY)(at)
         drawn = len(toy.calls)
         again = Studied(ENTRY)(at)
-    assert "16 pictures to draw in all" in lines[-1]
+    assert "16 pictures to draw, about" in lines[0] and "1 sections, about" in lines[-1]
     assert [one.verdict for one in first.findings][::2] == ["confirmed", "confirmed"]
     assert len(toy.calls) - drawn == 4  # the one that is drawn again to be compared
     assert again.html == first.html

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ConfigError
 from mezzotint.request import Request
 from mezzotint.study.claims import claim, claims
 from mezzotint.study.evidence import Evidence
-from mezzotint.study.paper.section import Finding
+from mezzotint.study.finding import Finding
 from mezzotint.study.report import About, html
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Row, Table
@@ -48,7 +50,13 @@ def evidence(score: Score = peak, seeds: int = 8, noise: float = 0.02) -> Eviden
                 rows.append(
                     Row(cell, seed, "toy", key, Request(prompt="a cat", seed=seed), metrics, 20 * scale)
                 )
-    return Evidence(STUDY, Table(tuple(rows), ("encoder", "guidance.cfg.scale")), picture)
+    return Evidence(STUDY, Table(tuple(rows), ("encoder", "guidance.cfg.scale")), picture, features)
+
+
+def features(images: Sequence[Image.Image]) -> NDArray[np.float32]:
+    """The mean lightness as an angle: unit vectors that a shift leaves alone."""
+    angles = np.array([np.asarray(image, np.float64).mean() / 255 * 3 for image in images])
+    return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
 
 
 def picture(row: Row) -> Image.Image:
@@ -100,21 +108,23 @@ CURVE = {"guidance.cfg.scale": [1, 4, 8]}
         ({"kind": "same_pictures", "of": OWN, "than": {"encoder": "random"}}, False),
         ({"kind": "different_pictures", "of": OWN, "than": {"encoder": "random"}}, True),
         ({"kind": "different_pictures", "of": {"encoder": "bert"}, "than": {"encoder": "random"}}, False),
+        ({"kind": "different_seeds", "times": 0.1}, True),
+        ({"kind": "different_seeds", "times": 1000}, False),
         ({"kind": "different_seeds", "by": 0.05}, True),
         ({"kind": "different_seeds", "by": 0.1}, False),
     ],
 )  # fmt: skip
 def test_what_is_so_is_confirmed_and_what_is_not_is_not(table: dict[str, Any], holds: bool) -> None:
     found = said(evidence(), **table)
-    assert found.verdict == ("confirmed" if holds else "not confirmed"), found.evidence
+    assert found.verdict == ("confirmed" if holds else "refuted"), found.evidence
     assert any(letter.isdigit() for letter in found.evidence) and "nan" not in found.evidence
 
 
 @pytest.mark.parametrize("table", [{**BEST, "low": 8, "high": 8}, GREATER, {**EQUAL, "within": 0.05}, NEVER])
 def test_noise_confirms_nothing_and_says_that_it_does_not(table: dict[str, Any]) -> None:
     found = said(evidence(lambda encoder, scale: 0.3, noise=1.0), **table)
-    assert found.verdict == "not confirmed"
-    assert "decides nothing" in found.evidence
+    assert found.verdict == "undecided"
+    assert "would tell" in found.evidence or "would not tell" in found.evidence
 
 
 def test_the_opposite_is_told_from_doubt() -> None:
@@ -122,24 +132,47 @@ def test_the_opposite_is_told_from_doubt() -> None:
     assert "the opposite" in found.evidence and "n = 8 seeds" in found.evidence
 
 
-def test_a_claim_whose_condition_does_not_hold_is_not_testable() -> None:
+def test_a_claim_whose_condition_does_not_hold_is_undecided() -> None:
     flat = evidence(lambda encoder, scale: 0.1)
     found = said(flat, **NEVER, given={**GREATER, "by": 0.1})
-    assert found.verdict == "not testable here"
+    assert found.verdict == "undecided" and "condition is refuted" in found.evidence
     assert said(evidence(), **NEVER, given={**GREATER, "by": 0.1}).verdict == "confirmed"
+
+
+def test_a_condition_that_does_not_hold_hides_no_refutation() -> None:
+    worse = {**GREATER, "of": {"encoder": "bert"}, "than": OWN}
+    found = said(evidence(), **worse, given=worse)
+    assert found.verdict == "refuted"
+
+
+def test_seeds_with_one_picture_are_not_different_though_their_pixels_are() -> None:
+    """Each a shift of one texture: far apart in pixels, the same in features that a shift leaves alone."""
+    texture = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype(np.uint8)
+
+    def shifted(row: Row) -> Image.Image:
+        return Image.fromarray(np.roll(texture, row.seed, 1))
+
+    at = replace(evidence(), picture=shifted)
+    assert min(at.apart(*two) for two in at.neighbors()) > 0.5
+    assert said(at, kind="different_seeds", times=2).verdict == "refuted"
+
+
+def test_the_source_of_a_claim_is_kept() -> None:
+    assert said(evidence(), **GREATER).source == "ours"
+    assert said(evidence(), **GREATER, source="report").source == "report"
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_few_seeds_are_too_few_for_any_verdict(seeds: int) -> None:
-    assert said(evidence(seeds=seeds), **GREATER).verdict == "not testable here"
-    assert said(evidence(seeds=seeds), **BEST, low=8, high=8).verdict == "not testable here"
+    assert said(evidence(seeds=seeds), **GREATER).verdict == "undecided"
+    assert said(evidence(seeds=seeds), **BEST, low=8, high=8).verdict == "undecided"
     both = {"of": {**OWN, **CURVE}, "than": {"encoder": "bert", **CURVE}}
-    assert said(evidence(seeds=seeds), **CURVES, **both).verdict == "not testable here"
+    assert said(evidence(seeds=seeds), **CURVES, **both).verdict == "undecided"
 
 
 def test_curves_that_never_meet_are_not_compared() -> None:
     low, high = {"guidance.cfg.scale": [1, 4]}, {"guidance.cfg.scale": [8, 20]}
-    assert said(evidence(), **CURVES, of={**OWN, **low}, than={**OWN, **high}).verdict == "not testable here"
+    assert said(evidence(), **CURVES, of={**OWN, **low}, than={**OWN, **high}).verdict == "undecided"
 
 
 def test_axes_that_go_along_with_the_named_one_do_not_part_its_pairs() -> None:

@@ -18,11 +18,20 @@ QUICK, FULL = 8, 32  # seeds
 
 def paper(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer seeds and shorter training: minutes on two cores.")
+        bool,
+        typer.Option(
+            "--quick", help="Fewer seeds and shorter training; --dry-run says how long it takes here."
+        ),
     ] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="This section alone; may be given several times.")
     ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Not this section; may be given several times.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Only name the sections, with the report's figures.")
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="MODEL", help="In place of the bundled one that reads prompts.")
     ] = "emoji",
@@ -36,32 +45,43 @@ def paper(
         ),
     ] = 0,
     limit_minutes: Minutes = 0.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what there is to do.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what there is to do, and how long it takes here.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path("paper"),
     store: StoreFolder = Path("store"),
     precision: PrecisionOption = None,
 ) -> int:
     """Draw every figure of the studied report again and judge every claim; run again to go on.
 
+    The report is "Text-to-Image Generation using CLIP and Diffusion Models" (course SSY340, project group 24).
+
     mezzotint paper --quick
     mezzotint paper --only guidance-scale --only bert
+    mezzotint paper --quick --skip fine-tuning
     """
     with needs_extra("train"):
-        from mezzotint.study.paper.paper import Paper
+        from mezzotint.study.paper.contents import chosen
+        from mezzotint.study.paper.paper import Paper, headed, makers
         from mezzotint.study.paper.section import Setting
 
     from mezzotint.cli.folder import check_folder, make_folder
     from mezzotint.cli.voice import heard_warnings, note
     from mezzotint.store import Store
 
+    sections = chosen(makers(), only or (), skip or ())
+    if list_:
+        for one in sections:
+            print(f"{one.name:20} {headed(one).removesuffix(f', {one.name}')}: {one.title}")
+        return 0
     for folder in (store, out):
         check_folder(folder)
     command = shlex.join(["mezzotint", *sys.argv[1:]])
     with heard_warnings(note), Store.open(store) as kept:
         count = seeds or (QUICK if quick else FULL)
         setting = Setting(quick, model, pixel_model, kept, out, note, count, precision or "auto")
-        made = Paper.of(setting, only or (), limit_minutes, command)
-        for line in made.told():
+        made = Paper(setting, sections, limit_minutes, command)
+        for line in made.plan():
             print(line) if dry_run else note(line)
         if not dry_run:
             make_folder(out)

@@ -107,6 +107,25 @@ def tail(n: int, level: float = 0.95) -> float:
     return 50 * math.erfc(-z / math.sqrt(2))
 
 
+POWER = 0.84  # standard normal deviation of 80 %
+
+
+def seeds_to_tell(found: Estimate, bound: float) -> float:
+    """How many values in all an interval needs to lie on one side of `bound`, in 80 % of cases; infinite for none.
+
+    From the measured mean and spread, as if they were the true ones: n = ((z + POWER) * s / |mean - bound|)^2, z = 1.96
+    (Cohen 1988). nan under two values.
+    """
+    if found.n < 2:
+        return math.nan
+    half = (found.high - found.low) / 2
+    spread = half * math.sqrt(found.n) / -student(0.025, found.n - 1)
+    distance = abs(found.mean - bound)
+    if distance <= 1e-9 * max(spread, abs(bound)):
+        return math.inf
+    return math.ceil(((1.96 + POWER) * spread / distance) ** 2)
+
+
 def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927)."""
     p, scale = hits / count, 1 + z * z / count

@@ -35,7 +35,7 @@ figure svg { width:100%; height:auto; display:block; }
 .sheets { display:grid; grid-template-columns:repeat(auto-fill,minmax(400px,1fr)); gap:20px; }
 .sheets img { width:100%; display:block; border:1px solid var(--edge); image-rendering:pixelated; background:#fff; }
 figcaption { font-size:13px; margin-bottom:4px; } figcaption span { color:var(--faint); }
-a { color:var(--blue); }
+a { color:var(--blue); } summary { color:var(--blue); cursor:pointer; font-size:13px; margin:10px 0; }
 @media (max-width:700px) { .two { grid-template-columns:1fr; } main { padding:28px 16px; } }
 @media print { body { background:#fff; font-size:11pt; } main { max-width:none; padding:0; } h2 { break-after:avoid; }
   pre { background:none; border:1px solid var(--edge); } .sheets { grid-template-columns:1fr 1fr; } @page { margin:16mm; }
@@ -77,6 +77,11 @@ def wide(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div style="overflow-x:auto"><table class="wide"><tr>{top}</tr>{lines}</table></div>'
+
+
+def folded(summary: str, content: str) -> str:
+    """What a click on its summary opens; nothing where there is no content. A closed fold is left out on paper."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>" if content else ""
 
 
 def numbers(rows: Iterable[tuple[str, str, str]]) -> str:

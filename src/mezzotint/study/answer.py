@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint import models
 from mezzotint.bench.machine import machine
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
-from mezzotint.study.claims import claims
+from mezzotint.study.claims import DifferentSeeds, claims
 from mezzotint.study.cost import rates, seconds
 from mezzotint.study.evidence import Evidence
+from mezzotint.study.finding import Finding
 from mezzotint.study.measuring import Measuring, found
 from mezzotint.study.outline import Cost, OpenModel, Outline
-from mezzotint.study.paper.section import Finding
 from mezzotint.study.report import About, CellSets, Plot, write
-from mezzotint.study.run import Outcome, Say, Work, duration, run, work
+from mezzotint.study.run import Outcome, Say, Work, run, work
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Row, Table
 from mezzotint.study.verdicts import judged
@@ -49,6 +52,8 @@ class Laboratory:
         self.plots = _plots(study)
         self.claims = claims(study)
         self.measuring = Measuring(study)
+        if any(isinstance(claim, DifferentSeeds) and claim.by is None for claim in self.claims):
+            self.measuring.context.pair("judge")  # before any work: it may be missing
         self.outline = Outline(
             study, opened or partial(models.open_model, dtype=study.precision), self.measuring.companions
         )
@@ -90,7 +95,7 @@ class Laboratory:
         """What the numbers say about each claim of the study."""
         if any("cost" in (getattr(c, "metric", ""), getattr(c, "equal", "")) for c in self.claims):
             table = table.with_metrics(self._costs(table))
-        evidence = Evidence(self.study, table, self.picture)
+        evidence = Evidence(self.study, table, self.picture, self._features)
         return tuple(judged(claim, evidence) for claim in self.claims)
 
     def _costs(self, table: Table) -> dict[str, dict[str, float]]:
@@ -125,6 +130,9 @@ class Laboratory:
     def picture(self, row: Row) -> Image.Image:
         """Of a row of the table. DataError where it is damaged or gone."""
         return found(self.store, row.key).image
+
+    def _features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        return self.measuring.context.pair("judge").embed_images(images)
 
     def _facts(self) -> dict[str, object]:
         models = {

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.study.finding import Source
 from mezzotint.study.metrics import chosen
 from mezzotint.study.spec import Scalar, Study
 from mezzotint.train.config import Config
@@ -29,7 +30,9 @@ class Claim(Config):
     where: Cell = Field({})
     """Only the pictures of these values of axes are looked at."""
     given: dict[str, Any] = Field({})
-    """A claim without which this one cannot be tested, such as that the metric tells the best from noise."""
+    """A claim without which this one cannot be confirmed, such as that the metric tells the best from noise."""
+    source: Source = "ours"
+    """Whose claim it is: `report` for the studied one."""
 
     cells: ClassVar[tuple[str, ...]] = ("where",)
     """Its fields that name cells."""
@@ -112,10 +115,15 @@ class DifferentPictures(Compared):
 
 
 class DifferentSeeds(Claim):
-    """Each seed's picture is apart from the next one's by more than `by` (root mean square, pixels in -1..1), all of them."""
+    """Pictures of neighboring seeds are further apart, to the judge, than `times` a picture from itself slightly changed.
+
+    Slightly: shifted by a sixteenth of its width, brightened by a tenth, and compressed. Cosine distances of features.
+    """
 
     kind: Literal["different_seeds"]
-    by: float = Field(0.05, ge=0)
+    times: float = Field(1.0, gt=0)
+    by: float | None = Field(None, ge=0)
+    """Of older files: judged in pixels instead, all pairs further apart than this (root mean square, -1..1)."""
 
 
 KINDS: dict[str, type[Claim]] = {
@@ -152,7 +160,7 @@ def claim(study: Study, found: Mapping[str, Any]) -> Claim:
 
 
 def condition(study: Study, asked: Claim) -> Claim | None:
-    """What must hold for a claim to be testable."""
+    """What must hold for a claim to be confirmed."""
     return claim(study, {"says": asked.says, **asked.given}) if asked.given else None
 
 

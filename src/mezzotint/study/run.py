@@ -13,13 +13,13 @@ from time import monotonic
 from mezzotint.engine import Engine
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
+from mezzotint.progress import Progress
 from mezzotint.store import Store
 from mezzotint.study import cost
 from mezzotint.study.outline import FLIGHT, Cost, Outline, Part, Task
 from mezzotint.train.running.stop import Stop
 
 _LOOK = 0.2  # seconds between two looks at the clock
-_SAY = 10.0  # seconds between two lines of news
 Say = Callable[[str], None]
 
 
@@ -90,10 +90,10 @@ class _Run:
         self, item: Work, store: Store, deadline: float, stop: Stop, say: Say, outcome: Outcome
     ) -> None:
         self._item, self._store, self._deadline, self._stop = item, store, deadline, stop
-        self._say, self._outcome = say, outcome
+        self._outcome = outcome
         self._flight: dict[Future[Picture], Task] = {}
         self._done: SimpleQueue[Future[Picture]] = SimpleQueue()
-        self._settled, self._began, self._said = 0, monotonic(), monotonic()
+        self._progress = Progress(say, len(item.tasks), phase=item.part.name)
 
     def __call__(self) -> None:
         part = self._item.part
@@ -137,20 +137,4 @@ class _Run:
                 raise
             where = f"{self._item.part.cells[task.cell]}, seed {task.seed}"
             self._outcome.failed.setdefault(str(error), []).append(where)
-        self._settled += 1
-        self._news()
-
-    def _news(self) -> None:
-        now = monotonic()
-        if now - self._said > _SAY:
-            self._said = now
-            total = len(self._item.tasks)
-            left = (now - self._began) * (total - self._settled) / self._settled
-            self._say(f"{self._settled} of {total} pictures, {duration(left)} left")
-
-
-def duration(seconds: float) -> str:
-    """Such as `12 s`, `5 min` or `3.4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        self._progress.step()

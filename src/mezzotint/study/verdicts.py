@@ -8,37 +8,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mezzotint.evaluation.statistics import COVERAGE, Estimate, Paired, best, interval, tail
+from mezzotint.evaluation.statistics import Estimate, Paired, best, interval, tail
 from mezzotint.study import claims
 from mezzotint.study.claims import Claim, condition, higher
 from mezzotint.study.evidence import Curve, Evidence
-from mezzotint.study.paper.section import Finding, Verdict
+from mezzotint.study.finding import LEAST, Finding, Verdict, against, more_needed, verdict
 
 SURE = 0.95  # of bootstrap draws
 _POINTS = 9  # at which two curves are compared
-_FEW = min(COVERAGE)  # seeds under which nobody has measured how often an interval holds the truth
 
 
 class Said(NamedTuple):
-    """Whether it holds (None: nothing can be said), and why."""
+    """A verdict, and why."""
 
-    holds: bool | None
+    verdict: Verdict
     why: str
 
 
 def judged(claim: Claim, evidence: Evidence) -> Finding:
-    """What the numbers say about one claim; where its condition does not hold, that it cannot be tested."""
+    """What the numbers say about one claim.
+
+    Where its condition does not hold it cannot be confirmed; what refutes it by itself still does.
+    """
+    found, why = _KINDS[claim.kind](claim, evidence.where(claim.where))
     if needed := condition(evidence.study, claim):
-        found = judged(needed, evidence)
-        if found.verdict != "confirmed":
-            return Finding(claim.says, "not testable here", f"Its condition does not hold: {found.evidence}")
-    holds, why = _KINDS[claim.kind](claim, evidence.where(claim.where))
-    verdicts: dict[bool | None, Verdict] = {
-        True: "confirmed",
-        False: "not confirmed",
-        None: "not testable here",
-    }
-    return Finding(claim.says, verdicts[holds], why)
+        first = judged(needed, evidence)
+        if first.verdict != "confirmed":
+            found = "refuted" if found == "refuted" else "undecided"
+            why = f"{why} Its condition is {first.verdict}: {first.evidence}"
+    return Finding(claim.says, found, why, claim.source)
 
 
 def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Said:
@@ -47,14 +45,30 @@ def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Said:
         for row in evidence.table
     ]
     paired = Paired.of(rows, claim.axis, claim.metric)
-    if len(paired.seeds) < _FEW:
+    if len(paired.seeds) < LEAST:
         return _too_few(len(paired.seeds))
     found = best(paired, bool(higher(claim.metric)))
-    share = sum(s for name, s in found.shares.items() if claim.low <= float(str(name)) <= claim.high)
+    inside = [claim.low <= float(str(name)) <= claim.high for name in paired.names]
+    share = sum(found.shares[name] for name, here in zip(paired.names, inside, strict=True) if here)
     range_ = f"at {claim.low:g}" if claim.low == claim.high else f"from {claim.low:g} to {claim.high:g}"
     said = f"{claim.metric} is best at {found.name} ({found.mean:.3g}); its best lies {range_} in {share:.0%} of draws"
-    doubt = ", which decides nothing" if 1 - SURE < share < SURE else ""
-    return Said(share >= SURE, f"{said}{doubt} (n = {len(paired.seeds)} seeds).")
+    decided = verdict(share >= SURE, share <= 1 - SURE)
+    doubt = (
+        ""
+        if decided != "undecided"
+        else _doubt(decided, _lead(paired, inside, bool(higher(claim.metric))), 0)
+    )
+    return Said(decided, f"{said}{doubt} (n = {len(paired.seeds)} seeds).")
+
+
+def _lead(paired: Paired, inside: list[bool], more: bool) -> Estimate:
+    """How far the best setting inside a range is above the best outside it, on the same seeds."""
+    values = paired.values if more else -paired.values
+    here = np.array(inside)
+    if here.all() or not here.any():
+        return interval([])
+    one, other = (part[part.mean(1).argmax()] for part in (values[here], values[~here]))
+    return interval(one - other)
 
 
 def _falls_beyond(claim: claims.FallsBeyond, evidence: Evidence) -> Said:
@@ -66,37 +80,43 @@ def _falls_beyond(claim: claims.FallsBeyond, evidence: Evidence) -> Said:
         for value in evidence.group(axis)
         if float(str(value)) > there
     }
-    found = {value: one for value, one in found.items() if one.n >= _FEW}
+    found = {value: one for value, one in found.items() if one.n >= LEAST}
     if not found:
         return _too_few(0)
     value, one = max(found.items(), key=lambda item: item[1].high if sign > 0 else -item[1].low)
-    worse = one.high < 0 if sign > 0 else one.low > 0
-    better = one.low > 0 if sign > 0 else one.high < 0
+    better = {v: e for v, e in found.items() if (e.low > 0 if sign > 0 else e.high < 0)}
+    if better:  # one that is surely better refutes, whatever the others are
+        value, one = next(iter(better.items()))
+    decided = verdict(one.high < 0 if sign > 0 else one.low > 0, bool(better))
     said = f"{claim.metric} at {value}, the best beyond {there:g}, less that at {there:g}: {shown(one)}"
-    return Said(worse, f"{said}{_doubt(worse, better)}.")
+    return Said(decided, f"{said}{_doubt(decided, one, 0)}.")
 
 
 def _greater(claim: claims.Greater, evidence: Evidence) -> Said:
     found = evidence.difference(claim.of, claim.than, claim.metric, claim.times)
-    if found.n < _FEW:
+    if found.n < LEAST:
         return _too_few(found.n)
     of, than = (evidence.where(side).mean(claim.metric) for side in (claim.of, claim.than))
     less = f"; less {claim.times:g} times that: " if claim.times != 1 else "; the difference is "
     bar = f", where more than {claim.by:g} is claimed" if claim.by else ""
     said = f"{claim.metric} is {of:.3g} against {than:.3g}{less}{shown(found)}{bar}"
-    return Said(found.low > claim.by, f"{said}{_doubt(found.low > claim.by, found.high < claim.by)}.")
+    decided = against(found, claim.by)
+    return Said(decided, f"{said}{_doubt(decided, found, claim.by)}.")
 
 
 def _greater_at_equal(claim: claims.GreaterAtEqual, evidence: Evidence) -> Said:
     curves = [Curve.of(evidence, side, claim.equal, claim.metric) for side in (claim.of, claim.than)]
     seeds = sorted(set(curves[0].seeds) & set(curves[1].seeds))
-    if len(seeds) < _FEW:
+    if len(seeds) < LEAST:
         return _too_few(len(seeds))
     of, than = (curve.at(seeds) for curve in curves)
     low, high = max(of.ends[0], than.ends[0]), min(of.ends[1], than.ends[1])
     if low >= high:
         spans = " and ".join(f"{a:.3g} to {b:.3g}" for a, b in (of.ends, than.ends))
-        return Said(None, f"The two never have as much {claim.equal}: {spans}.")
+        return Said(
+            "undecided",
+            f"The two never have as much {claim.equal}: {spans}; other settings would tell, no seeds.",
+        )
     at = np.linspace(low, high, _POINTS)
     wide = tail(len(seeds))
     tails = np.percentile((of.drawn(at) - than.drawn(at)).mean(1), [wide, 100 - wide])
@@ -104,30 +124,33 @@ def _greater_at_equal(claim: claims.GreaterAtEqual, evidence: Evidence) -> Said:
         float((of.mean(at) - than.mean(at)).mean()), float(tails[0]), float(tails[1]), len(seeds)
     )
     said = f"{claim.metric} at equal {claim.equal}, from {low:.3g} to {high:.3g}, differs by {shown(found)}"
-    return Said(found.low > 0, f"{said}{_doubt(found.low > 0, found.high < 0)}.")
+    decided = against(found, 0)
+    return Said(decided, f"{said}{_doubt(decided, found, 0)}.")
 
 
 def _equal(claim: claims.Equal, evidence: Evidence) -> Said:
     found = evidence.difference(claim.of, claim.than, claim.metric)
-    if found.n < _FEW:
+    if found.n < LEAST:
         return _too_few(found.n)
     said = f"{claim.metric} differs by {shown(found)}; alike is within {claim.within:g}"
     apart = found.low > claim.within or found.high < -claim.within
     holds = -claim.within < found.low and found.high < claim.within
-    return Said(holds, f"{said}{_doubt(holds, apart)}.")
+    decided = verdict(holds, apart)
+    return Said(decided, f"{said}{_doubt(decided, found, -claim.within, claim.within)}.")
 
 
 def _never_above(claim: claims.NeverAbove, evidence: Evidence) -> Said:
     """The largest decides: each must lie below, so no correction for their number is due."""
     groups = evidence.group(claim.axis).items()
     found = {value: part.difference(claim.of, claim.than, claim.metric) for value, part in groups}
-    found = {value: one for value, one in found.items() if one.n >= _FEW}
+    found = {value: one for value, one in found.items() if one.n >= LEAST}
     if not found:
         return _too_few(0)
-    value, most = max(found.items(), key=lambda one: one[1].high)
+    above = {value: one for value, one in found.items() if one.low > claim.by}
+    value, most = max((above or found).items(), key=lambda one: one[1].high)
     said = f"{claim.metric} is above its control's by at most {shown(most)}, at {claim.axis} {value}; above is {claim.by:g}"
-    above = any(one.low > claim.by for one in found.values())
-    return Said(most.high < claim.by, f"{said}{_doubt(most.high < claim.by, above)}.")
+    decided = verdict(most.high < claim.by, bool(above))
+    return Said(decided, f"{said}{_doubt(decided, most, claim.by)}.")
 
 
 def _same_pictures(claim: claims.SamePictures, evidence: Evidence) -> Said:
@@ -135,7 +158,7 @@ def _same_pictures(claim: claims.SamePictures, evidence: Evidence) -> Said:
     if not found:
         return _too_few(0)
     said = f"The largest difference of any pixel is {max(found):g} of 255, in {len(found)} pairs of pictures."
-    return Said(max(found) <= claim.within, said)
+    return Said(verdict(max(found) <= claim.within, max(found) > claim.within), said)
 
 
 def _different_pictures(claim: claims.DifferentPictures, evidence: Evidence) -> Said:
@@ -144,32 +167,45 @@ def _different_pictures(claim: claims.DifferentPictures, evidence: Evidence) -> 
     for row, other in pairs:
         by_seed[row.seed].append(evidence.apart(row, other))
     found = interval([float(np.mean(values)) for values in by_seed.values()])
-    if found.n < _FEW:
+    if found.n < LEAST:
         return _too_few(found.n)
     said = f"The pictures are {shown(found)} apart, root mean square of pixels in -1..1; different is {claim.by:g}"
-    return Said(found.low > claim.by, f"{said}{_doubt(found.low > claim.by, found.high < claim.by)}.")
+    decided = against(found, claim.by)
+    return Said(decided, f"{said}{_doubt(decided, found, claim.by)}.")
 
 
 def _different_seeds(claim: claims.DifferentSeeds, evidence: Evidence) -> Said:
-    found = list(evidence.neighbors())
-    if not found:
-        return _too_few(1)
-    said = f"Of {len(found)} pairs of seeds the nearest are {min(found):.3g} apart, root mean square of pixels in -1..1"
-    return Said(min(found) > claim.by, f"{said}; different is {claim.by:g}.")
+    """Pixels of one picture, shifted, are far apart too: so the judge's features decide, and that shift is the measure."""
+    pairs = list(evidence.neighbors())
+    if len(pairs) + 1 < LEAST:
+        return _too_few(len(pairs) + 1)
+    if claim.by is not None:
+        nearest = min(evidence.apart(*two) for two in pairs)
+        said = f"Of {len(pairs)} pairs of seeds the nearest are {nearest:.3g} apart, root mean square of pixels in -1..1"
+        return Said(verdict(nearest > claim.by, nearest <= claim.by), f"{said}; different is {claim.by:g}.")
+    apart, same = evidence.feature_distances(pairs)
+    found = interval(np.asarray(apart) - claim.times * np.asarray(same))
+    said = (
+        f"In the judge's features (cosine distance) seeds are {np.mean(apart):.3g} apart, and a picture is {np.mean(same):.3g} "
+        f"from itself shifted, brightened and compressed; less {claim.times:g} times that: {shown(found, 'pairs')}"
+    )
+    decided = against(found, 0)
+    return Said(decided, f"{said}{_doubt(decided, found, 0)}.")
 
 
-def shown(found: Estimate) -> str:
+def shown(found: Estimate, of: str = "seeds") -> str:
     """With its interval and n."""
-    return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g}, n = {found.n} seeds)"
+    return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g}, n = {found.n} {of})"
 
 
-def _doubt(holds: bool, opposite: bool) -> str:
-    """Where it does not hold: whether the seeds say the opposite, or nothing."""
-    return "" if holds else ", which is the opposite" if opposite else ", which decides nothing"
+def _doubt(decided: Verdict, found: Estimate, *bounds: float) -> str:
+    """What else there is to say of a verdict that is no confirmation."""
+    said = {"confirmed": "", "refuted": "; it says the opposite"}
+    return said[decided] if decided in said else f"; {more_needed(found, bounds)}"
 
 
 def _too_few(seeds: int) -> Said:
-    return Said(None, f"{seeds} seeds have a value of all that is compared; a verdict needs {_FEW}.")
+    return Said("undecided", f"{seeds} seeds have a value of all that is compared; a verdict needs {LEAST}.")
 
 
 _KINDS: dict[str, Callable[[Any, Evidence], Said]] = {

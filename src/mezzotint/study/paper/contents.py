@@ -35,6 +35,9 @@ class Entry(Config):
     figure: str
     title: str
     published: str
+    """What the report shows and claims, in our words."""
+    differs: str = ""
+    """Where the bundled models differ from the report's: size, training, subject."""
     across: str = ""
     """The axis of the columns of pictures; without one, seeds."""
     down: str = ""
@@ -90,13 +93,15 @@ def figures(figure: str) -> set[int]:
     return set(range(int(found[1]), int(found[2] or found[1]) + 1))
 
 
-def chosen(makers: Sequence[Maker], only: Sequence[str]) -> list[Maker]:
-    """In the order of the figures: all, or those of these names. ConfigError names the nearest known one."""
+def chosen(makers: Sequence[Maker], only: Sequence[str], skip: Sequence[str] = ()) -> list[Maker]:
+    """In the order of the figures: all, or those of these names, without some. ConfigError names the nearest known one."""
     known = [maker.name for maker in makers]
-    for name in only:
+    for name in (*only, *skip):
         if name not in known:
             raise ConfigError(
                 f"no section is called {name!r}; known: {', '.join(known)}{nearest(name, known)}"
             )
-    found = [maker for maker in makers if not only or maker.name in only]
+    found = [maker for maker in makers if (not only or maker.name in only) and maker.name not in skip]
+    if not found:
+        raise ConfigError("no section is left; name fewer with --skip")
     return sorted(found, key=lambda maker: place(maker.figure))

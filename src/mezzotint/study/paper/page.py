@@ -12,20 +12,22 @@ from pathlib import Path
 
 from mezzotint import __version__
 from mezzotint.bench.machine import machine
-from mezzotint.pages.layout import numbers, page, section, table
+from mezzotint.pages.layout import folded, numbers, page, section, table
 from mezzotint.picture import write_durably
-from mezzotint.study.paper.section import Maker, Section, Setting, Verdict
+from mezzotint.progress import duration
+from mezzotint.study.finding import STYLE as CLAIMS
+from mezzotint.study.finding import VERDICTS, Finding, Source, Verdict, claims_table
+from mezzotint.study.paper.section import REPORT, Maker, Section, Setting
 from mezzotint.study.paper.strip import STYLE as STRIP
-from mezzotint.study.report.page import CLAIMED, claimed
-from mezzotint.study.run import duration
 
-VERDICTS: tuple[Verdict, ...] = ("confirmed", "not confirmed", "not testable here")
 _STYLE = """
 .published { max-width:76ch; } .published b { font-weight:600; }
 table.summary td { padding-right:14px; } table.summary td.figure { white-space:nowrap; color:var(--faint); }
-table.summary td.verdict { white-space:nowrap; }
+table.summary td.verdict { white-space:nowrap; } table.summary td small { color:var(--faint); }
+ul.verdicts { list-style:none; padding:0; margin:14px 0 6px; } ul.verdicts b { display:inline-block; width:6.5em; }
+ul.verdicts small { color:var(--faint); }
 table.claims { margin:16px 0 10px; } .failed { color:#b3402a; } pre.command { margin-top:12px; }
-section.part > div, section.part > table { margin-top:14px; }
+section.part > div, section.part > table, section.part > details { margin-top:14px; }
 """
 
 
@@ -71,7 +73,8 @@ def told(setting: Setting, parts: Sequence[Part], command: str) -> dict[str, obj
     ]
     return {
         "version": __version__, "command": command, "quick": setting.quick, "seeds": setting.seeds,
-        "models": [setting.text_model, setting.pixel_model], "machine": machine(), "sections": sections,
+        "models": [setting.text_model, setting.pixel_model], "machine": machine(), "report": REPORT,
+        "verdicts": {source: counts(_findings(parts), source) for source in _SOURCES}, "sections": sections,
     }  # fmt: skip
 
 
@@ -83,59 +86,82 @@ def html(setting: Setting, parts: Sequence[Part], command: str) -> str:
     versions = about.pop("versions")
     return page(
         "The report, drawn again",
-        f"Every figure and every claim of a published report on CLIP and diffusion, on models of our own. {said}. {when}",
+        f"Every figure and every claim of {REPORT}, on models of our own. {said}. {when}",
         numbers(_numbers(parts)),
-        section("Claims", summary(parts), note=_NOTE),
+        section(
+            "Summary",
+            summary(parts),
+            folded(f"All {len(_findings(parts))} claims", every_claim(parts)),
+            note=_NOTE,
+        ),
         *(shown(part) for part in parts),
         section(
             "How it was made",
             f"<pre>{escape(command)}</pre>",
             table({"version": __version__, **about, **versions}),
         ),
-        style=_STYLE + STRIP + CLAIMED,
+        style=_STYLE + STRIP + CLAIMS,
     )
 
 
 _NOTE = (
-    "Verdicts are computed, with intervals of 95 % over seeds. Confirmed: the interval lies on the claim's side. "
-    "Not confirmed: it does not, whether it says the opposite or decides nothing; the evidence tells which. Not testable here: "
-    "a condition of the claim does not hold, such as that the judge tells good from random. The bundled models are small: "
-    "what does not hold for them may hold for larger ones."
+    "Verdicts are computed, with intervals of 95 % over seeds. Confirmed: the interval lies on the claim's side. Refuted: it is "
+    "on the other side. Undecided: it holds both; the evidence says how many seeds more would tell, by the measured spread (80 % "
+    "power). The claims of the report are counted apart from ours, which are about slips, controls and mechanisms. The bundled "
+    "models are small: what is refuted for them may hold for larger ones, and the same command asks there."
 )
+_SOURCES: dict[Source, str] = {"report": "the report's claims", "ours": "our own claims"}
+
+
+def _findings(parts: Sequence[Part]) -> list[Finding]:
+    return [one for part in parts if part.section for one in part.section.findings]
+
+
+def counts(findings: Sequence[Finding], source: Source) -> dict[Verdict, int]:
+    """How many claims of a source have each verdict."""
+    found = Counter(one.verdict for one in findings if one.source == source)
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def _counted(findings: Sequence[Finding], source: Source) -> str:
+    """Such as `3 confirmed, 1 refuted`."""
+    return ", ".join(f"{n} {verdict}" for verdict, n in counts(findings, source).items() if n)
 
 
 def _numbers(parts: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
-    counts = Counter(one.verdict for part in parts if part.section for one in part.section.findings)
-    yield "claims", str(sum(counts.values())), f"in {len(parts)} sections"
-    for verdict in VERDICTS:
-        yield verdict, str(counts[verdict]), ""
+    findings = _findings(parts)
+    for source, said in _SOURCES.items():
+        yield said, str(sum(counts(findings, source).values())), _counted(findings, source)
+    yield "sections", str(len(parts)), f"{sum(part.section is None for part in parts)} not made"
     yield "time", duration(sum(part.section.seconds for part in parts if part.section)), "of this run"
-    if failed := sum(part.section is None for part in parts):
-        yield "not made", str(failed), "sections"
 
 
 def summary(parts: Sequence[Part]) -> str:
-    """Every claim with its verdict, and where it is judged."""
-    rows = "".join(row for part in parts for row in _summed(part))
-    return (
-        f'<table class="summary"><tr><th>figure</th><th>claim</th><th>verdict</th></tr>{rows}</table>'
-        if rows
-        else ""
-    )
+    """A line a section: its verdicts, and where our model differs from the report's."""
+    rows = "".join(map(_summed, parts))
+    head = "<tr><th>figure</th><th>what it shows</th><th>the report's claims</th><th>ours</th></tr>"
+    return f'<table class="summary">{head}{rows}</table>' if rows else ""
 
 
-def _summed(part: Part) -> Iterator[str]:
+def _summed(part: Part) -> str:
+    first = f'<tr><td class="figure">{escape(part.figure)}</td><td><a href="#{part.name}">'
     if part.section is None:
-        yield (
-            f'<tr><td class="figure">{escape(part.figure)}</td><td><a href="#{part.name}">{escape(part.name)}</a></td>'
-            '<td class="failed">not made</td></tr>'
-        )
-        return
-    for one in part.section.findings:
-        yield (
-            f'<tr><td class="figure">{escape(part.figure)}</td><td><a href="#{part.name}">{escape(one.claim)}</a></td>'
-            f'<td class="verdict {one.verdict}">{escape(one.verdict)}</td></tr>'
-        )
+        return f'{first}{escape(part.name)}</a></td><td class="failed" colspan="2">not made</td></tr>'
+    marked = "".join(
+        f'<td class="verdict">{_marked(part.section.findings, source)}</td>' for source in _SOURCES
+    )
+    differs = f"<br><small>{escape(part.section.differs)}</small>" if part.section.differs else ""
+    return f"{first}{escape(part.section.title)}</a>{differs}</td>{marked}</tr>"
+
+
+def _marked(findings: Sequence[Finding], source: Source) -> str:
+    found = counts(findings, source)
+    return "<br>".join(f'<span class="{verdict}">{n} {verdict}</span>' for verdict, n in found.items() if n)
+
+
+def every_claim(parts: Sequence[Part]) -> str:
+    """All claims with their verdicts; the report's first."""
+    return claims_table(sorted(_findings(parts), key=lambda one: one.source != "report"), sources=True)
 
 
 def shown(part: Part) -> str:
@@ -145,8 +171,20 @@ def shown(part: Part) -> str:
     if made is None:
         return f'<section class="part">{head}<p class="failed">{escape(part.why)}</p></section>'
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in made.notes)
+    differs = f'<p class="note"><b>Ours.</b> {escape(made.differs)}</p>' if made.differs else ""
     return (
-        f'<section class="part">{head}<p class="published"><b>Published.</b> {escape(made.published)}</p>'
-        f"{made.html}{claimed(made.findings)}{notes}"
+        f'<section class="part">{head}<p class="published"><b>The report.</b> {escape(made.published)}</p>{differs}'
+        f"{made.html}{_verdicts(made.findings)}"
+        f"{folded('Evidence', claims_table(made.findings, sources=True))}{folded('Notes', notes)}"
         f'<p class="note">This alone, {duration(made.seconds)}: <code>{escape(made.command)}</code></p></section>'
     )
+
+
+def _verdicts(findings: Sequence[Finding]) -> str:
+    """A line a claim, the report's first."""
+    said = {"report": "", "ours": " <small>(ours)</small>"}
+    lines = [
+        f'<li><b class="{one.verdict}">{one.verdict}</b> {escape(one.claim)}{said[one.source]}</li>'
+        for one in sorted(findings, key=lambda one: one.source != "report")
+    ]
+    return f'<ul class="verdicts">{"".join(lines)}</ul>' if lines else ""

@@ -8,11 +8,12 @@ from pathlib import Path
 from time import monotonic
 
 from mezzotint.errors import MezzotintError
-from mezzotint.study.paper.contents import chosen, entries
+from mezzotint.progress import duration
+from mezzotint.study.paper.contents import entries
+from mezzotint.study.paper.estimate import seconds
 from mezzotint.study.paper.page import Part, write
 from mezzotint.study.paper.section import Maker, Setting
 from mezzotint.study.paper.studied import StoppedError, Studied
-from mezzotint.study.run import duration
 
 
 def makers() -> tuple[Maker, ...]:
@@ -32,36 +33,39 @@ class Paper:
     command: str = ""
     parts: list[Part] = field(default_factory=list)
     code: int = 0
+    _seconds: dict[str, float] = field(default_factory=dict)  # estimates, by section
 
-    @classmethod
-    def of(cls, setting: Setting, only: Sequence[str] = (), minutes: float = 0.0, command: str = "") -> Paper:
-        """All sections, or those of these names. ConfigError for an unknown one, before any work."""
-        return cls(setting, chosen(makers(), only), minutes, command)
-
-    def told(self) -> Iterator[str]:
-        """What there is to do, a line a section and one in all."""
-        pictures, seconds = 0, 0.0
-        for maker in (one for one in self.makers if isinstance(one, Studied)):
+    def plan(self) -> Iterator[str]:
+        """What there is to do and how long it takes here, a line a section and one in all."""
+        total = 0.0
+        for maker in self.makers:
             try:
-                work = maker.laboratory(self.setting).work
+                takes = self._estimate(maker)
+                missing = maker.missing(self.setting) if isinstance(maker, Studied) else None
             except MezzotintError as error:  # shown in its place, when its turn comes
                 yield f"{headed(maker)}: cannot be made: {error}"
                 continue
-            missing, takes = sum(item.cost.pictures for item in work), sum(item.seconds for item in work)
-            pictures, seconds = pictures + missing, seconds + takes
-            yield f"{headed(maker)}: {missing} pictures to draw, about {duration(takes)}"
-        others = [maker.name for maker in self.makers if not isinstance(maker, Studied)]
-        beside = f"; beside them {', '.join(others)}, which are not of studies" if others else ""
-        yield f"{pictures} pictures to draw in all, about {duration(seconds)} on this machine{beside}"
+            total += takes
+            what = "" if missing is None else f"{missing} pictures to draw, "
+            yield f"{headed(maker)}: {what}about {duration(takes)}"
+        yield f"{len(self.makers)} sections, about {duration(total)} in all on this machine"
+
+    def _estimate(self, maker: Maker) -> float:
+        """Once for each section: opening a study takes a moment."""
+        if maker.name not in self._seconds:
+            self._seconds[maker.name] = seconds(maker, self.setting)
+        return self._seconds[maker.name]
 
     def __call__(self) -> Path:
         """Make all; returns the page's path. A section that fails is shown, and `code` is then 1."""
         deadline = monotonic() + 60 * self.minutes if self.minutes else float("inf")
-        for maker in self.makers:
+        for i, maker in enumerate(self.makers):
             if monotonic() > deadline:
                 self._add(Part.failed(maker, "The time was over; the same command goes on from here."))
                 continue
-            self.setting.say(headed(maker))
+            left = sum(self._seconds.get(one.name, 0.0) for one in self.makers[i:])
+            remains = f"; about {duration(left)} left in all" if left else ""
+            self.setting.say(f"section {i + 1} of {len(self.makers)}: {headed(maker)}{remains}")
             if isinstance(maker, Studied) and self.minutes:
                 maker.minutes = max(0.01, (deadline - monotonic()) / 60)
             try:

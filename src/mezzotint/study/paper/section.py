@@ -6,21 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from mezzotint.models import AnyModel, open_model
 from mezzotint.store import Store
+from mezzotint.study.finding import Finding
 
-Verdict = Literal["confirmed", "not confirmed", "not testable here"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One claim, and what our numbers say."""
-
-    claim: str
-    verdict: Verdict
-    evidence: str
+REPORT = "“Text-to-Image Generation using CLIP and Diffusion Models”, project report, course SSY340, project group 24"
+BUNDLED = ("emoji", "faces")
 
 
 @dataclass(frozen=True)
@@ -36,6 +29,7 @@ class Section:
     command: str  # what makes this section alone
     seconds: float
     notes: tuple[str, ...] = ()
+    differs: str = ""  # where our model differs from the report's: size, training, subject
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,15 @@ class Setting:
     say: Callable[[str], None]
     seeds: int
     precision: str = "auto"
+
+    def difference(self, differs: str) -> str:
+        """Where the models of this run differ from the report's; `differs` is written of the bundled ones."""
+        if (self.text_model, self.pixel_model) == BUNDLED:
+            return differs
+        return (
+            f"The report draws with Stable Diffusion v1-4 at 512x512 and ddpm-celebahq-256; here {self.text_model} and "
+            f"{self.pixel_model} draw at their own size."
+        )
 
     def command(self, name: str) -> str:
         """What makes a section alone."""

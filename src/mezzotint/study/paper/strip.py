@@ -8,17 +8,15 @@ from functools import partial
 from html import escape
 
 from mezzotint.evaluation.statistics import Paired
-from mezzotint.pages.layout import wide
+from mezzotint.pages.layout import folded, wide
 from mezzotint.study.answer import Laboratory
 from mezzotint.study.paper.contents import Entry
 from mezzotint.study.report import findings
 from mezzotint.study.report.sheet import place
 from mezzotint.study.table import Row, Table, Value
 
-_LONG = 14  # rows above which a table is folded
 STYLE = """
 table.strip { width:auto; }
-summary { color:var(--blue); cursor:pointer; font-size:13px; margin:10px 0; }
 table.strip td, table.strip th { border:0; padding:0 6px 6px 0; white-space:normal; }
 table.strip th { font-size:12px; line-height:1.3; width:110px; min-width:110px; vertical-align:bottom; overflow-wrap:anywhere; }
 table.strip td:first-child { color:var(--faint); font-size:12px; width:130px; vertical-align:middle; padding-right:12px; }
@@ -112,10 +110,7 @@ def numbers(entry: Entry, table: Table) -> str:
     )  # fmt: skip
     if not axes or not settings:
         return ""
-    shown = wide((*axes, *estimates), rows)
-    if len(settings) <= _LONG:
-        return shown
-    return f"<details><summary>Means of {len(settings)} settings, with intervals</summary>{shown}</details>"
+    return folded(f"Means of {len(settings)} settings, with intervals", wide((*axes, *estimates), rows))
 
 
 def _joined(table: Table, axes: Sequence[str]) -> list[Row]:

@@ -10,10 +10,11 @@ import numpy as np
 
 from mezzotint.engine import Engine
 from mezzotint.study.answer import Answer, Laboratory
+from mezzotint.study.finding import Finding, verdict
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.paper import strip
 from mezzotint.study.paper.contents import Entry
-from mezzotint.study.paper.section import Finding, Section, Setting, opened
+from mezzotint.study.paper.section import Section, Setting, opened
 
 
 class StoppedError(Exception):
@@ -52,6 +53,10 @@ class Studied:
             self.entry.asked(setting), setting.store, partial(opened, precision=setting.precision)
         )
 
+    def missing(self, setting: Setting) -> int:
+        """How many pictures are to be drawn."""
+        return sum(item.cost.pictures for item in self.laboratory(setting).work)
+
     def __call__(self, setting: Setting) -> Section:
         began = monotonic()
         laboratory = self.laboratory(setting)
@@ -65,7 +70,7 @@ class Studied:
         notes = (*self.entry.notes, *_troubles(answer))
         return Section(
             self.figure, self.name, self.title, self.entry.published, html, findings, command,
-            monotonic() - began, notes,
+            monotonic() - began, notes, setting.difference(self.entry.differs),
         )  # fmt: skip
 
     def _again(self, laboratory: Laboratory, answer: Answer) -> tuple[Finding, ...]:
@@ -78,8 +83,8 @@ class Studied:
         pairs = zip(rows, drawn, strict=True)
         most = max(float(np.abs(pixels(laboratory.picture(row)) - pixels(one)).max()) for row, one in pairs)
         said = f"Of {len(rows)} pictures drawn again, each alone, no value of a pixel differs by more than {most:g} of 255."
-        verdict = "confirmed" if most <= 2 else "not confirmed"
-        return (Finding("A fixed seed gives the same picture again", verdict, said),)  # type: ignore[arg-type]  # a literal
+        claim = "A fixed seed gives the same picture again"
+        return (Finding(claim, verdict(most <= 2, most > 2), said, "report"),)
 
 
 def _troubles(answer: Answer) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from mezzotint.errors import ConfigError
 from mezzotint.evaluation.statistics import COVERAGE
 from mezzotint.pages.layout import numbers, page, section, table, wide
 from mezzotint.picture import write_durably
+from mezzotint.study.finding import STYLE as CLAIMS
+from mezzotint.study.finding import Finding, claims_table
 from mezzotint.study.metrics import SetResult
-from mezzotint.study.paper.section import Finding
 from mezzotint.study.report import findings
 from mezzotint.study.report.findings import Plot
 from mezzotint.study.report.sheet import STYLE, sheet, thumbnails
@@ -87,7 +88,7 @@ def html(
         _lead(rows, about),
         f'<p class="question">{escape(about.question)}</p>' if about.question else "",
         numbers(_numbers(rows)),
-        section("Claims", claimed(about.findings)),
+        section("Claims", claims_table(about.findings)),
         section(
             "Pictures", sheet(rows, about.title) if len(rows) else "", note="A picture leads to its recipe."
         ),
@@ -105,14 +106,10 @@ def html(
             table(about.facts),
         ),
         section("Data", _data(parquet)),
-        style=STYLE + CLAIMED,
+        style=STYLE + CLAIMS,
     )
 
 
-CLAIMED = """
-table.claims td:first-child { width:32%; } td.verdict { white-space:nowrap; font-weight:600; }
-td.confirmed { color:#3f6f3c; } td.not.confirmed { color:#b3402a; } td.testable { color:var(--faint); }
-"""
 _TRADE = (
     "A setting is on the frontier when no other is as good in all three and better in one. Share of draws: how often it is, "
     "when seeds are drawn anew."
@@ -121,17 +118,6 @@ _COMPARED = (
     "Differences on the same seeds; p by flipping their signs at random; Holm's correction is for all comparisons of this page. "
     "Bold: at most 0.05 after it."
 )
-
-
-def claimed(findings: Sequence[Finding]) -> str:
-    """What is said, the verdict, and the evidence for it; the style is `CLAIMED`."""
-    rows = [
-        f'<tr><td>{escape(one.claim)}</td><td class="verdict {one.verdict}">'
-        f"{escape(one.verdict)}</td><td>{escape(one.evidence)}</td></tr>"
-        for one in findings
-    ]
-    head = "<tr><th>claim</th><th>verdict</th><th>what the numbers say</th></tr>"
-    return f'<table class="claims">{head}{"".join(rows)}</table>' if rows else ""
 
 
 def _lead(rows: Table, about: About) -> str:

@@ -15,10 +15,10 @@ from mezzotint.bench.machine import machine
 from mezzotint.pages.figures import COLORS, Figure, Series, svg
 from mezzotint.pages.layout import figure, numbers, page, section, table, wide
 from mezzotint.picture import write_durably
+from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
 from mezzotint.study.measuring import found as read
 from mezzotint.study.metrics import METRICS
-from mezzotint.study.run import duration
 from mezzotint.study.table import Value
 from mezzotint.study.tune.command import FILE, requests
 from mezzotint.study.tune.space import Axis

@@ -14,11 +14,12 @@ from mezzotint.looking.latents import Latents, decode, encode, psnr
 from mezzotint.looking.noise import Level, even_choice, level_at, levels, noised
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
+from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.drawing import Tile, tiles, whole
 from mezzotint.study.paper.made.drawn import CAR, pictures, scenes
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import above, below, equal
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 
 SAMPLER, OF, STEP = "lms", 15, 10
 STABLE = Schedule.from_config(
@@ -32,7 +33,7 @@ def channels(setting: Setting) -> Parts:
     network = opened(setting.text_model, setting.precision)
     setting.say(f"{network.name}: latents, their channels, and noise")
     asked = [Request(prompt=CAR, seed=0, steps=25), *scenes(24 if setting.quick else 128)]
-    shown, *others = [np.asarray(p.image) for p in pictures(setting.store, network, asked)]
+    shown, *others = [np.asarray(p.image) for p in pictures(setting, network, asked)]
     z = encode(network, shown)
     run = levels(network.schedule, SAMPLER, OF)
     html = _figure(network, shown, z, run) + _strip(network, shown, z, run)
@@ -64,6 +65,7 @@ def _schedule() -> tuple[Finding, Finding, Finding]:
             [14.6146, 9.6826, 0.0292],
             4,
             "first, second and last sigma",
+            "report",
         ),
         equal(
             "Its timesteps are not whole numbers",
@@ -93,6 +95,7 @@ def _looks(pixels: Sequence[Pixels], latents: Sequence[Latents]) -> tuple[Findin
             0.5,
             "share of the variance of the small picture's colors that a linear map of the channels explains",
             "pictures",
+            "report",
         ),
         _near("Scaled latents have about unit variance", spread),
     )
@@ -106,6 +109,7 @@ def _near(claim: str, spread: Sequence[float]) -> Finding:
         0.2,
         f"distance of a picture's standard deviation from 1 (mean {np.mean(spread):.3f})",
         "pictures",
+        "report",
     )
 
 
@@ -125,7 +129,7 @@ def _drowned(network: Network, pixels: Pixels, z: Latents, run: Sequence[Level])
     )
     claim = "The more noise is added, the less of the picture is decoded"
     said = f"PSNR at {_at(run[STEP])} less that at {_at(run[STEP - 4])}, dB"
-    return above(claim, np.subtract(late, early), 0, said, "noises")
+    return above(claim, np.subtract(late, early), 0, said, "noises", "report")
 
 
 def _figure(network: Network, pixels: Pixels, z: Latents, run: list[Level]) -> str:

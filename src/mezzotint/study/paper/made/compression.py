@@ -15,14 +15,15 @@ from mezzotint.looking.codec import Codec, Pixels, open_codec
 from mezzotint.looking.latents import Latents, decode, encode, psnr
 from mezzotint.models.autoencoder import Facts
 from mezzotint.pages.figures import Figure, svg
-from mezzotint.pages.layout import figure, wide
+from mezzotint.pages.layout import figure, folded, wide
 from mezzotint.request import Request
+from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.codebook import as_vectors, learned, quantized
 from mezzotint.study.paper.made.drawing import Tile, banded, tiles
 from mezzotint.study.paper.made.drawn import enlarged, pictures, scenes
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 
 PUBLISHED = Facts("kl", 4, 8)  # Stable Diffusion's autoencoder: 512x512x3 to 64x64x4
 FACTOR, GOOD = 48.0, 24.0  # dB
@@ -59,7 +60,7 @@ class Compression:
         rounded = _by_codes(codec, train.latents, test)
         errors = {codes: _psnr(test, back) for codes, back in rounded.items()}
         vq = _kept_by(self.vq, foreign) if self.vq else None
-        html = _table(train, test) + _shown(test, rounded) + _curve(test, errors)
+        html = _shown(test, rounded) + _curve(test, errors) + folded("Sizes and PSNR", _table(train, test))
         findings = (*_sizes(test.latents[0]), _kept(test), *_against(test, errors, vq, self.vq))
         return Parts(html, findings, _NOTES)
 
@@ -78,11 +79,9 @@ def _pictures(setting: Setting, count: int) -> tuple[list[Pixels], list[Pixels]]
         opened(setting.text_model, setting.precision),
         opened(setting.pixel_model, setting.precision),
     )
-    drawn = pictures(setting.store, text, scenes(count))
+    drawn = pictures(setting, text, scenes(count))
     faces = [Request(seed=seed, steps=20, sampler="ddim", guidance="none") for seed in range(count // 2)]
-    return [np.asarray(p.image) for p in drawn], [
-        enlarged(p, text) for p in pictures(setting.store, pixel, faces)
-    ]
+    return [np.asarray(p.image) for p in drawn], [enlarged(p, text) for p in pictures(setting, pixel, faces)]
 
 
 def _seen(codec: Codec, pixels: Sequence[Pixels]) -> Seen:
@@ -114,6 +113,7 @@ def _sizes(z: Latents) -> tuple[Finding, Finding]:
             [FACTOR],
             2,
             "3 * 8 * 8 / 4, by the architecture",
+            "report",
         ),
         equal(
             f"{z.model} has the same factor",
@@ -121,13 +121,19 @@ def _sizes(z: Latents) -> tuple[Finding, Finding]:
             [FACTOR],
             2,
             f"{z.width}x{z.height}x3 become {w}x{h}x{c}",
+            "report",
         ),
     )
 
 
 def _kept(test: Seen) -> Finding:
     return above(
-        "The autoencoder keeps the picture", test.psnr, GOOD, "PSNR there and back, dB", "enlarged samples"
+        "The autoencoder keeps the picture",
+        test.psnr,
+        GOOD,
+        "PSNR there and back, dB",
+        "enlarged samples",
+        "report",
     )
 
 
@@ -148,10 +154,15 @@ def _against(
             "no VQ autoencoder comes with the package, and training one takes hours: mezzotint train vae configs/vq.yaml; "
             "mezzotint.study.paper.made.compression.Compression(vq=FOLDER) then compares"
         )
-        return costs, Finding(claim, "not testable here", why)
+        return costs, Finding(claim, "undecided", f"not measured: {why}", "report")
     name = folder.name if folder else ""
     return costs, above(
-        claim, np.subtract(test.psnr, vq), 0, f"PSNR of KL less that of VQ ({name}), dB", "enlarged samples"
+        claim,
+        np.subtract(test.psnr, vq),
+        0,
+        f"PSNR of KL less that of VQ ({name}), dB",
+        "enlarged samples",
+        "report",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,27 +11,37 @@ from numpy.typing import NDArray
 from mezzotint.engine import Engine, Network
 from mezzotint.library import fitted
 from mezzotint.picture import Picture
+from mezzotint.progress import Progress
 from mezzotint.request import Request
-from mezzotint.store import Store, precision_of
+from mezzotint.store import precision_of
+from mezzotint.study.paper.section import Setting
 
 CAR = "A beautiful picture of a sport car in Tokyo"
 COLORS = ("red", "blue", "green", "yellow", "purple", "orange", "pink", "brown")
 THINGS = ("cat", "car", "rose", "fish", "butterfly", "house", "apple", "tree")
 
 
-def pictures(store: Store, network: Network, requests: Sequence[Request]) -> list[Picture]:
+def pictures(setting: Setting, network: Network, requests: Sequence[Request]) -> list[Picture]:
     """In the order asked; those that the store lacks are drawn together and put into it."""
+    store, say = setting.store, setting.say
     precision = precision_of(network)
     found = [store.get(request, network.digest, "fast", precision) for request in requests]
     missing = [request for request, picture in zip(requests, found, strict=True) if picture is None]
     if missing:
+        progress = Progress(say, len(missing), phase=network.name)
         with Engine(network) as engine:
-            new = [future.result() for future in engine.submit_all(missing)]
+            new = [_counted(future, progress) for future in engine.submit_all(missing)]
         for picture in new:
             store.put(picture)
         drawn = iter(new)
         found = [picture or next(drawn) for picture in found]
     return [picture for picture in found if picture]
+
+
+def _counted(future: Future[Picture], progress: Progress) -> Picture:
+    picture = future.result()
+    progress.step()
+    return picture
 
 
 def scenes(

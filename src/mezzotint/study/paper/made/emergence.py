@@ -12,11 +12,12 @@ from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.pages.layout import figure
 from mezzotint.planning import Plan
 from mezzotint.request import Request
+from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.drawing import Tile, banded, tiles, two
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, below
 from mezzotint.study.paper.made.walk import State, walk, without_words
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 
 STEPS, SHOWN = 40, 10
 TOLERANCE = 0.05  # of the first error: a rise that does not count
@@ -61,6 +62,7 @@ def _findings(name: str, table: Plan, states: Sequence[State], end: NDArray[np.f
             rises(x0),
             TOLERANCE,
             "largest rise of the error of x0, as a part of its first error",
+            source="report",
         ),
         above(
             f"x0 shows the picture while x_t is still noise ({name})",

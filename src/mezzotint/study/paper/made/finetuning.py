@@ -13,18 +13,20 @@ from PIL import Image
 from mezzotint.evaluation.statistics import holm, interval, sign_flip
 from mezzotint.models import open_model
 from mezzotint.pages.figures import COLORS, Figure, Series, svg
-from mezzotint.pages.layout import figure, sheet, table, wide
+from mezzotint.pages.layout import figure, folded, sheet, table, wide
 from mezzotint.picture import Picture
 from mezzotint.request import Request
+from mezzotint.study.finding import Finding, more_needed
 from mezzotint.study.paper.made import learning
 from mezzotint.study.paper.made.drawing import Tile, tiles, two
 from mezzotint.study.paper.made.drawn import pictures
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import below
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 from mezzotint.train.finetune.report import Run, losses
 
 Floats = NDArray[np.float64]
+SIGNED = 6  # pairs: with 5 no sign test reaches 5 %
 VARIED = "What is varied (noise schedule, accumulation, learning rate, batch) changes the result"
 
 
@@ -36,7 +38,9 @@ def finetuning(setting: Setting) -> Parts:
     html = _new(data) + _sheets(run) + _curves(run) + _asked(run)
     findings = [_moved(run, before, after), _fell(setting, run, data)]
     if setting.quick:
-        findings.append(Finding(VARIED, "not testable here", "the grid runs without --quick"))
+        findings.append(
+            Finding(VARIED, "undecided", "not measured: the grid of settings runs without --quick", "report")
+        )
     else:
         runs = {name: Run.read(path) for name, path in learning.grid(setting, data).items()}
         html += _grid(runs)
@@ -78,7 +82,7 @@ def _samples(setting: Setting, folder: Path, count: int) -> tuple[list[Picture],
         opened(setting.pixel_model, setting.precision),
         open_model(folder / "model", dtype=setting.precision),
     )
-    before, after = (pictures(setting.store, network, asked) for network in networks)
+    before, after = (pictures(setting, network, asked) for network in networks)
     return before, after
 
 
@@ -86,14 +90,14 @@ def _moved(run: Run, before: Sequence[Picture], after: Sequence[Picture]) -> Fin
     claim = "Samples move to the new pictures"
     kept = run.folder / "watch" / "domains.safetensors"
     if not kept.exists():
-        return Finding(claim, "not testable here", "the pair that judges is not installed")
+        return Finding(claim, "undecided", "not measured: the pair that judges is not installed", "report")
     from safetensors.numpy import load_file
 
     new = np.asarray(load_file(kept)["new"])
     one, other = (_features([p.image for p in some]) for some in (before, after))
     kid = " to ".join(f"{value:.3f}" for value in (run.first("kid_new"), run.last("kid_new")) if value)
     what = f"change of KID to the new pictures by the same seeds (while learning, by others: {kid})"
-    return below(claim, changes(one, other, new), 0, what)
+    return below(claim, changes(one, other, new), 0, what, source="report")
 
 
 def _features(images: Sequence[Image.Image]) -> Floats:
@@ -108,7 +112,7 @@ def _fell(setting: Setting, run: Run, data: Path) -> Finding:
     models = (setting.pixel_model, str(run.folder / "model"))
     before, after = (learning.held_out(setting, data, model) for model in models)
     what = f"error on held-out pictures {before.mean():.4f} to {after.mean():.4f}; change"
-    return below("The loss falls", after - before, 0, what, "pairs of time and noise")
+    return below("The loss falls", after - before, 0, what, "pairs of time and noise", "report")
 
 
 def _new(data: Path) -> str:
@@ -146,14 +150,16 @@ def _curves(run: Run) -> str:
 
 def _asked(run: Run) -> str:
     names = ("lr", "batch", "accumulate", "epochs", "repeats", "ema", "measured")
-    return table({name: run.settings[name] for name in names} | {"steps": run.facts.get("steps")})
+    shown = table({name: run.settings[name] for name in names} | {"steps": run.facts.get("steps")})
+    return folded("Settings", shown)
 
 
 def _grid(runs: dict[str, Run]) -> str:
     """Every combination with where it ended."""
     keys = ("val_loss", "kid_new", "kid_old")
     rows = [[name, *(_told(run.last(key)) for key in keys)] for name, run in runs.items()]
-    return wide(("settings", "validation loss", "KID to the new", "KID to the model before"), rows)
+    head = ("settings", "validation loss", "KID to the new", "KID to the model before")
+    return folded(f"{len(rows)} settings varied", wide(head, rows))
 
 
 def _told(value: float | None) -> str:
@@ -170,9 +176,14 @@ def _varied(runs: dict[str, Run]) -> Finding:
     ]
     pairs = min(len(values) for values in effects.values())
     evidence = f"change of KID to the new pictures from the first to the second value, {pairs} pairs: {', '.join(told)}"
-    if pairs < 6:  # with 5 pairs no sign test reaches 5 %
-        return Finding(VARIED, "not testable here", evidence)
-    return Finding(VARIED, "confirmed" if min(ps) < 0.05 else "not confirmed", evidence)
+    if min(ps) < 0.05:
+        return Finding(VARIED, "confirmed", evidence, "report")
+    if pairs < SIGNED:
+        return Finding(
+            VARIED, "undecided", f"{evidence}; undecided: at least {SIGNED} pairs are needed", "report"
+        )
+    largest = max(map(interval, effects.values()), key=lambda one: abs(one.mean))
+    return Finding(VARIED, "undecided", f"{evidence}; {more_needed(largest, [0], 'pairs')}", "report")
 
 
 def _effect(runs: dict[str, Run], axis: str) -> list[float]:

@@ -47,7 +47,7 @@ def new_pictures(setting: Setting) -> Path:
     setting.say(f"{network.name}: {PICTURES} pictures to learn")
     folder.mkdir(parents=True, exist_ok=True)
     asked = scenes(PICTURES, 16, things=("butterfly",), colors=("blue",))
-    for picture in pictures(setting.store, network, asked):
+    for picture in pictures(setting, network, asked):
         picture.save(folder / f"{picture.request.seed:03d}.png")
     return folder
 

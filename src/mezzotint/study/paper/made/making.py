@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from mezzotint.study.paper.made.verdicts import LEAST
-from mezzotint.study.paper.section import Finding, Section, Setting
+from mezzotint.study.finding import LEAST, Finding
+from mezzotint.study.paper.section import Section, Setting
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Made:
     title: str
     published: str
     make: Callable[[Setting], Parts]
+    differs: str = ""
+    more: float = 1.0  # how many times as long without --quick, by what is drawn and learned
 
     def __call__(self, setting: Setting) -> Section:
         """Make it."""
@@ -43,6 +45,7 @@ class Made:
             command=setting.command(self.name),
             seconds=monotonic() - began,
             notes=made.notes,
+            differs=setting.difference(self.differs),
         )
 
 

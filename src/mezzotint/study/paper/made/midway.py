@@ -13,16 +13,17 @@ from mezzotint.library import keep
 from mezzotint.looking.codec import Pixels
 from mezzotint.looking.noise import Level, level_at
 from mezzotint.pages.figures import Figure, Series, svg
-from mezzotint.pages.layout import figure, wide
+from mezzotint.pages.layout import figure, folded, wide
 from mezzotint.request import Request
 from mezzotint.samplers.levels import Run, k_levels
 from mezzotint.samplers.lms import weights
+from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.channels import STABLE
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, pictures
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 
 BEGIN, OF, ORDER = 10, 50, 4
 VISIBLE = 0.5  # of 0..255
@@ -34,7 +35,7 @@ def midway(setting: Setting) -> Parts:
     """The sums of the weights on the published schedule; image to image with the text model, both ways."""
     network, chosen = opened(setting.text_model, setting.precision), seeds(setting, 6)
     setting.say(f"{network.name}: LMS begun in the middle, {len(chosen)} seeds")
-    start = pictures(setting.store, network, [Request(prompt=CAR, seed=0, steps=25)])[0]
+    start = pictures(setting, network, [Request(prompt=CAR, seed=0, steps=25)])[0]
     setting.folder.mkdir(parents=True, exist_ok=True)
     path = setting.folder / "midway-start.png"
     start.save(path)
@@ -92,7 +93,7 @@ def _begun(setting: Setting, network: Network, init: str, level: Level, chosen: 
     base = Request(prompt=CAR, init=init, steps=level.of or 1, begin=level.step or 0, guidance="cfg(1)")
     ways = ({"sampler": "lms"}, {"sampler": "lms", "compat": "diffusers"}, {"sampler": "heun"})
     asked = [replace(base, seed=seed, **way) for way in ways for seed in chosen]  # type: ignore[arg-type]
-    drawn = [np.asarray(p.image) for p in pictures(setting.store, network, asked)]
+    drawn = [np.asarray(p.image) for p in pictures(setting, network, asked)]
     n = len(chosen)
     return Begun(level, drawn[:n], drawn[n : 2 * n], drawn[2 * n :])
 
@@ -181,6 +182,4 @@ def _table(starts: Sequence[Begun]) -> str:
             *([noise_of(p) for p in some] for some in (one.right, one.wrong)),
         )
         rows.append((one.where, *map(short, values)))
-    return figure(
-        "By start", wide(head, rows), "0 to 255; in brackets 95 % intervals of the mean over seeds."
-    )
+    return folded("By start; 0 to 255, in brackets 95 % intervals of the mean over seeds", wide(head, rows))

@@ -13,13 +13,14 @@ from mezzotint.engine import Engine
 from mezzotint.errors import ModelError
 from mezzotint.looking.heat import inferno, overlay
 from mezzotint.models import Model
-from mezzotint.pages.layout import figure, wide
+from mezzotint.pages.layout import figure, folded, wide
 from mezzotint.picture import Picture
+from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, scenes
 from mezzotint.study.paper.made.making import Parts, seeds
 from mezzotint.study.paper.made.verdicts import above, below, equal, short
-from mezzotint.study.paper.section import Finding, Setting, opened
+from mezzotint.study.paper.section import Setting, opened
 
 TOKENS, SIDE = 77, 128
 THINGS = ("cat", "car", "rose", "fish")
@@ -37,7 +38,7 @@ def reading(setting: Setting) -> Parts:
     setting.say(f"{network.name}: states of texts, and attention of {len(asked)} pictures")
     with Engine(network) as engine:
         drawn = [future.result() for future in engine.submit_all(asked, attention=True)]
-    html = _words(network) + _states(network) + _heat(drawn[1]) + _by_level(drawn)
+    html = _states(network) + _heat(drawn[1]) + _words(network) + _by_level(drawn)
     return Parts(html, (*_shapes(network), *_looks(drawn)), _NOTES)
 
 
@@ -57,13 +58,14 @@ def _shapes(network: Model) -> tuple[Finding, Finding]:
     grids = sorted(set(network.attention_factors))
     levels = [2.0**i for i in range(len(grids))]
     return (
-        equal("Every text becomes 77 states of one width", lengths, [TOKENS], 0, what),
+        equal("Every text becomes 77 states of one width", lengths, [TOKENS], 0, what, "report"),
         equal(
             "Cross-attention is at every level of the network",
             [float(factor) for factor in grids],
             levels,
             0,
             f"{len(network.attention_layers)} layers, on grids smaller than the latents by these factors",
+            "report",
         ),
     )
 
@@ -82,9 +84,15 @@ def _looks(drawn: Sequence[Picture]) -> tuple[Finding, ...]:
             0.01,
             f"share of attention that words have, beside <start>, <end> and padding, on the grid where it is least ({least})",
             "pictures",
+            "report",
         ),
         above(
-            "The word of a thing looks at the thing", scores[:, 0], 0.5, f"{_CHANCE} for its word", "pictures"
+            "The word of a thing looks at the thing",
+            scores[:, 0],
+            0.5,
+            f"{_CHANCE} for its word",
+            "pictures",
+            "report",
         ),
         below(
             "The word of a color looks at what has it, the background",
@@ -115,7 +123,7 @@ def _by_level(drawn: Sequence[Picture]) -> str:
         "heat on the thing: its word",
         "the background's color",
     )
-    return figure("By grid", wide(head, rows), _HEAT)
+    return folded("By grid", figure("", wide(head, rows), _HEAT))
 
 
 def read(picture: Picture, level: str) -> float:
@@ -167,7 +175,7 @@ def _level(seen: Attention, name: str) -> Level:
 def _words(network: Model) -> str:
     """Which words take which of the places."""
     rows = [(escape(word), _places(at)) for word, at in network.spans(CAR)]
-    return wide(("word", f"its places, of {network.text_length} counted from 0"), rows)
+    return folded("Tokens", wide(("word", f"its places, of {network.text_length} counted from 0"), rows))
 
 
 def _places(at: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts from numbers: an interval against a bound, or a number against the published one."""
+"""Verdicts of sections that measure for themselves: an interval against a bound, or a number against the published one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mezzotint.evaluation.statistics import COVERAGE, interval
-from mezzotint.study.paper.section import Finding
-
-LEAST = min(COVERAGE)  # values under which nobody has measured how often an interval holds the truth
+from mezzotint.evaluation.statistics import interval
+from mezzotint.study.finding import Finding, Source, against, more_needed
 
 
-def above(claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds") -> Finding:
-    """Confirmed where the 95 % interval of the mean lies above the bound. `what`: of what, `of`: n of these."""
-    return _compared(claim, values, bound, f"{what}: {{}}; bound: above {bound:g}", of, 1)
+def above(
+    claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds", source: Source = "ours"
+) -> Finding:
+    """That the mean lies above the bound. `what`: of what, `of`: n of these."""
+    return _compared(claim, values, bound, f"{what}: {{}}; bound: above {bound:g}", of, 1, source)
 
 
-def below(claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds") -> Finding:
-    """Confirmed where the 95 % interval of the mean lies below the bound."""
-    return _compared(claim, values, bound, f"{what}: {{}}; bound: below {bound:g}", of, -1)
+def below(
+    claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds", source: Source = "ours"
+) -> Finding:
+    """That the mean lies below the bound."""
+    return _compared(claim, values, bound, f"{what}: {{}}; bound: below {bound:g}", of, -1, source)
 
 
 def equal(
-    claim: str, found: Sequence[float], published: Sequence[float], places: int, what: str = ""
+    claim: str,
+    found: Sequence[float],
+    published: Sequence[float],
+    places: int,
+    what: str = "",
+    source: Source = "ours",
 ) -> Finding:
-    """Confirmed where numbers that no chance is in are the published ones, to so many decimal places."""
+    """That numbers without chance are the published ones, to so many decimal places."""
     same = np.array_equal(np.round(found, places), np.round(published, places))
     ours, theirs = (", ".join(f"{value:.{places}f}" for value in values) for values in (found, published))
     evidence = f"{what + ': ' if what else ''}{ours}; published {theirs}"
-    return Finding(claim, "confirmed" if same else "not confirmed", evidence)
+    return Finding(claim, "confirmed" if same else "refuted", evidence, source)
 
 
 def estimate(values: ArrayLike, of: str = "seeds") -> str:
@@ -45,10 +52,10 @@ def short(values: ArrayLike) -> str:
     return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g})"
 
 
-def _compared(claim: str, values: ArrayLike, bound: float, told: str, of: str, sign: int) -> Finding:
+def _compared(
+    claim: str, values: ArrayLike, bound: float, said: str, of: str, sign: int, source: Source
+) -> Finding:
     found = interval(values)
-    evidence = told.format(estimate(values, of))
-    if found.n < LEAST:
-        return Finding(claim, "not testable here", f"{evidence}; at least {LEAST} are needed")
-    near = found.low if sign > 0 else found.high
-    return Finding(claim, "confirmed" if sign * (near - bound) > 0 else "not confirmed", evidence)
+    decided = against(found, bound, sign)
+    doubt = f"; {more_needed(found, [bound], of)}" if decided == "undecided" else ""
+    return Finding(claim, decided, f"{said.format(estimate(values, of))}{doubt}", source)
