@@ -151,3 +151,20 @@ def test_guidance_terms_are_exported_and_documented_fields_too() -> None:
     source = inspect.getsource(Request)
     for field in fields(Request):
         assert re.search(rf'    {field.name}: .*\n    """', source), field.name
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("step", "did you mean 'steps'"),
+        ("num_inference_steps", "it is steps"),
+        ("guidance_scale", "it is guidance"),
+    ],
+)
+def test_names_of_other_tools_are_answered_with_ours(field: str, meant: str) -> None:
+    toy, fields = Toy(), {field: 5}
+    with pytest.raises(RequestError, match=meant):
+        generate("a cat", toy, "fast", **fields)
+    with pytest.raises(RequestError, match=meant):
+        REQUEST.replace(**fields)
+    assert toy.calls == []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from mezzotint.engine import Engine, Mode, Network
-from mezzotint.errors import RequestError, nearest
+from mezzotint.errors import RequestError
 from mezzotint.picture import Picture
-from mezzotint.request import Request
+from mezzotint.request import Request, check_names
 
 Asked = Request | str  # a string is a prompt; the rest then has the model's defaults
 _FILES = ("init", "mask", "lora", "words")
@@ -50,10 +49,7 @@ def _request(asked: Asked, defaults: Mapping[str, Any], chosen: Mapping[str, Any
 
 def _with_kept_files(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with files in the library of pictures, adapters and words, by their content."""
-    known = [field.name for field in fields(Request)]
-    for name in options:
-        if name not in known:
-            raise RequestError(f"a request has no {name!r}{nearest(name, known)}")
+    check_names(options)
     chosen = dict(options)
     init, mask = options.get("init", ""), options.get("mask", "")
     if _is_file(mask):

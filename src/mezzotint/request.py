@@ -6,6 +6,7 @@ import hashlib
 import json
 import numbers
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,16 @@ from mezzotint.words import parse as parse_words
 
 Compat = Literal["", "diffusers"]
 _LATER = ("encoder", "init", "mask", "begin", "lora", "words")
+_DIFFUSERS = {  # what its pipelines call a field, and what to write
+    "num_inference_steps": "steps",
+    "guidance_scale": "guidance",
+    "generator": "seed, a whole number",
+    "scheduler": "sampler",
+    "image": "init, a path",
+    "mask_image": "mask, a path",
+    "strength": "begin, the step at which the run starts",
+    "num_images_per_prompt": "generate(request.repeat(4))",
+}
 MAX_STEPS, MAX_SEED, MAX_PROMPT, MAX_REPEAT = 2000, 2**63 - 1, 10_000, 10_000
 
 
@@ -149,10 +160,7 @@ class Request:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Request:
         """As `from_json`, from a dictionary."""
-        known = [field.name for field in fields(cls)]
-        for key in data:
-            if key not in known:
-                raise RequestError(f"a request has no {short(key)}{nearest(key, known)}")
+        check_names(data)
         return cls(**data)
 
     @property
@@ -162,9 +170,7 @@ class Request:
 
     def replace(self, **changes: Any) -> Request:
         """The same request with other values for some fields: `request.replace(seed=8)`."""
-        for name in changes:
-            if name not in self.__dataclass_fields__:
-                raise RequestError(f"a request has no {name!r}{nearest(name, self.__dataclass_fields__)}")
+        check_names(changes)
         return replace(self, **changes)
 
     def repeat(self, n: int) -> list[Request]:
@@ -175,6 +181,15 @@ class Request:
                 f"seed must be at most {last} where {n} pictures count up from it, got {self.seed}"
             )
         return [replace(self, seed=self.seed + i) for i in range(n)]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """RequestError where a request has no such field; it names the one that is meant, where that can be told."""
+    known = [field.name for field in fields(Request)]
+    for name in names:
+        if name not in known:
+            meant = f"; here it is {_DIFFUSERS[name]}" if name in _DIFFUSERS else nearest(name, known)
+            raise RequestError(f"a request has no {short(name)}{meant}")
 
 
 def _text(name: str, value: object) -> str:
