@@ -68,6 +68,7 @@ def test_the_order_of_the_settings() -> None:
         "Size": "128x64",
         "Model hash": "0123456789",
         "Model": "emoji",
+        "RNG": "CPU",
         "Eta DDIM": "0.5",
         "Version": "mezzotint 0.1.0",
     }
@@ -78,9 +79,36 @@ def test_a_model_s_name_cannot_forge_a_setting(name: str) -> None:
     settings = written(Request(), name)
     assert settings["Seed"] == "0"
     assert settings["Version"] == "mezzotint 0.1.0"
-    assert len(settings) == 9
+    assert len(settings) == 10
 
 
 def test_prompts_of_several_lines_come_back() -> None:
     text = infotext(Request("a cat\non the moon", "rain,\nfog"), (64, 64), "emoji", "0" * 64, "0.1.0")
     assert read(text)[:2] == ("a cat\non the moon", "rain,\nfog")
+
+
+def strength_begins_at(strength: str, steps: int) -> int:
+    """The first step there: `setup_img2img_steps` of its modules/sd_samplers_common.py."""
+    return steps - int(min(float(strength), 0.999) * steps) - 1
+
+
+@given(st.integers(1, 500), st.data())
+def test_the_denoising_strength_begins_at_our_step(steps: int, data: st.DataObject) -> None:
+    begin = data.draw(st.integers(0, steps - 1))
+    settings = written(Request(steps=steps, begin=begin, init="0" * 64, guidance="none"))
+    assert strength_begins_at(settings["Denoising strength"], steps) == begin
+
+
+def test_loras_and_words_are_named_as_that_tool_does() -> None:
+    request = Request("a cat", lora=f"0.8*{'a' * 64}", words=f"<toy>={'b' * 64}")
+    hashes = {"Lora hashes": f"{'a' * 10}: 0123456789ab"}
+    prompt, _, settings = read(infotext(request, (64, 64), "emoji", "0" * 64, "0.1.0", hashes))
+    assert prompt == f"a cat <lora:{'a' * 10}:0.8>"
+    assert settings["Lora hashes"] == f"{'a' * 10}: 0123456789ab"
+    assert settings["TI hashes"] == f"<toy>: {'b' * 12}"
+
+
+@pytest.mark.parametrize("guidance", ["cfg(4, stop=0.8)", "cfg(4) + color('red', 50)"])
+def test_guidance_that_tool_lacks_is_said(guidance: str) -> None:
+    assert written(Request(guidance=guidance))["Guidance"] == str(Request(guidance=guidance).guidance)
+    assert "Guidance" not in written(Request(guidance="cfg(4)"))

@@ -23,6 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from mezzotint.errors import DataError, RequestError
 from mezzotint.models.cache import default_cache, put
 from mezzotint.picture import check_pixels, read_bounded
+from mezzotint.tolerant import mended, upright
 
 Pixels = NDArray[np.uint8]  # (H, W, 3)
 # The first bytes of a file tell what reads it; Pillow's other formats are never tried.
@@ -54,7 +55,8 @@ def keep_mask(path: Path | str, picture: Path | str, cache: Path | None = None) 
     """As `keep`, of a mask; one that fits its picture only as stored is turned as the picture's EXIF says."""
     mask, shape = read(path), read(picture).shape
     if mask.shape != shape and mask.shape[:2] == shape[1::-1]:
-        with suppress(Exception), Image.open(picture, formats=("PNG", "JPEG", "WEBP")) as stored:
+        data = io.BytesIO(mended(read_bounded(Path(picture))))
+        with suppress(Exception), Image.open(data, formats=("PNG", "JPEG", "WEBP")) as stored:
             turn = _TURNS[
                 stored.getexif()[_ORIENTATION]
             ]  # none where EXIF is missing, damaged or says otherwise
@@ -86,7 +88,7 @@ def pixels(digest: str, cache: Path | None = None) -> Pixels:
 def read(path: Path | str) -> Pixels:
     """(H, W, 3) of a PNG, JPEG or WebP file as it is meant to be seen: turned by its EXIF, transparency on white."""
     path = Path(path)
-    data = read_bounded(path)
+    data = mended(read_bounded(path))
     reader = next((kind for magic, kind in _READERS.items() if re.match(magic, data)), None)
     if reader is None:
         raise DataError(f"{path} is not a PNG, JPEG or WebP picture")
@@ -99,7 +101,7 @@ def read(path: Path | str) -> Pixels:
             ).verify()  # the checksums of all chunks; after this it must be opened anew
         with _opened(path, reader, data) as image:
             image.load()
-            return np.asarray(_plain(ImageOps.exif_transpose(image)))
+            return np.asarray(_plain(upright(image)))
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to

@@ -22,6 +22,7 @@ from mezzotint.infotext import infotext
 from mezzotint.ledger import Entry
 from mezzotint.models.cache import write_atomic
 from mezzotint.request import Request
+from mezzotint.tolerant import mended
 
 if TYPE_CHECKING:
     from mezzotint.attention import Attention
@@ -58,6 +59,7 @@ class Provenance:
     encoders: dict[str, str] = field(
         default_factory=dict
     )  # digests of what read the texts beside the model's own
+    a1111: dict[str, str] = field(default_factory=dict)  # its settings that hang on the model and its files
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
@@ -109,7 +111,9 @@ class Picture:
         p = self.provenance
         version = p.versions.get("mezzotint", "")
         info = PngInfo()
-        info.add_text("parameters", infotext(self.request, self.image.size, p.model, p.model_digest, version))
+        info.add_text(
+            "parameters", infotext(self.request, self.image.size, p.model, p.model_digest, version, p.a1111)
+        )
         info.add_text(
             "mezzotint", json.dumps({"request": json.loads(self.request.to_json()), "provenance": asdict(p)})
         )
@@ -125,7 +129,7 @@ class Picture:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read a PNG that `save` wrote. Nothing in it is trusted; DataError says what is wrong."""
         path = Path(path)
-        data = _read(path)
+        data = mended(_read(path))
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 image.verify()  # the checksums of all chunks; after this it must be opened anew

@@ -19,6 +19,7 @@ from mezzotint.cli.generate import generate
 from mezzotint.cli.latents import latents
 from mezzotint.cli.listing import models, samplers
 from mezzotint.cli.paper_run import paper
+from mezzotint.cli.recall import recall
 from mezzotint.cli.replay import replay
 from mezzotint.cli.store import store
 from mezzotint.cli.study import study
@@ -38,6 +39,7 @@ app = typer.Typer(
 # The table of commands: a file each, and a line here. Panels are in the order of their first command.
 app.command(rich_help_panel="Make pictures")(generate)
 app.command(rich_help_panel="Make pictures")(replay)
+app.command(rich_help_panel="Make pictures")(recall)
 app.command(rich_help_panel="Make pictures")(compare)
 app.command(rich_help_panel="See what there is")(models)
 app.command(rich_help_panel="See what there is")(samplers)

@@ -31,8 +31,14 @@ def generate(
     prompts_file: Annotated[
         Path | None, _what(metavar="FILE", help="A prompt a line; in a .jsonl file, a request's fields.")
     ] = None,
-    negative: Annotated[str, _what(metavar="TEXT", help="What to stay away from.")] = "",
-    seed: Annotated[int, _what(metavar="N", help="Of the first picture of each prompt.")] = 0,
+    like: Annotated[
+        Path | None,
+        _what(metavar="PICTURE", help="As its file says, of this tool or another; options go before."),
+    ] = None,
+    negative: Annotated[str | None, _what(metavar="TEXT", help="What to stay away from.")] = None,
+    seed: Annotated[
+        int | None, _what(metavar="N", help="Of the first picture of each prompt; by default 0.")
+    ] = None,
     n: Annotated[
         int, _what("-n", metavar="N", min=1, max=10_000, help="Pictures of each prompt: seed, seed+1, ...")
     ] = 1,
@@ -46,7 +52,7 @@ def generate(
     spacing: Annotated[
         str | None, _how(metavar="NAME", help="leading, trailing, linspace or karras; else the model's.")
     ] = None,
-    eta: Annotated[float, _how(metavar="X", help="Noise of the ddim sampler, from 0 to 1.")] = 0.0,
+    eta: Annotated[float | None, _how(metavar="X", help="Noise of the ddim sampler, from 0 to 1.")] = None,
     guidance: Annotated[
         str | None,
         _how(
@@ -57,12 +63,12 @@ def generate(
         ),
     ] = None,
     encoder: Annotated[
-        str,
+        str | None,
         _how(
             metavar="NAMES",
             help="Of the texts: bert, 0.7*clip + 0.3*bert, path/to/bert ...; else the model's.",
         ),
-    ] = "",
+    ] = None,
     lora: Annotated[
         list[str] | None,
         _how(
@@ -78,8 +84,8 @@ def generate(
         ),
     ] = None,
     compat: Annotated[
-        Literal["", "diffusers"], _how(metavar="diffusers", help="Its pictures, with its slips.")
-    ] = "",
+        Literal["", "diffusers"] | None, _how(metavar="diffusers", help="Its pictures, with its slips.")
+    ] = None,
     model: Annotated[
         str, _runs(metavar="MODEL", help="A bundled name, a folder, a .safetensors file or a hub id.")
     ] = "emoji",
@@ -116,24 +122,32 @@ def generate(
     mezzotint generate "a red rose" "a cat on the moon" -n 4 --seed 7
     """
     from mezzotint.cli import asked
+    from mezzotint.cli import recall as recalled
     from mezzotint.models.disk.source import defaults_of, folder_of
     from mezzotint.request import Request
 
     width, height = asked.size(size)
-    said = {"steps": steps, "sampler": sampler, "guidance": guidance}
-    chosen = {key: value for key, value in said.items() if value is not None}
-    options = {
+    said = {
         "negative_prompt": negative,
         "seed": seed,
         "width": width,
         "height": height,
+        "steps": steps,
+        "sampler": sampler,
         "spacing": spacing,
         "eta": eta,
+        "guidance": guidance,
         "encoder": encoder,
         "compat": compat,
-        "lora": asked.lora(lora) if lora else "",
-        "words": asked.words(word) if word else "",
+        "lora": asked.lora(lora) if lora else None,
+        "words": asked.words(word) if word else None,
     }
+    chosen = {key: value for key, value in said.items() if value is not None}
+    options, differences = recalled.like(like, chosen, model) if like else ({}, [])
+    if like and not prompts and prompts_file is None and "prompt" in options:
+        prompts = [options["prompt"]]
+    if like and init and not start and steps is None:
+        start = recalled.start_of(like)
     wordless = not prompts and prompts_file is None and asked.may_be_wordless(model)
 
     def requests_with(defaults: dict[str, Any]) -> list[Request]:
@@ -153,6 +167,8 @@ def generate(
     from mezzotint.models import open_model
 
     with display() as shown, heard_warnings(shown.remark):
+        for line in differences:
+            shown.remark(line)
         shown.opening(model)
         opened = open_model(model, runtime, precision or "auto")
         if wordless and opened.reads_text:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint import __version__
+from mezzotint.engine.a1111 import a1111_settings
 from mezzotint.engine.network import Latents, Network, Reading, Steerable
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
@@ -51,6 +52,7 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         seconds=round(perf_counter() - t.started, 6),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         steering={str(term): _told(network, term) for term in t.steers},
+        a1111=a1111_settings(t.request, network.schedule),
         encoders=_read_by(network, t.request.encoder),
         warnings=[*t.warnings, *_warnings(image.size, network)],
     )

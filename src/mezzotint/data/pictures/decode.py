@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from mezzotint.data.pictures.header import FORMATS, check
 from mezzotint.data.pictures.listing import Binary
+from mezzotint.tolerant import open_image, upright
 
 Pixels = NDArray[np.uint8]
 LONGEST = 4
@@ -20,22 +21,15 @@ def decode(file: Binary, size: int, whole: bool = False, background: str | None 
     Transparency is laid on the background; where that is None, a picture that has any comes as RGBA (…, 4).
     Raises whatever Pillow raises for a damaged file, DataError for one that is too large.
     """
-    with Image.open(file, formats=FORMATS) as image:
+    with open_image(file, FORMATS) as image:
         check(image)
         image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded no larger than is of use
         image.load()
-        scaled = _scaled(_plain(_upright(image)), size, whole)
+        scaled = _scaled(_plain(upright(image)), size, whole)
     if scaled.mode == "RGBA" and background is not None:
         ground = Image.new("RGBA", scaled.size, background)
         scaled = Image.alpha_composite(ground, scaled).convert("RGB")
     return np.asarray(scaled)
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged notes beside the pixels do not make these worse
-        return image
 
 
 def _plain(image: Image.Image) -> Image.Image:

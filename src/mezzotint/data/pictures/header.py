@@ -9,12 +9,12 @@ from PIL import Image, UnidentifiedImageError
 
 from mezzotint.data.pictures.listing import Binary
 from mezzotint.errors import DataError
+from mezzotint.tolerant import open_image, orientation
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 8192 * 8192
 """More would take gigabytes to decode; the header says so before anything is."""
 _MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
-_ORIENTATION = 0x0112
 
 
 class Header(NamedTuple):
@@ -29,7 +29,7 @@ class Header(NamedTuple):
 def look(file: Binary) -> Header:
     """Read no more than the header. DataError with a reason, the same words for the same cause up to a colon."""
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with open_image(file, FORMATS) as image:
             check(image)
             return Header(*image.size, file.seek(0, os.SEEK_END), tuple(_traits(image)))
     except DataError:
@@ -65,6 +65,6 @@ def _traits(image: Image.Image) -> list[str]:
         "palette": image.mode in ("P", "PA"),
         "transparent": image.has_transparency_data,
         # Pillow decodes a whole PNG to look for EXIF behind the pixels, so only what stands before them is asked.
-        "rotated": "exif" in image.info and image.getexif().get(_ORIENTATION, 1) > 1,
+        "rotated": "exif" in image.info and orientation(image) > 1,
     }
     return [trait for trait, there in told.items() if there]
