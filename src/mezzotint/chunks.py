@@ -63,8 +63,8 @@ def texts(data: bytes) -> dict[str, str]:
             elif kind == 0xFE:
                 found.setdefault("Comment", body[:MAX_TEXT].decode("utf-8", "replace"))
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        for name, body in _riff(data):
-            if name == b"EXIF":
+        for part, body in _riff(data):
+            if part == b"EXIF":
                 found = {**exif_texts(body.removeprefix(b"Exif\0\0")), **found}
     return found
 

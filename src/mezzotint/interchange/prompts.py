@@ -18,6 +18,7 @@ A1111: Marks = {"(": (")", 1.1), "[": ("]", 1 / 1.1)}
 COMFYUI: Marks = {"(": (")", 1.1)}
 NOVELAI: Marks = {"{": ("}", 1.05), "[": ("]", 1 / 1.05)}
 PLAIN: Marks = {}
+DEEPEST = 20  # brackets in brackets; those deeper are text
 
 _TOKEN = re.compile(
     r"\\[\\()\[\]{}]|[()\[\]{}]|:\s*(?P<weight>[-+]?[.\d]{1,20})\s*\)|[^\\()\[\]{}:]+|.",
@@ -82,7 +83,7 @@ def to_a1111(prompt: str) -> str:
 def _plain(text: str) -> str:
     """Text without meaning there. CLIP reads no capitals, and a space after `<` changes no token."""
     text = re.sub(r"\b(?:BREAK|AND)\b", lambda found: found[0].lower(), text)
-    return re.sub(r"<(?=\w+:)", "< ", re.sub(r"([\\()\[\]])", r"\\\1", text))
+    return re.sub(r"<(?=\w+:[^>]+>)", "< ", re.sub(r"([\\()\[\]])", r"\\\1", text))
 
 
 def _written(text: str, marks: Marks, remarks: list[str]) -> str:
@@ -114,7 +115,7 @@ def _pieces(text: str, marks: Marks) -> list[tuple[str, float]]:
 
     for token in _TOKEN.finditer(text):
         said, weight = token[0], _number(token["weight"] or "")
-        if said in opened:
+        if said in opened and len(opened[said]) < DEEPEST:
             opened[said].append(len(pieces))
             pieces.append(("", 1.0))
         elif weight is not None and opened.get("("):
