@@ -11,6 +11,7 @@ from mezzotint.engine import Engine, Mode, Network
 from mezzotint.errors import RequestError
 from mezzotint.picture import Picture
 from mezzotint.request import Request, check_names
+from mezzotint.words import Word
 
 Asked = Request | str  # a string is a prompt; the rest then has the model's defaults
 _FILES = ("init", "mask", "lora", "words")
@@ -60,14 +61,15 @@ def _with_kept_files(options: Mapping[str, Any]) -> dict[str, Any]:
         from mezzotint.library import keep
 
         chosen["init"] = keep(Path(init))
+    brought: list[Word] = []
     if files := _files(options.get("lora")):
-        from mezzotint.models.lora.kept import keep_loras
+        from mezzotint.models.lora.kept import keep_loras, words_in_loras
 
-        chosen["lora"] = keep_loras(files)
-    if files := _files(options.get("words")):
+        chosen["lora"], brought = keep_loras(files), words_in_loras(files)
+    if (files := _files(options.get("words"))) or (brought and not options.get("words")):
         from mezzotint.models.texts.words import keep_words
 
-        chosen["words"] = keep_words(files)
+        chosen["words"] = keep_words(files, brought)
     return chosen
 
 

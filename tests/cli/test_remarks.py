@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Cli, Model
 
 
@@ -68,3 +72,28 @@ def test_generate_says_a_thing_once_and_not_without_end(cli: Cli, toy: Model) ->
     lines = said.err.splitlines()
     assert len(lines) == 6
     assert lines[-1] == "note: and 3 more on other prompts"
+
+
+def test_generate_names_new_words_that_no_prompt_says(cli: Cli, real: Path, tmp_path: Path) -> None:
+    rows = np.ones((1, 32), np.float32)
+    save_file({"<said>": rows, "<unsaid>": rows}, tmp_path / "words.safetensors")
+    word = ("--word", tmp_path / "words.safetensors", "--model", real, "--steps", 1)
+    said = cli("generate", "a cat", "a <SAID> cat", *word)
+    assert said.code == 0
+    assert said.err.count("no prompt says") == 1
+    assert "note: no prompt says <unsaid>; a new word is drawn where a prompt has it\n" in said.err
+    assert "no prompt says" not in cli("generate", "a <said> cat", "--negative", "<unsaid>", *word).err
+
+
+def test_words_in_a_lora_file_are_there_at_once(cli: Cli, real: Path, tmp_path: Path) -> None:
+    sides = {"down": (2, 32), "up": (32, 2)}
+    layer = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
+    lora = {f"{layer}.lora_{side}.weight": np.ones(shape, np.float32) for side, shape in sides.items()}
+    save_file(
+        lora | {"bundle_emb.<gloss>.emb_params": np.ones((1, 32), np.float32)}, tmp_path / "a.safetensors"
+    )
+    said = cli(
+        "generate", "a <gloss>", "--lora", tmp_path / "a.safetensors", "--model", real, "--steps", 1, "--json"
+    )
+    assert said.code == 0
+    assert "<gloss>=" in said.out

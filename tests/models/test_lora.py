@@ -234,7 +234,9 @@ def test_a_pixel_model(home: Path, tmp_path: Path) -> None:
         weight += torch.from_numpy(b @ a)
         assert near(ours, pipeline.unet(torch.from_numpy(x), 5).sample.numpy())
     save_lora(tmp_path / "b.safetensors", {T: pairs()[T]}, 4.0)
-    with pytest.raises(ModelError, match="is for a text_encoder too, which the model does not have"):
+    with pytest.raises(
+        ModelError, match=r"b\.safetensors is for a text_encoder, which the model does not have"
+    ):
         model.check_lora(keep_lora(tmp_path / "b.safetensors"))
 
 
@@ -320,13 +322,20 @@ def one_layer(name: str = Q, shape: tuple[int, ...] = (32, 32)) -> dict[str, np.
         ({}, "holds no LoRA"),
         (
             {"lora_unet_mid_block_x.hada_w1_a": np.zeros(2, np.float32)},
-            "lora_unet_mid_block_x.hada_w1_a is not of",
+            "mid_block_x has no hada_w1_b, which a LoRA",
         ),
         (
             {f"{Q}.lora_magnitude_vector": np.zeros(2, np.float32)},
-            "to_q.lora_magnitude_vector is not of a LoRA",
+            "to_q has lora_magnitude_vector alone",
         ),
         ({f"{Q}.lora_A.weight": np.zeros((2, 32), np.float32)}, "attn1.to_q has no B"),
+        ({"<cat>": np.zeros((2, 32), np.float32)}, "is a textual inversion (give it with --word)"),
+        ({"clip_l": np.zeros((2, 32), np.float32)}, "is a textual inversion"),
+        ({"control_model.x.weight": np.zeros(2, np.float32)}, "is a ControlNet"),
+        ({"model.diffusion_model.x.weight": np.zeros(2, np.float32)}, "is a whole model (give it with"),
+        ({"down_blocks.0.x.weight": np.zeros(2, np.float32)}, "is the weights of a denoiser"),
+        ({"lora_unet_x.oft_blocks": np.zeros(2, np.float32)}, "is an OFT adapter"),
+        ({"lora_unet_x.something": np.zeros(2, np.float32)}, "x.something is of no kind of LoRA"),
     ],
 )
 def test_what_is_no_lora_is_not_kept(
@@ -349,8 +358,11 @@ def test_pickled_and_damaged_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "said"),
     [
-        (one_layer(Q.replace("to_q", "to_qq")), "has no layer down_blocks.0.attentions.0"),
-        (one_layer("text_encoder_2.encoder.layers.0.mlp.fc1"), "is for a text_encoder_2 too"),
+        (
+            one_layer(Q.replace("to_q", "to_qq")),
+            "x.safetensors fits no layer: the model's unet has no down_blocks.0.attentions.0",
+        ),
+        (one_layer("text_encoder_2.encoder.layers.0.mlp.fc1"), "is a LoRA of Stable Diffusion XL"),
         (one_layer(shape=(32, 64)), "attn1.to_q: A [4, 64] and B [32, 4] do not fit its [32, 32]"),
         (one_layer() | {f"{Q}.lora_B.weight": np.zeros((32, 5), np.float32)}, "do not fit"),
         (one_layer("unet.conv_in", (32, 4)), "conv_in: A [4, 4] and B [32, 4] do not fit its [32, 4, 3, 3]"),
@@ -372,7 +384,7 @@ def test_what_does_not_fit_is_told_before_any_work(
         ("[1]", "damaged settings"),
         (json.dumps({"unet.lora_alpha": "much"}), "alpha of"),
         (json.dumps({"unet.alpha_pattern": {"(a|a)*": 1}}), "alpha of"),
-        (json.dumps({"unet.use_dora": True}), "is more than LoRA"),
+        (json.dumps({"unet.use_dora": True}), "has no lora_magnitude_vector, which use_dora"),
     ],
 )
 def test_settings_are_not_trusted(

@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, keep_word
-from mezzotint.models.texts.words import FILE_NAME, files_in
+from mezzotint.models.texts.words import FILE_NAME, files_in, keep_word_file
 from mezzotint.request import Request
 from tiny import Made
 
@@ -91,6 +91,30 @@ def test_it_is_kept_by_its_content(home_cache: Path, tmp_path: Path) -> None:
     ).read_bytes()
 
 
+def test_a_file_of_several_words_gives_each(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
+    save_file({"<a>": rows(1, 0), "<b>": rows(3, 1)}, tmp_path / "two.safetensors")
+    both = keep_word_file(tmp_path / "two.safetensors")
+    assert [word.name for word in both] == ["<a>", "<b>"]
+    model, alone = home_opened("torch"), keep_word(one(tmp_path / "b.safetensors", "<b>", 1, 3))
+    ours = model.worded(" ".join(map(str, both))).encode_text("the <b> cat")
+    assert np.array_equal(ours, model.worded(str(alone)).encode_text("the <b> cat"))
+    with pytest.raises(ModelError, match="holds 2 words, each with a name; leave x= out"):
+        keep_word_file(tmp_path / "two.safetensors", "x")
+
+
+@pytest.mark.parametrize("keys", [("clip_l", "clip_g"), ("clip_g", "clip_l"), ("clip_l",)])
+def test_of_two_towers_the_one_that_is_as_wide_is_read(
+    home_opened: Callable[[str], Model], tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    widths = {"clip_l": WIDTH, "clip_g": 48}
+    save_file({key: rows(2, 1, widths[key]) for key in keys}, tmp_path / "gloss.safetensors")
+    word = keep_word(tmp_path / "gloss.safetensors")
+    assert word.name == "gloss"
+    model, alone = home_opened("torch"), keep_word(one(tmp_path / "b.safetensors", "gloss", 1, 2))
+    ours = model.worded(str(word)).encode_text("the gloss")
+    assert np.array_equal(ours, model.worded(str(alone)).encode_text("the gloss"))
+
+
 def test_a_folder_of_words(tmp_path: Path) -> None:
     files = [one(tmp_path / f"{name}.safetensors", "emb_params") for name in ("worse", "better")]
     assert files_in(tmp_path) == sorted(files)
@@ -135,8 +159,10 @@ def test_other_encoders_read_no_new_words() -> None:
 @pytest.mark.parametrize(
     ("tensors", "said"),
     [
-        ({}, "holds 0 tensors; the file of a word holds one"),
-        ({"clip_l": rows(1, 0), "clip_g": rows(1, 0)}, "holds 2 tensors"),
+        ({}, r"is no textual inversion \(0 tensors\)"),
+        ({"lora_unet_x.lora_down.weight": rows(1, 0)}, "is a LoRA; give it with --lora"),
+        ({"model.diffusion_model.x.weight": rows(1, 0)}, "is a whole model"),
+        ({"<x>": rows(1, 0), "<y>": rows(1, 0)}, "holds 2 words; generate"),
         ({"<x>": rows(76, 0)}, "is no embedding of a word"),
         ({"<x>": rows(1, 0)[None]}, "is no embedding of a word"),
     ],

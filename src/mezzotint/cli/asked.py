@@ -64,11 +64,12 @@ def lora(given: Sequence[str]) -> str:
     return keep_loras(given)
 
 
-def words(given: Sequence[str]) -> str:
-    """`Request.words` of new words, each `PATH` or `NAME=PATH`; they are kept by their content."""
+def words(given: Sequence[str], loras: Sequence[str] = ()) -> str:
+    """`Request.words` of new words, each `PATH` or `NAME=PATH`, and of those that LoRA files bring along."""
+    from mezzotint.models.lora.kept import words_in_loras
     from mezzotint.models.texts.words import keep_words
 
-    return keep_words(given)
+    return keep_words(given, words_in_loras(loras))
 
 
 def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:
@@ -123,10 +124,13 @@ def _of_object(line: str, base: Request) -> Request:
         raise RequestError(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise RequestError(f"must be a JSON object of a request's fields, got {type(fields).__name__}")
+    loras: list[str] = []
     if isinstance(fields.get("lora"), list):  # as the option has it
-        fields["lora"] = lora([str(given) for given in fields["lora"]])
-    if isinstance(fields.get("words"), list):
-        fields["words"] = words([str(given) for given in fields["words"]])
+        loras = [str(given) for given in fields["lora"]]
+        fields["lora"] = lora(loras)
+    own = fields.get("words")
+    if isinstance(own, list) or (loras and own is None):
+        fields["words"] = words([str(given) for given in own or []], loras) or base.words
     return Request.from_dict({**vars(base), **fields})
 
 

@@ -140,7 +140,7 @@ def generate(
         "encoder": encoder,
         "compat": compat,
         "lora": asked.lora(lora) if lora else None,
-        "words": asked.words(word) if word else None,
+        "words": asked.words(word or [], lora or []) or None,
     }
     chosen = {key: value for key, value in said.items() if value is not None}
     options, differences = recalled.like(like, chosen, model) if like else ({}, [])

@@ -23,8 +23,25 @@ def remarks(requests: Sequence[Request], folder: Path | None, model: str) -> lis
     lines = list(
         dict.fromkeys(line for request in _unlike(requests) for line in _lines(request, known, model))
     )
+    lines += _unsaid_words(requests)
     more = len(lines) - MOST
     return lines if more <= 0 else [*lines[:MOST], f"and {more} more on other prompts"]
+
+
+def _unsaid_words(requests: Sequence[Request]) -> list[str]:
+    """A line on new words that no prompt of the run says, where there are any."""
+    from mezzotint.words import parse
+
+    texts = "\n".join(
+        f"{r.prompt}\n{r.negative_prompt}\n{r.guidance}" for r in _unlike(requests) if r.words
+    ).lower()
+    expressions = dict.fromkeys(request.words for request in requests if request.words)
+    names = dict.fromkeys(word.name for text in expressions for word in parse(text))
+    unsaid = [name for name in names if name.lower() not in texts]
+    if not unsaid:
+        return []
+    listed = ", ".join(unsaid[:3]) + (f" and {len(unsaid) - 3} more" if len(unsaid) > 3 else "")
+    return [f"no prompt says {listed}; a new word is drawn where a prompt has it"]
 
 
 def _unlike(requests: Sequence[Request]) -> Iterator[Request]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.cache import default_cache, put, remembered_digest
+from mezzotint.models.cache import default_cache, put, remembered_digest, write_atomic
 from mezzotint.models.disk.parts import PICKLED
 from mezzotint.models.disk.tensors import TensorFile
 
@@ -32,11 +33,16 @@ class Shelf:
 
     def keep(self, path: Path, cache: Path | None = None) -> str:
         """Its digest, 64 hex digits. ModelError where it cannot be read, OutputError where nothing can be kept."""
-        data = self._bytes(path)
+        return self.keep_bytes(self.read(path), str(path), cache)
+
+    def keep_bytes(self, data: bytes, name: str, cache: Path | None = None) -> str:
+        """As `keep`, of a file's content; `name` is what messages call it."""
         digest, cache = hashlib.sha256(data).hexdigest(), cache or default_cache()
         place = self._place(digest, cache)
         if not self._is_kept(digest, cache):
-            put(place, data, f"keep {path} in {place.parent}")
+            put(place, data, f"keep {name} in {place.parent}")
+        with contextlib.suppress(OSError):
+            write_atomic(place.with_suffix(".txt"), name.encode("utf-8", "replace"))
         return digest
 
     def find(self, digest: str, cache: Path | None = None) -> Path:
@@ -47,13 +53,25 @@ class Shelf:
             raise RequestError(f"no {self.noun} {digest[:10]} is kept here; {again}")
         return self._place(digest, cache)
 
+    def name_of(self, digest: str, cache: Path | None = None) -> str:
+        """What the user called the file of a digest when it was last given."""
+        try:
+            return (
+                self._place(digest, cache or default_cache())
+                .with_suffix(".txt")
+                .read_text("utf-8", "replace")
+            )
+        except OSError:
+            return f"{self.noun} {digest[:10]}"
+
     def _is_kept(self, digest: str, cache: Path) -> bool:
         try:
             return remembered_digest(self._place(digest, cache), cache) == digest
         except OSError:
             return False
 
-    def _bytes(self, path: Path) -> bytes:
+    def read(self, path: Path) -> bytes:
+        """All of a file. ModelError where it cannot be read, or is too large to be one."""
         try:
             if path.stat().st_size > self.most:
                 raise ModelError(f"{path} is larger than {self.most >> 20} MiB; it is no {self.kind}")

@@ -93,6 +93,33 @@ def _unet_name(name: str, per_level: int) -> str:
     )
 
 
+def original_unet_names(layers: Iterable[str]) -> dict[str, list[str]]:
+    """The original names of a denoiser's layers, which are given by diffusers' names; one of two where it hangs."""
+    layers = list(layers)
+    per_level = _count(layers, r"down_blocks\.0\.resnets\.(\d+)\.") + 1
+    return {layer: _original_names(layer, per_level) for layer in layers}
+
+
+def _original_names(layer: str, per_level: int) -> list[str]:
+    piece = r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.*)"
+    if not (found := re.fullmatch(piece, layer)):
+        return [_renamed(_renamed(layer, _swapped(_RESNET)), _swapped(_UNET_ENDS))]
+    way, level, kind, place, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
+    block, first = ("input_blocks", 1) if way == "down" else ("output_blocks", 0)
+    first += level * per_level
+    if kind == "downsamplers":
+        return [f"{block}.{first + per_level - 1}.0.op"]
+    if kind == "upsamplers":  # behind the attention, where there is one
+        return [f"{block}.{first + per_level - 1}.{slot}.{rest}" for slot in (1, 2)]
+    if kind == "attentions":
+        return [f"{block}.{first + place}.1.{rest}"]
+    return [f"{block}.{first + place}.0.{_renamed(rest, _swapped(_RESNET))}"]
+
+
+def _swapped(table: Mapping[str, str]) -> dict[str, str]:
+    return {new: old for old, new in table.items()}
+
+
 def vae_weights(own: Stored) -> dict[str, Tensor]:
     """The autoencoder's weights by diffusers' names."""
     levels = _count(own, r"decoder\.up\.(\d+)\.")

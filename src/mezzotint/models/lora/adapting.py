@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mezzotint.models.disk.bundle import AnyBundle
-from mezzotint.models.lora.kept import kept_lora
+from mezzotint.models.lora.kept import lora_file
 from mezzotint.models.lora.read import adapted_bundle
 from mezzotint.models.runtime import PixelRuntime
 from mezzotint.models.steering.steered import Steered
@@ -23,12 +23,14 @@ class Adapting(Steered):
 
     def __init__(self, bundle: AnyBundle, runtime: PixelRuntime, cache: Path | None) -> None:
         super().__init__(bundle, runtime, cache)
-        self._with = lru_cache(maxsize=64)(partial(adapted_bundle, kept_lora, bundle))
+        self._with = lru_cache(maxsize=64)(partial(adapted_bundle, lora_file, bundle))
         self._adapted: OrderedDict[str, Self] = OrderedDict()
         self._opening = threading.Lock()
 
     def check_lora(self, lora: str) -> None:
         """RequestError where a file is not kept here, ModelError where one does not fit; no weight is read.
+
+        Layers that the model lacks are skipped, which is warned of once.
 
         `lora`: as in `Request.lora`.
         """

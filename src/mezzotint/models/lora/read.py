@@ -1,16 +1,12 @@
-"""LoRA files (2106.09685) as diffusers and as kohya's tools write them, merged: W + weight * alpha/rank * B @ A.
-
-How one layer is spelled:
-    diffusers  unet.down_blocks.0.attentions.0.proj_in.lora_A.weight    also .lora.down., and peft's prefix
-    kohya      lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight
-"""
+"""LoRA files and their kin, read and merged: W + weight * dW (`delta` has dW, `names` the spellings)."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,48 +19,30 @@ from mezzotint.models.cache import key_of
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.models.disk.parts import Part
 from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.models.lora.delta import Delta, Factors, Roles, Whole, magnitude_axis
+from mezzotint.models.lora.names import Place, Stored, layers_of, spellings
+from mezzotint.models.lora.settings import Settings, settings_of
+from mezzotint.models.weight_kinds import LORA, kind_of
 
-Stored = Mapping[str, Tensor]  # the weights of a network by name
-
-_KOHYA = re.compile(
-    r"lora_(?P<network>unet|te1?|te2)_(?P<layer>\w+)\.(?:lora_(?P<side>down|up)\.weight|alpha)"
+_SOURCES = ("read.py", "delta.py", "names.py", "settings.py")
+_BIAS = "diff_b"
+_FORMS = (  # the roles that a layer must have, of which each is known by its first
+    ("A", "B"),
+    ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"),
+    ("diff",),
+    (_BIAS,),
 )
-_DIFFUSERS = re.compile(
-    r"(?P<layer>.+?)\.(?:lora(?:_linear_layer)?[._](?P<side>A|B|down|up)(?:\.\w+)?\.weight|alpha)"
+_LCM_NAME = re.compile(r"(?<![a-z])lcm(?![a-z])", re.IGNORECASE)
+_LCM = (
+    "needs the sampler lcm, which Mezzotint does not have yet; with another its pictures are not those meant"
 )
-_NETWORKS = {"unet": "unet", "te": "text_encoder", "te1": "text_encoder", "te2": "text_encoder_2"}
-_WRAPPERS = ("base_model.model.", *(f"{network}." for network in set(_NETWORKS.values())))
-_OLD = {".processor.": ".", ".to_out_lora.": ".to_out.0.lora.", "_lora.": ".lora."}
-_SETTINGS = "lora_adapter_metadata"  # diffusers keeps peft's there
 
 
-class Place(NamedTuple):
-    """What one layer of one file is for."""
+class LoraFile(NamedTuple):
+    """A kept file, and what the user called it."""
 
-    network: str  # unet | text_encoder
-    spelled: str  # the layer as the file has it
-
-
-@dataclass(frozen=True)
-class Low:
-    """A matrix of low rank for one layer."""
-
-    name: str  # of the layer, with its network's
-    a: Tensor  # (rank, cin) or (rank, cin, h, w)
-    b: Tensor  # (cout, rank) or (cout, rank, 1, 1)
-    scale: float  # alpha / rank
-
-    def product(self) -> NDArray[np.float32]:
-        """(cout, cin*h*w) scale * B @ A. ModelError where it is not finite."""
-        try:
-            a, b = (tensor.read().astype(np.float32) for tensor in (self.a, self.b))
-        except OSError as error:
-            raise ModelError(f"cannot read {self.a.file}: {error}; give the LoRA again with --lora") from None
-        with np.errstate(all="ignore"):
-            product = np.float32(self.scale) * (b.reshape(len(b), -1) @ a.reshape(len(a), -1))
-        if not np.isfinite(product).all():
-            raise ModelError(f"{self.a.file}: {self.name} holds NaN or infinity; the LoRA is damaged")
-        return np.asarray(product, np.float32)
+    path: Path
+    name: str
 
 
 @dataclass(frozen=True)
@@ -72,163 +50,207 @@ class Merged(Tensor):
     """A stored weight and what adapters add to it."""
 
     base: Tensor
-    added: tuple[tuple[float, Low], ...]  # weights of the adapters
+    added: tuple[tuple[float, Delta], ...]  # weights of the adapters
 
     def read(self) -> NDArray[Any]:
         """Float32."""
-        value = self.base.read().astype(np.float32)
-        for weight, low in self.added:
-            value += np.float32(weight) * low.product().reshape(value.shape)
+        base = self.base.read().astype(np.float32)
+        value = base.copy()
+        for weight, delta in self.added:
+            value += np.float32(weight) * delta.added_to(base)
         return value
 
 
-def adapted_bundle(find: Callable[[str], Path], bundle: AnyBundle, lora: str) -> AnyBundle:
+def adapted_bundle(find: Callable[[str], LoraFile], bundle: AnyBundle, lora: str) -> AnyBundle:
     """The bundle with adapters merged into its denoiser and text encoder, which is computed when they are read.
 
-    `find` gives the file of a digest. ModelError where a layer of a file is none of the model's, or does not fit.
+    `find` gives the file of a digest. Layers that the model lacks are skipped, which is warned of. ModelError where
+    none of a file is the model's, or one does not fit.
     """
     parts = {"unet": bundle.unet}
     if isinstance(bundle, Bundle):
         parts["text_encoder"] = bundle.text_encoder
     stored = {name: part.stored() for name, part in parts.items()}
-    added: dict[str, dict[str, list[tuple[float, Low]]]] = {}
+    added: dict[str, dict[str, list[tuple[float, Delta]]]] = {}
     for adapter in parse(lora):
-        for (network, weight), low in lows(TensorFile.open(find(adapter.digest)), stored).items():
-            added.setdefault(network, {}).setdefault(weight, []).append((adapter.weight, low))
+        path, name = find(adapter.digest)
+        for (network, weight), delta in deltas(TensorFile.open(path), name, stored).items():
+            added.setdefault(network, {}).setdefault(weight, []).append((adapter.weight, delta))
     merged = {name: _merged(parts[name], stored[name], more, lora) for name, more in added.items()}
     return replace(bundle, **merged)  # type: ignore[arg-type]  # both kinds have these parts
 
 
-def _merged(part: Part, stored: Stored, added: Mapping[str, list[tuple[float, Low]]], lora: str) -> Part:
+def _merged(part: Part, stored: Stored, added: Mapping[str, list[tuple[float, Delta]]], lora: str) -> Part:
     tensors = {
         name: Merged(stored[name].file, "F32", stored[name].shape, 0, stored[name], tuple(more))
         for name, more in added.items()
     }
-    code = Path(__file__).read_text()  # what is compiled depends on it too
+    code = [
+        Path(__file__).with_name(name).read_text() for name in _SOURCES
+    ]  # what is compiled depends on it too
     return replace(part, digest=key_of(part.digest, lora, code), stored=lambda: {**stored, **tensors})
 
 
-def lows(file: TensorFile, stored: Mapping[str, Stored]) -> dict[tuple[str, str], Low]:
-    """What a file has for each weight, by network and name. ModelError where it does not fit these networks."""
-    names = {network: _names(weights) for network, weights in stored.items()}
-    found = {}
-    for place, sides in grouped(file).items():
-        if place.network not in names:
-            raise ModelError(f"{file.path} is for a {place.network} too, which the model does not have")
-        if place.spelled not in names[place.network]:
-            hint = nearest(place.spelled, names[place.network])
-            raise ModelError(f"{file.path}: the model's {place.network} has no layer {place.spelled}{hint}")
-        weight = names[place.network][place.spelled]
-        found[place.network, weight] = _low(file, place, sides, stored[place.network][weight], weight)
+def deltas(file: TensorFile, name: str, stored: Mapping[str, Stored]) -> dict[tuple[str, str], Delta]:
+    """What a file adds to each weight, by network and name. ModelError where it does not fit these networks.
+
+    `name`: what the user calls the file. Layers that the networks lack are skipped with a warning.
+    """
+    spelled = {network: spellings(weights) for network, weights in stored.items()}
+    settings = {network: settings_of(file, network, name) for network in stored}
+    layers = {place: (roles, _layer_of(place, spelled)) for place, roles in grouped(file).items()}
+    _tell_missing(
+        file, name, [place for place, (_, layer) in layers.items() if not layer], len(layers), spelled
+    )
+    found: dict[tuple[str, str], Delta] = {}
+    for place, (roles, layer) in layers.items():
+        if layer:
+            builder = _Builder(name, place, f"{place.network}.{layer}", settings[place.network])
+            for end, delta in builder.deltas(roles, stored[place.network], layer):
+                found[place.network, f"{layer}.{end}"] = delta
+    if _LCM_NAME.search("/".join(Path(name).parts[-2:])):
+        warnings.warn(f"{name} is, by its name, an LCM-LoRA; it {_LCM}", stacklevel=2)
     return found
 
 
+def _layer_of(place: Place, spelled: Mapping[str, Mapping[str, str]]) -> str:
+    """The model's name of a layer; "" where it has none."""
+    return spelled.get(place.network, {}).get(place.spelled, "")
+
+
+def _tell_missing(
+    file: TensorFile, name: str, missing: list[Place], count: int, spelled: Mapping[str, Mapping[str, str]]
+) -> None:
+    """ModelError where no layer is the model's, or the file is for another family; else a warning on those missing."""
+    if not missing:
+        return
+    first = missing[0]
+    kind = kind_of(file)
+    if kind.startswith(f"{LORA} of"):
+        raise ModelError(f"{name} is {kind}; Mezzotint merges LoRA of Stable Diffusion 1.x and 2.x")
+    if len(missing) == count:
+        if first.network not in spelled:
+            raise ModelError(f"{name} is for a {first.network}, which the model does not have")
+        hint = nearest(first.spelled, spelled[first.network])
+        raise ModelError(f"{name} fits no layer: the model's {first.network} has no {first.spelled}{hint}")
+    layers = f"{len(missing)} of its {count} layers, such as {first.network}.{first.spelled}"
+    warnings.warn(f"{name}: the model lacks {layers}; they are left out", stacklevel=3)
+
+
 def grouped(file: TensorFile) -> dict[Place, dict[str, Tensor]]:
-    """A, B and perhaps alpha of each layer. ModelError where the file holds anything else, or half a layer."""
-    layers: dict[Place, dict[str, Tensor]] = {}
-    for name, tensor in file.items():
-        place, side = _read(name, file.path)
-        layers.setdefault(place, {})[side] = tensor
-    for place, sides in layers.items():
-        if missing := {"A", "B"} - set(sides):
-            raise ModelError(f"{file.path}: {place.spelled} has no {missing.pop()}, which a LoRA of it needs")
+    """The tensors of each layer by their role. ModelError where the file holds anything else, or half a layer."""
+    try:
+        layers = layers_of(file)
+    except ModelError:
+        if (kind := kind_of(file)) in ("", LORA):
+            raise
+        raise ModelError(
+            f"{file.path} is {kind}; --lora takes LoRA of Stable Diffusion 1.x and 2.x"
+        ) from None
+    for place, roles in layers.items():
+        _check_whole(file, place, set(roles))
     if not layers:
         raise ModelError(f"{file.path} holds no LoRA")
     return layers
 
 
-def _read(name: str, path: Path) -> tuple[Place, str]:
-    """What a tensor of a LoRA file is: its layer, and A, B or alpha."""
-    if found := _KOHYA.fullmatch(name):
-        network, layer = _NETWORKS[found["network"]], found["layer"]
-    else:
-        network, today = "unet", name
-        while wrapper := next((w for w in _WRAPPERS if today.startswith(w)), ""):
-            network = network if wrapper == _WRAPPERS[0] else wrapper[:-1]
-            today = today.removeprefix(wrapper)
-        for old, new in _OLD.items():
-            today = today.replace(old, new)
-        if not (found := _DIFFUSERS.fullmatch(today)):
+def _check_whole(file: TensorFile, place: Place, roles: set[str]) -> None:
+    forms = [set(form) for form in _FORMS if roles & set(form)]
+    if any(role.startswith("lokr_") for role in roles):
+        forms.append({"lokr_w1"} if "lokr_w1" in roles else {"lokr_w1_a", "lokr_w1_b"})
+        forms[-1] |= {"lokr_w2"} if "lokr_w2" in roles else {"lokr_w2_a", "lokr_w2_b"}
+    weights = [form for form in forms if form != {_BIAS}]
+    if not forms or len(weights) > 1:
+        what = "several kinds of LoRA at once" if forms else f"{min(roles)} alone"
+        raise ModelError(f"{file.path}: {place.spelled} has {what}; fetch the file again")
+    if missing := sorted(set().union(*forms) - roles):
+        raise ModelError(f"{file.path}: {place.spelled} has no {missing[0]}, which a LoRA of it needs")
+
+
+class _Builder(NamedTuple):
+    """Makes the difference of one layer's weight out of its tensors."""
+
+    name: str
+    place: Place
+    layer: str
+    settings: Settings
+
+    def deltas(self, roles: Roles, own: Stored, layer: str) -> Iterator[tuple[str, Delta]]:
+        """What is added to its weight and to its bias."""
+        if _BIAS in roles:
+            if f"{layer}.bias" not in own:
+                raise ModelError(
+                    f"{self.name}: {self.layer} has no bias in this model; it is a LoRA of another"
+                )
+            yield "bias", self.delta({"diff": roles[_BIAS]}, own[f"{layer}.bias"])
+        if roles.keys() - {_BIAS, "alpha"}:
+            yield "weight", self.delta(roles, own[f"{layer}.weight"])
+
+    def delta(self, roles: Roles, weight: Tensor) -> Delta:
+        """ModelError where the tensors fit neither each other nor the weight."""
+        if self.settings.uses_dora and "A" in roles and "lora_magnitude_vector" not in roles:
             raise ModelError(
-                f"{path}: {name} is not of a LoRA of linear or convolution layers; no other is read"
+                f"{self.name}: {self.layer} has no lora_magnitude_vector, which use_dora asks for"
             )
-        layer = found["layer"]
-    side = {"A": "A", "down": "A", "B": "B", "up": "B"}.get(found["side"] or "", "alpha")
-    return Place(network, layer), side
-
-
-def _names(stored: Stored) -> dict[str, str]:
-    """Each spelling of a layer that may have a LoRA, and its weight's name."""
-    weights = [
-        name for name, tensor in stored.items() if name.endswith(".weight") and len(tensor.shape) in (2, 4)
-    ]
-    spelled = {}
-    for weight in weights:
-        layer = weight.removesuffix(".weight")
-        for name in (layer, f"text_model.{layer}"):
-            spelled[name] = spelled[name.replace(".", "_")] = weight
-    return spelled
-
-
-def _low(file: TensorFile, place: Place, sides: Mapping[str, Tensor], weight: Tensor, name: str) -> Low:
-    a, b = sides["A"], sides["B"]
-    shape, down, up = (_trimmed(tensor.shape) for tensor in (weight, a, b))
-    rank = down[0] if down else 0
-    if not rank or down[1:] != shape[1:] or up != (shape[0], rank):
-        shapes = f"A {list(a.shape)} and B {list(b.shape)} do not fit its {list(weight.shape)}"
-        raise ModelError(
-            f"{file.path}: {name.removesuffix('.weight')}: {shapes}; it is a LoRA of another model"
+        rule, terms = _terms(roles)
+        ranks = [term.rank for term in terms if isinstance(term, Factors)]
+        plain = Delta(self.name, self.layer, rule, terms, 1.0)
+        magnitude, axis = roles.get("lora_magnitude_vector"), 0
+        shapes = " and ".join(
+            f"{role} {list(tensor.shape)}" for role, tensor in roles.items() if role != "alpha"
         )
-    layer = f"{place.network}.{name.removesuffix('.weight')}"
-    return Low(layer, a, b, _scale(file, place, sides.get("alpha"), rank))
+        try:
+            _fitting(plain, weight)
+            if magnitude is not None and prod(magnitude.shape) != weight.shape[0]:
+                raise ValueError
+            if (scale := roles.get("dora_scale")) is not None:
+                magnitude, axis = scale, magnitude_axis(scale.shape, weight.shape)
+        except ValueError:
+            fits = f"{shapes} do not fit its {list(weight.shape)}"
+            raise ModelError(f"{self.name}: {self.layer}: {fits}; it is a LoRA of another model") from None
+        whole = "diff" in roles
+        number = 1.0 if whole else self._scale(roles.get("alpha"), ranks[-1] if ranks else None)
+        return replace(plain, scale=number, magnitude=magnitude, axis=axis)
+
+    def _scale(self, alpha: Tensor | None, rank: int | None) -> float:
+        """alpha / rank: alpha is a tensor of the layer, or among peft's settings, or else the rank.
+
+        LyCORIS leaves alpha unread where LoKr has both its matrices whole, and peft does not.
+        """
+        try:
+            if self.settings.says_alpha and alpha is None:
+                scale = self.settings.scale(self.place.spelled, rank)
+            else:
+                scale = float(alpha.read().reshape(-1)[0]) / rank if alpha is not None and rank else 1.0
+            if not np.isfinite(scale):
+                raise ValueError
+        except (ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError):
+            what = f"alpha of {self.place.spelled} cannot be read"
+            raise ModelError(f"{self.name}: {what}; fetch the file again") from None
+        return scale
 
 
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A 1x1 convolution is a linear layer."""
-    while len(shape) > 2 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape
-
-
-def _scale(file: TensorFile, place: Place, stored: Tensor | None, rank: int) -> float:
-    """alpha / rank: alpha is a tensor beside A and B, or among peft's settings, or else the rank."""
-    settings = _settings(file, place.network)
-    try:
-        if stored is not None:
-            return _finite(stored.read().reshape(-1)[0]) / rank
-        patterns: dict[str, Any] = settings.get("alpha_pattern") or {}
-        fits = (alpha for end, alpha in patterns.items() if _ends(place.spelled, end))
-        alpha = _finite(next(fits, settings.get("lora_alpha", rank)))
-        return float(alpha / (rank**0.5 if settings.get("use_rslora") else rank))
-    except (ValueError, TypeError, IndexError, AttributeError):
-        raise ModelError(
-            f"{file.path}: alpha of {place.spelled} cannot be read; fetch the file again"
-        ) from None
-
-
-def _ends(layer: str, pattern: str) -> bool:
-    """Whether peft's pattern names a layer: the end of its name, after a ^ the whole. ValueError for other patterns."""
-    if not re.fullmatch(r"\^?[\w.]+", pattern):
-        raise ValueError(pattern)
-    whole, name = pattern.startswith("^"), pattern.removeprefix("^")
-    return layer == name or (not whole and layer.endswith(f".{name}"))
-
-
-def _finite(value: Any) -> float:
-    if not np.isfinite(number := float(value)):
+def _fitting(delta: Delta, weight: Tensor) -> Delta:
+    """The difference. ValueError where it has another shape than the weight."""
+    if delta.shape != (weight.shape[0], prod(weight.shape[1:])):
         raise ValueError
-    return number
+    return delta
 
 
-def _settings(file: TensorFile, network: str) -> dict[str, Any]:
-    """What diffusers wrote of peft's settings for a network. ModelError where they ask for more than LoRA."""
-    if _SETTINGS not in file.metadata:
-        return {}
-    try:
-        told = json.loads(file.metadata[_SETTINGS])
-        settings = {k.removeprefix(f"{network}."): v for k, v in told.items() if k.startswith(f"{network}.")}
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ModelError(f"{file.path} has damaged settings ({_SETTINGS}); fetch it again") from None
-    if settings.get("use_dora") or settings.get("lora_bias"):
-        raise ModelError(f"{file.path} is more than LoRA (DoRA, or biases), which is not read")
-    return settings
+def _terms(roles: Roles) -> tuple[Any, tuple[Whole | Factors, ...]]:
+    """The rule that joins them, and the matrices of a layer."""
+    if "diff" in roles:
+        return "sum", (Whole(roles["diff"]),)
+    if "A" in roles:
+        return "sum", (Factors(roles["B"], roles["A"], roles.get("mid")),)
+    if "hada_w1_a" in roles:
+        pairs = (_factors(roles, f"hada_w{i}", roles.get(f"hada_t{i}")) for i in (1, 2))
+        return "hadamard", tuple(pairs)
+    core = roles.get("lokr_t2")
+    one = Whole(roles["lokr_w1"]) if "lokr_w1" in roles else _factors(roles, "lokr_w1", None)
+    two = Whole(roles["lokr_w2"]) if "lokr_w2" in roles else _factors(roles, "lokr_w2", core)
+    return "kron", (one, two)
+
+
+def _factors(roles: Roles, name: str, core: Tensor | None) -> Factors:
+    return Factors(roles[f"{name}_a"], roles[f"{name}_b"], core, turned=core is not None)
