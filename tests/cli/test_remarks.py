@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mezzotint.cli import asked
+from mezzotint.cli.remarks import remarks
+from mezzotint.request import Request
+from mezzotint.words import parse
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -74,26 +79,24 @@ def test_generate_says_a_thing_once_and_not_without_end(cli: Cli, toy: Model) ->
     assert lines[-1] == "note: and 3 more on other prompts"
 
 
-def test_generate_names_new_words_that_no_prompt_says(cli: Cli, real: Path, tmp_path: Path) -> None:
+def test_remarks_name_new_words_that_no_prompt_says() -> None:
+    words = f"<said>={'a' * 64} <unsaid>={'b' * 64}"
+    both = [Request("a cat", words=words), Request("a <SAID> cat", words=words)]
+    line = "no prompt says <unsaid>; a new word is drawn where a prompt has it"
+    assert remarks(both, None, "x") == [line]
+    assert remarks([*both, Request("a cat", negative_prompt="<unsaid>", words=words)], None, "x") == []
+
+
+def test_words_in_a_lora_file_are_a_requests_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for those that are given by name, with a file of their own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     rows = np.ones((1, 32), np.float32)
-    save_file({"<said>": rows, "<unsaid>": rows}, tmp_path / "words.safetensors")
-    word = ("--word", tmp_path / "words.safetensors", "--model", real, "--steps", 1)
-    said = cli("generate", "a cat", "a <SAID> cat", *word)
-    assert said.code == 0
-    assert said.err.count("no prompt says") == 1
-    assert "note: no prompt says <unsaid>; a new word is drawn where a prompt has it\n" in said.err
-    assert "no prompt says" not in cli("generate", "a <said> cat", "--negative", "<unsaid>", *word).err
-
-
-def test_words_in_a_lora_file_are_there_at_once(cli: Cli, real: Path, tmp_path: Path) -> None:
-    sides = {"down": (2, 32), "up": (32, 2)}
-    layer = "lora_te_text_model_encoder_layers_0_self_attn_q_proj"
-    lora = {f"{layer}.lora_{side}.weight": np.ones(shape, np.float32) for side, shape in sides.items()}
     save_file(
-        lora | {"bundle_emb.<gloss>.emb_params": np.ones((1, 32), np.float32)}, tmp_path / "a.safetensors"
+        {f"bundle_emb.{name}.emb_params": rows for name in ("<a>", "<b>")}, tmp_path / "lora.safetensors"
     )
-    said = cli(
-        "generate", "a <gloss>", "--lora", tmp_path / "a.safetensors", "--model", real, "--steps", 1, "--json"
-    )
-    assert said.code == 0
-    assert "<gloss>=" in said.out
+    save_file({"<b>": 2 * rows}, tmp_path / "b.safetensors")
+    brought = parse(asked.words([], [f"{tmp_path / 'lora.safetensors'}:0.5"]))
+    assert [word.name for word in brought] == ["<a>", "<b>"]
+    own = asked.words([str(tmp_path / "b.safetensors")])
+    given = asked.words([str(tmp_path / "b.safetensors")], [str(tmp_path / "lora.safetensors")])
+    assert own in given and str(brought[0]) in given and str(brought[1]) not in given
