@@ -42,7 +42,9 @@ class CurriculumConfig(Config):
         for name, own in self.stages.items():
             loop = {**self.base.get("loop", {}), **own.get("loop", {})}
             table = {**self.base, **own, "loop": loop, "vae": self.out / "vae", "out": self.out / name}
-            checked[name] = DiffusionConfig.checked({"start": before, **table}, f"{where}: stage {name}")
+            checked[name] = DiffusionConfig.checked(
+                {**table, "start": own.get("start", before)}, f"{where}: stage {name}"
+            )
             before = self.out / name / "model" / "unet"
         return checked
 

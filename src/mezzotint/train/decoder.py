@@ -11,11 +11,12 @@ import torch
 from diffusers.models import AutoencoderKL
 from PIL import Image
 from pydantic import Field
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.data.scenes import CanonicalComposer, Kind
-from mezzotint.models.openvino.small import SmallArch
+from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
@@ -34,6 +35,8 @@ class DecoderConfig(Training):
     """Of the model it is for: its `vae` folder."""
     data: Path
     """Of `mezzotint data emoji`: canonical scenes of all kinds are composed of it."""
+    start: Path | None = None
+    """A small decoder of this shape to begin with in place of random weights: its folder."""
     channels: int = Field(64, gt=0)
     blocks: int = Field(3, gt=0)
     batch: int = Field(16, gt=0)
@@ -55,6 +58,8 @@ class DecoderTask:
         self.module: nn.Module = SmallDecoder(
             SmallArch(latents.shape[1], config.channels, config.blocks, factor)
         )
+        if config.start:
+            self.module.load_state_dict(load_file(config.start / FILE))
         held, seen = latents[:HELD], latents[HELD:]
         self.held = {"": held, "_rough": roughened(held, 1.0, torch.Generator().manual_seed(0))}
         generator = torch.Generator().manual_seed(config.seed)
