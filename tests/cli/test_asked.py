@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mezzotint import Picture
+from mezzotint.models.bundled import BUNDLED
+from mezzotint.models.disk.defaults import read_defaults
 
 if TYPE_CHECKING:
     from conftest import Cli, Model
@@ -85,7 +87,13 @@ def test_a_request_a_line_goes_before_the_options(cli: Cli, toy: Model) -> None:
     made = sorted((Picture.open(line).request for line in said.lines), key=lambda r: r.prompt)
     assert [(r.prompt, r.seed, r.sampler, str(r.guidance), r.steps) for r in made] == [
         ("a cat", 3, "euler", "cfg(3)", 2),
-        ("a dog", 9, "ddim", "cfg(4)", 2),  # of the model's own folder
+        (
+            "a dog",
+            9,
+            "ddim",
+            read_defaults(BUNDLED["emoji"].path)["guidance"],
+            2,
+        ),  # of the model's own folder
     ]
 
 
