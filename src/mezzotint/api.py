@@ -14,7 +14,6 @@ from mezzotint.request import Request, check_names
 from mezzotint.words import Word
 
 Asked = Request | str  # a string is a prompt; the rest then has the model's defaults
-_FILES = ("init", "mask", "lora", "words")
 
 
 def generate(
