@@ -17,6 +17,7 @@ from mezzotint.cli import app, main
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+GUIDES = [ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "fine-tuning", "training-the-bundle")]
 PYTHON = [block for page in (README, ROOT / "docs/reference/python.md") for block in blocks(page)]
 # Why a command is only parsed: by a word that it holds.
 PARSED = {
@@ -35,9 +36,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def commands() -> list[list[str]]:
-    """Each command of an indented block of README, its lines joined where they end in a backslash."""
-    text = README.read_text().replace("\\\n", " ")
+def commands(page: Path = README) -> list[list[str]]:
+    """Each command of an indented block of a page, its lines joined where they end in a backslash."""
+    text = page.read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.startswith("    ") and "mezzotint " in line]
     words = [shlex.split(part, comments=True) for line in lines for part in _parts(line)]
     return [one for one in words if one and one[0].endswith("mezzotint")]
@@ -52,7 +53,11 @@ def runs(words: list[str]) -> bool:
     return words[1] in QUICK and not any(why in " ".join(words) for why in PARSED)
 
 
-@pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words)[:60])
+@pytest.mark.parametrize(
+    "words",
+    [words for page in (README, *GUIDES) for words in commands(page)],
+    ids=lambda words: " ".join(words)[:60],
+)
 def test_readme_commands_parse(words: list[str]) -> None:
     command: Any = get_command(app)
     rest = words[1:]
