@@ -21,6 +21,7 @@ from mezzotint.cli.listing import models, samplers
 from mezzotint.cli.paper_run import paper
 from mezzotint.cli.recall import recall
 from mezzotint.cli.replay import replay
+from mezzotint.cli.serve import serve
 from mezzotint.cli.store import store
 from mezzotint.cli.study import study
 from mezzotint.cli.train import train
@@ -41,6 +42,7 @@ app.command(rich_help_panel="Make pictures")(generate)
 app.command(rich_help_panel="Make pictures")(replay)
 app.command(rich_help_panel="Make pictures")(recall)
 app.command(rich_help_panel="Make pictures")(compare)
+app.command(rich_help_panel="Make pictures")(serve)
 app.command(rich_help_panel="See what there is")(models)
 app.command(rich_help_panel="See what there is")(samplers)
 app.add_typer(latents, rich_help_panel="See what there is")
