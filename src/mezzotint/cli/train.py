@@ -82,6 +82,14 @@ def adapter(config: File, minutes: Minutes = None, precision: PrecisionOption = 
 
 
 @train.command()
+def words(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
+    """The text encoder of a model learns free wording; the denoiser and its captions stay as they are."""
+    with needs_extra("train"):
+        from mezzotint.train.free_wording import FreeWordingConfig, train_free_wording
+    train_free_wording(_read(FreeWordingConfig, config, minutes, precision))
+
+
+@train.command()
 def decoder(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
     """The small decoder of a model, through which guidance and previews see; goes into its `decoder_small/`."""
     with needs_extra("train"):
