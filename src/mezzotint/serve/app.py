@@ -14,15 +14,25 @@ from starlette.exceptions import HTTPException
 
 from mezzotint import __version__
 from mezzotint.errors import MezzotintError, OutputError
-from mezzotint.serve import capabilities, health, pictures
+from mezzotint.serve import capabilities, health, login, metrics, pictures
+from mezzotint.serve.access import Gate
+from mezzotint.serve.answers import error_response
 from mezzotint.serve.errors import ServeError
+from mezzotint.serve.headers import BodyLimit, SecurityHeaders
 from mezzotint.serve.hosts import OpenNetwork
+from mezzotint.serve.logs import AccessLog
 from mezzotint.serve.orders import PictureOrder
 from mezzotint.serve.service import PictureService
 from mezzotint.serve.settings import ServeSettings
+from mezzotint.serve.tokens import Tokens
 from mezzotint.settings import describe_errors
 
-ROUTERS = (health.router, pictures.router, capabilities.router)  # the faces: a file each, and a line here
+ROUTERS = (
+    health.router,
+    login.router,
+    pictures.router,
+    capabilities.router,
+)  # the faces: a file each, and a line here
 
 
 def create_app(settings: ServeSettings, open_network: OpenNetwork | None = None) -> FastAPI:
@@ -49,24 +59,23 @@ def create_app(settings: ServeSettings, open_network: OpenNetwork | None = None)
         docs_url=None,  # its page fetches scripts from elsewhere
         redoc_url=None,
     )
-    app.state.service = service
+    tokens = Tokens(settings.tokens)
+    counted = metrics.ServerMetrics(service)
+    app.state.service, app.state.tokens, app.state.metrics = service, tokens, counted
+    app.state.tries = login.new_tries()
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(
+        Gate, settings=settings, tokens=tokens
+    )  # the last that is added is the first that is asked
+    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(AccessLog, metrics=counted)
     app.add_exception_handler(MezzotintError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)
     return app
-
-
-def error_response(
-    status: int, message: str, code: str | None = None, retry_after: int | None = None
-) -> JSONResponse:
-    """An error as every face but A1111's writes it."""
-    kind = "server_error" if status >= 500 else "invalid_request_error"
-    headers = {"Retry-After": str(retry_after)} if retry_after is not None else None
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return JSONResponse({"error": error}, status, headers)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from mezzotint.serve.access import CLIENT
 from mezzotint.serve.service import PictureService
 
 
@@ -17,9 +18,7 @@ def service_of(request: Request) -> PictureService:
 
 def client_of(request: Request) -> str:
     """Whose turn a submission counts for: the token's name, else the address."""
-    client: str = request.scope.get("mezzotint_client") or (
-        request.client.host if request.client else "local"
-    )
+    client: str = request.scope[CLIENT]
     return client
 
 

@@ -12,6 +12,8 @@ from sse_starlette.sse import AppStatus
 
 from mezzotint.errors import ConfigError
 from mezzotint.serve.app import create_app
+from mezzotint.serve.hosts import OpenNetwork
+from mezzotint.serve.logs import set_up_logs
 from mezzotint.serve.service import PictureService
 from mezzotint.serve.settings import ServeSettings
 
@@ -36,8 +38,9 @@ class PictureServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(settings: ServeSettings) -> None:
+def run_server(settings: ServeSettings, open_network: OpenNetwork | None = None) -> None:
     """Serve until a signal ends it. ConfigError where nothing can listen there."""
+    set_up_logs()
     AppStatus.enable_automatic_graceful_drain = False  # event streams last as long as what is being drawn
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -47,7 +50,7 @@ def serve(settings: ServeSettings) -> None:
         raise ConfigError(
             f"cannot listen on {where}: {error.strerror or error}; take another --port"
         ) from None
-    app = create_app(settings)
+    app = create_app(settings, open_network)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -58,4 +61,6 @@ def serve(settings: ServeSettings) -> None:
         timeout_graceful_shutdown=_PATIENCE,
         ws="none",
     )
+    place = f"http://{settings.host}:{listener.getsockname()[1]}"
+    log.info("serving on %s", place, extra={"facts": {"models": ", ".join(settings.sources)}})
     PictureServer(app.state.service, config).run(sockets=[listener])
