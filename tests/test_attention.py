@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from mezzotint.attention import BINS, MIDDLE, Attention, Gathering, binned, enlarged
+from mezzotint.attention import BINS, MIDDLE, Attention, AttentionRecorder, resize_bicubic, step_bins
 from mezzotint.errors import OutputError, RequestError
 
 SPANS = (("<start>", (0,)), ("A", (1,)), ("cat", (2, 3)), ("a", (4,)), ("moon", (5,)), ("<end>", (6, 7)))
@@ -37,10 +37,10 @@ def seen(calls: int, contrast: float = 0.3) -> list[list[np.ndarray]]:
 
 
 def gathered(maps: list[list[np.ndarray]], steps: list[int] | None = None) -> Attention:
-    gathering = Gathering(SPANS, LAYERS, GRID, steps or list(range(len(maps))))
+    gathering = AttentionRecorder(SPANS, LAYERS, GRID, steps or list(range(len(maps))))
     for call, one in enumerate(maps):
         gathering.add(call, one)
-    return gathering.finished((48, 40))
+    return gathering.finish((48, 40))
 
 
 def daam(maps: list[list[np.ndarray]], tokens: list[int], layers: list[int]) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_memory_does_not_grow_with_the_steps() -> None:
 )
 def test_bins_are_even_and_leave_nothing_out(steps: list[int]) -> None:
     """Also where steps have two calls, and where the run begins in the middle."""
-    bins = binned(steps)
+    bins = step_bins(steps)
     assert [n for first, last in bins for n in range(first, last + 1)] == sorted({step + 1 for step in steps})
     sizes = [last - first for first, last in bins]
     assert len(bins) <= BINS and max(sizes) - min(sizes) <= 1
@@ -130,7 +130,7 @@ def test_what_is_next_to_nothing_is_not_stretched() -> None:
 def test_enlarged_as_torch_does(small: tuple[int, int], large: tuple[int, int]) -> None:
     grid = np.random.default_rng(0).standard_normal(small).astype(np.float32)
     theirs = torch.nn.functional.interpolate(torch.tensor(grid)[None, None], size=large, mode="bicubic")[0, 0]
-    assert np.abs(enlarged(grid, large) - theirs.numpy()).max() < 1e-5
+    assert np.abs(resize_bicubic(grid, large) - theirs.numpy()).max() < 1e-5
 
 
 def test_the_file_has_all(tmp_path: Path) -> None:

@@ -142,10 +142,10 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, image: Image.Ima
 def test_fitted_keeps_the_middle_and_the_proportions() -> None:
     wide = np.zeros((10, 40, 3), np.uint8)
     wide[:, 8:32] = 255
-    cut = library.fitted(wide, 20, 20)
+    cut = library.fit_to_size(wide, 20, 20)
     assert cut.shape == (20, 20, 3)
     assert (cut == 255).all()
-    assert library.fitted(wide, 40, 10) is wide
+    assert library.fit_to_size(wide, 40, 10) is wide
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

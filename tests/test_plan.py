@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import RequestError
 from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS, Levels, Run, Table
+from mezzotint.samplers import COUNTERPARTS, SAMPLERS, Levels, SamplerRun, UpdateTable
 from mezzotint.schedule import Schedule
 
 Array = NDArray[np.float64]
@@ -204,7 +204,7 @@ def test_pndm_from_noise_alone(steps: int, prediction: str, compat: Any) -> None
 
 
 def test_a_plan_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(levels: Levels, run: Run) -> Table:
+    def broken(levels: Levels, run: SamplerRun) -> UpdateTable:
         table = SAMPLERS["euler"].fill(levels, run)
         return dataclasses.replace(table, update=table.update * np.nan)
 

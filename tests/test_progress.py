@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mezzotint import progress
-from mezzotint.progress import Progress, duration
+from mezzotint.progress import ProgressReporter, duration
 
 
 class Clock:
@@ -24,7 +24,7 @@ def test_progress_says_a_line_in_each_pause(
     monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: terminal, raising=False)
     lines: list[str] = []
     clock = Clock()
-    counted = Progress(lines.append, 600, "pictures", "figure 15, guidance-scale", clock)
+    counted = ProgressReporter(lines.append, 600, "pictures", "figure 15, guidance-scale", clock)
     for clock.now in range(1, 181):
         counted.step()
     assert len(lines) == 180 // pause
@@ -35,7 +35,7 @@ def test_progress_says_a_line_in_each_pause(
 
 def test_a_slow_rate_is_said_by_the_minute() -> None:
     clock = Clock()
-    counted = Progress(print, 10, clock=clock)
+    counted = ProgressReporter(print, 10, clock=clock)
     counted.done = 1
     assert counted.line(30.0) == "1 of 10 pictures, 2/min, 4 min left"
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mezzotint.errors import ModelError
-from mezzotint.schedule import Schedule, karras, spaced
+from mezzotint.schedule import Schedule, karras, spaced_timesteps
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SD: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -44,7 +44,7 @@ def test_zero_terminal_snr() -> None:
 def test_published_numbers() -> None:
     """Fifteen steps of LMS on Stable Diffusion 1."""
     schedule = Schedule.from_config(SD)
-    t = spaced(1000, 15, "linspace")
+    t = spaced_timesteps(1000, 15, "linspace")
     assert t[[0, 1, -1]] == pytest.approx([999, 927.64, 0], abs=0.01)
     assert schedule.s_at(t)[[0, 1, -1]] == pytest.approx([14.6146, 9.6826, 0.0292], abs=1e-4)
 
@@ -59,7 +59,7 @@ def test_sigma_and_timestep_are_inverse() -> None:
 @example("leading", 1000, 1)
 @given(st.sampled_from(["leading", "trailing", "linspace"]), st.integers(2, 2001), st.integers(0, 1))
 def test_timesteps_fall_and_stay_inside(spacing: Any, n: int, offset: int) -> None:
-    t = spaced(1000, n, spacing, offset)
+    t = spaced_timesteps(1000, n, spacing, offset)
     assert len(t) == n
     assert np.all(np.diff(t) < 0)
     assert t[0] <= 999
@@ -69,13 +69,13 @@ def test_timesteps_fall_and_stay_inside(spacing: Any, n: int, offset: int) -> No
 
 
 def test_spacing_conventions() -> None:
-    assert spaced(1000, 40, "leading")[[0, 1, -1]].tolist() == [975, 950, 0]
-    assert spaced(1000, 4, "leading", offset=1).tolist() == [751, 501, 251, 1]
-    assert spaced(1000, 4, "trailing").tolist() == [999, 749, 499, 249]
-    assert spaced(1000, 7, "trailing").tolist() == [999, 856, 713, 570, 428, 285, 142]
-    assert spaced(1000, 4, "linspace").tolist() == [999, 666, 333, 0]
-    assert spaced(1000, 1, "linspace").tolist() == [999]
-    assert spaced(1000, 1, "linspace", old=True).tolist() == [0]
+    assert spaced_timesteps(1000, 40, "leading")[[0, 1, -1]].tolist() == [975, 950, 0]
+    assert spaced_timesteps(1000, 4, "leading", offset=1).tolist() == [751, 501, 251, 1]
+    assert spaced_timesteps(1000, 4, "trailing").tolist() == [999, 749, 499, 249]
+    assert spaced_timesteps(1000, 7, "trailing").tolist() == [999, 856, 713, 570, 428, 285, 142]
+    assert spaced_timesteps(1000, 4, "linspace").tolist() == [999, 666, 333, 0]
+    assert spaced_timesteps(1000, 1, "linspace").tolist() == [999]
+    assert spaced_timesteps(1000, 1, "linspace", old=True).tolist() == [0]
 
 
 @UNHURRIED

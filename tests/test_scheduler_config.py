@@ -13,7 +13,16 @@ from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.samplers import COUNTERPARTS
 from mezzotint.schedule import Schedule
-from mezzotint.scheduler_config import DEFAULTS, FOLLOWED, KEYS, WARNED, check, corrected, remarks, unfollowed
+from mezzotint.scheduler_config import (
+    DEFAULTS,
+    FOLLOWED,
+    KEYS,
+    WARNED,
+    check,
+    correct_config,
+    remarks,
+    unsupported_settings,
+)
 
 OPENED = sorted((FOLLOWED | WARNED.keys()) - {""})
 SD: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -55,7 +64,7 @@ def test_unknown_key_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize("change", [{}, {"clip_sample": True, "steps_offset": 0}, {"steps_offset": 2}])
 def test_old_folders_are_corrected_as_by_stock_pipeline(name: str, change: dict[str, Any]) -> None:
     """Latents are never clipped, and the offset is 1."""
-    fixed = Schedule.from_config(corrected({"_class_name": name, **SD, **change}))
+    fixed = Schedule.from_config(correct_config({"_class_name": name, **SD, **change}))
     assert (fixed.clip_sample, fixed.steps_offset) == (None, 1)
 
 
@@ -66,7 +75,7 @@ def test_correct_folders_stay_as_they_are() -> None:
         {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0},
         SD,
     ):
-        assert corrected(config) == config
+        assert correct_config(config) == config
 
 
 @pytest.mark.parametrize(
@@ -97,7 +106,7 @@ def test_unfollowed_solver_setting_is_refused_in_compat_and_told_without(
 def test_defaults_of_diffusers_are_followed() -> None:
     """What the followed classes write on their own asks for nothing that is not here."""
     for sampler, (name, extra) in COUNTERPARTS.items():
-        assert not unfollowed({"_class_name": name, **parameters(name), **extra}, sampler)
+        assert not unsupported_settings({"_class_name": name, **parameters(name), **extra}, sampler)
 
 
 def test_remarks_name_few_step_and_zero_snr_models() -> None:

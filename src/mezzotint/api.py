@@ -9,9 +9,9 @@ from typing import Any
 
 from mezzotint.engine import Engine, Mode, Network
 from mezzotint.errors import RequestError
+from mezzotint.inversion import NewWord
 from mezzotint.picture import Picture
 from mezzotint.request import Request, check_names
-from mezzotint.words import Word
 
 Asked = Request | str  # a string is a prompt; the rest then has the model's defaults
 
@@ -60,13 +60,13 @@ def _with_kept_files(options: Mapping[str, Any]) -> dict[str, Any]:
         from mezzotint.library import keep
 
         chosen["init"] = keep(Path(init))
-    brought: list[Word] = []
+    brought: list[NewWord] = []
     if files := _files(options.get("lora")):
-        from mezzotint.models.lora.kept import keep_loras, words_in_loras
+        from mezzotint.models.lora.files import keep_loras, words_in_loras
 
         chosen["lora"], brought = keep_loras(files), words_in_loras(files)
     if (files := _files(options.get("words"))) or (brought and not options.get("words")):
-        from mezzotint.models.texts.words import keep_words
+        from mezzotint.models.texts.inversion import keep_words
 
         chosen["words"] = keep_words(files, brought)
     return chosen

@@ -28,7 +28,7 @@ MIDDLE = "middle"  # the layer at the bottom, which DAAM leaves out of its sum
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class AttentionLevel:
     """The layers of one grid."""
 
     name: str  # as "16x16", width first; or MIDDLE
@@ -43,7 +43,7 @@ class Attention:
     size: tuple[int, int]  # (H, W) of the picture
     grid: tuple[int, int]  # (h, w) of its latents
     spans: Spans  # the token positions of each word, in order, and of MARKS
-    levels: tuple[Level, ...]  # from the largest grid to the smallest, MIDDLE last
+    levels: tuple[AttentionLevel, ...]  # from the largest grid to the smallest, MIDDLE last
     calls: tuple[int, ...]  # network calls in each bin
     steps: tuple[tuple[int, int], ...]  # the first and the last step of each bin, counted from 1
 
@@ -54,7 +54,7 @@ class Attention:
 
     def heat(self, word: str) -> Floats:
         """Over all steps, and all layers but the one in the middle."""
-        return self._heat(word, self._summed(), slice(None))
+        return self._heat(word, self._daam_levels(), slice(None))
 
     def by_level(self, word: str) -> dict[str, Floats]:
         """Over all steps, for each grid alone."""
@@ -63,12 +63,13 @@ class Attention:
     def by_step(self, word: str) -> dict[tuple[int, int], Floats]:
         """As `heat`, for each bin of steps alone: (first, last)."""
         return {
-            steps: self._heat(word, self._summed(), slice(i, i + 1)) for i, steps in enumerate(self.steps)
+            steps: self._heat(word, self._daam_levels(), slice(i, i + 1))
+            for i, steps in enumerate(self.steps)
         }
 
     def share(self, word: str) -> float:
         """How much of all attention the word's tokens had, from 0 to 1: the mean over places, layers and steps."""
-        at, levels = self._tokens(word), self._summed()
+        at, levels = self._tokens(word), self._daam_levels()
         means = [np.average(level.maps[:, at].sum(1).mean((1, 2)), weights=self.calls) for level in levels]
         return float(np.average(means, weights=[level.layers for level in levels]))
 
@@ -79,17 +80,17 @@ class Attention:
         """
         from safetensors.numpy import save
 
-        told = {
+        fields = {
             "words": self.spans,
             "layers": {level.name: level.layers for level in self.levels},
             "calls": self.calls,
             "steps": self.steps,
         }
-        metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in told.items()}
+        metadata = {key: json.dumps(value, ensure_ascii=False) for key, value in fields.items()}
         arrays = {level.name: level.maps for level in self.levels}
         write_durably(Path(path), save(arrays, {**metadata, **(about or {})}))
 
-    def _summed(self) -> tuple[Level, ...]:
+    def _daam_levels(self) -> tuple[AttentionLevel, ...]:
         """DAAM's: all but the middle, unless there is no other."""
         return tuple(level for level in self.levels if level.name != MIDDLE) or self.levels
 
@@ -99,19 +100,19 @@ class Attention:
                 return list(at)
         raise RequestError(f"the prompt has no word {word[:60]!r}{nearest(word, self.spans)}")
 
-    def _heat(self, word: str, levels: Sequence[Level], bins: slice) -> Floats:
+    def _heat(self, word: str, levels: Sequence[AttentionLevel], bins: slice) -> Floats:
         """(H, W): the mean over the word's tokens, first on the latents' grid, then enlarged and stretched to 0..1."""
         at, calls = self._tokens(word), self.calls[bins]
         total = np.zeros(self.grid, np.float32)
         for level in levels:
             small = np.average(level.maps[bins, at].mean(1), axis=0, weights=calls)
-            total += level.layers * np.maximum(enlarged(small, self.grid), 0)
-        heat = enlarged(total / sum(level.layers for level in levels), self.size)
+            total += level.layers * np.maximum(resize_bicubic(small, self.grid), 0)
+        heat = resize_bicubic(total / sum(level.layers for level in levels), self.size)
         low, high = heat.min(), heat.max()
         return np.asarray((heat - low) / max(high - low, FAINT), np.float32)
 
 
-class Gathering:
+class AttentionRecorder:
     """Adds up the attention of one picture in flight: memory for BINS of steps, however many there are."""
 
     def __init__(
@@ -125,11 +126,11 @@ class Gathering:
         smaller than the latents' (h, w); `steps`: the step of each network call, from 0.
         """
         shapes = [tuple(-(-side // factor) for side in grid) for _, factor in layers]
-        self._spans, self._grid = merged(spans), grid
+        self._spans, self._grid = merge_spans(spans), grid
         self._names = [_level(name, shape) for (name, _), shape in zip(layers, shapes, strict=True)]
         self._shapes = dict(zip(self._names, shapes, strict=True))
         self._sums: dict[str, Floats] = {}  # (bins, h*w, tokens) of each level
-        self._bins = binned(steps)
+        self._bins = step_bins(steps)
         self._steps = steps
 
     def add(self, call: int, maps: Sequence[Floats]) -> None:
@@ -139,7 +140,7 @@ class Gathering:
                 self._sums[name] = np.zeros((len(self._bins), *seen.shape), np.float32)
             self._sums[name][self._bin(call)] += seen
 
-    def finished(self, size: tuple[int, int]) -> Attention:
+    def finish(self, size: tuple[int, int]) -> Attention:
         """After the last call. `size` is (H, W) of the picture."""
         calls = np.bincount([self._bin(call) for call in range(len(self._steps))])
         levels = sorted(self._levels(calls), key=lambda level: (level.name == MIDDLE, -level.maps[0, 0].size))
@@ -149,21 +150,21 @@ class Gathering:
         step = self._steps[call] + 1
         return next(i for i, (first, last) in enumerate(self._bins) if first <= step <= last)
 
-    def _levels(self, calls: NDArray[np.intp]) -> Iterator[Level]:
+    def _levels(self, calls: NDArray[np.intp]) -> Iterator[AttentionLevel]:
         for name, sums in self._sums.items():
             layers = self._names.count(name)
             mean = sums / (layers * calls[:, None, None]).astype(np.float32)
             maps = mean.transpose(0, 2, 1).reshape(len(calls), -1, *self._shapes[name])
-            yield Level(name, layers, np.ascontiguousarray(maps))
+            yield AttentionLevel(name, layers, np.ascontiguousarray(maps))
 
 
-def binned(steps: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def step_bins(steps: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Steps from 0, in rising order, in at most BINS even groups: the first and the last of each, from 1."""
     groups = np.array_split(np.unique(steps) + 1, min(BINS, len(set(steps))))
     return tuple((int(group[0]), int(group[-1])) for group in groups)
 
 
-def merged(spans: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+def merge_spans(spans: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
     """Words that differ in nothing but case are one, as they are to DAAM, spelled as they come first."""
     first: dict[str, str] = {}
     found: dict[str, tuple[int, ...]] = {}
@@ -173,7 +174,7 @@ def merged(spans: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, tuple[int,
     return found
 
 
-def enlarged(grid: NDArray[np.floating], size: tuple[int, int]) -> Floats:
+def resize_bicubic(grid: NDArray[np.floating], size: tuple[int, int]) -> Floats:
     """(h, w) to (H, W), bicubic as torch's `interpolate` has it: Keys' kernel with a = -0.75, edges repeated."""
     down, across = (_bicubic(n, m) for n, m in zip(grid.shape, size, strict=True))
     return np.asarray(down @ grid @ across.T, np.float32)

@@ -74,12 +74,12 @@ def _values(part: str, whole: bool) -> list[Any]:
         return [int(value) for value in spaced] if whole else _plain(spaced)
     for form in _STEPPED:
         if match := form.fullmatch(part):
-            return _stepped(part, *(Decimal(n) if n else None for n in match.groups()))
+            return _range_values(part, *(Decimal(n) if n else None for n in match.groups()))
     value = yaml.safe_load(part) if re.fullmatch(rf"{_NUMBER}|true|false|null", part) else part
     return [float(part) if isinstance(value, str) and re.fullmatch(_NUMBER, part) else value]
 
 
-def _stepped(part: str, low: Decimal | None, high: Decimal | None, step: Decimal | None) -> list[Any]:
+def _range_values(part: str, low: Decimal | None, high: Decimal | None, step: Decimal | None) -> list[Any]:
     assert low is not None and high is not None
     step = step if step is not None else Decimal(1 if high >= low else -1)
     if step == 0 or (high - low) * step < 0:

@@ -116,9 +116,9 @@ def _text(body: bytes) -> dict[str, str]:
     return {_name(name): _either(text[:MAX_TEXT])}
 
 
-def _packed(body: bytes) -> dict[str, str]:
+def _compressed_text(body: bytes) -> dict[str, str]:
     name, _, rest = body.partition(b"\0")
-    text = _unpacked(rest[1:]) if rest[:1] == b"\0" else None
+    text = _decompress(rest[1:]) if rest[:1] == b"\0" else None
     return {} if text is None else {_name(name): _either(text)}
 
 
@@ -127,7 +127,7 @@ def _international(body: bytes) -> dict[str, str]:
     parts = rest[2:].split(b"\0", 2)
     if len(rest) < 2 or len(parts) < 3:
         return {}
-    text = _unpacked(parts[2]) if rest[0] else parts[2][:MAX_TEXT]
+    text = _decompress(parts[2]) if rest[0] else parts[2][:MAX_TEXT]
     return {} if text is None else {_name(name): text.decode("utf-8", "replace")}
 
 
@@ -135,7 +135,7 @@ def _exif(body: bytes) -> dict[str, str]:
     return exif_texts(body)
 
 
-_READERS = {b"tEXt": _text, b"zTXt": _packed, b"iTXt": _international, b"eXIf": _exif}
+_READERS = {b"tEXt": _text, b"zTXt": _compressed_text, b"iTXt": _international, b"eXIf": _exif}
 
 
 def _name(name: bytes) -> str:
@@ -150,7 +150,7 @@ def _either(text: bytes) -> str:
         return text.decode("latin-1")
 
 
-def _unpacked(data: bytes) -> bytes | None:
+def _decompress(data: bytes) -> bytes | None:
     """At most `MAX_TEXT` bytes; None where it cannot be unpacked, or would be more."""
     unpacker = zlib.decompressobj()
     try:

@@ -52,7 +52,7 @@ class Sum:
         return weight + 0.0  # never a negative zero
 
 
-def written(name: str, weight: float) -> str:
+def format_share(name: str, weight: float) -> str:
     """As `Sum` reads it."""
     return name if weight == 1 else f"{literal(weight)}*{name}"
 
@@ -71,7 +71,7 @@ class Share:
     def __str__(self) -> str:
         quote = "'" if '"' in self.name else '"'
         name = self.name if _PLAIN.fullmatch(self.name) else f"{quote}{self.name}{quote}"
-        return written(name, self.weight)
+        return format_share(name, self.weight)
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def parse(text: str) -> Mixture:
     """The mixture that an expression stands for; "" is the model's own. RequestError says what is wrong."""
     if not isinstance(text, str) or len(text) > LONGEST:
         raise RequestError(f"encoder must be text of at most {LONGEST} characters, such as bert")
-    return _parsed(text.strip())
+    return _parse(text.strip())
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> Mixture:
+def _parse(text: str) -> Mixture:
     shares = [_share(*found) for found in _SUM.shares(text)] if text else [Share("clip")]
     names = [share.name for share in shares]
     for name in names:

@@ -9,9 +9,9 @@ from mezzotint.guidance import Cfg
 from mezzotint.interchange import A1111_NAMES
 from mezzotint.interchange.prompts import to_a1111
 from mezzotint.interchange.schedules import OTHERWISE
+from mezzotint.inversion import parse as parse_words
 from mezzotint.lora import parse as parse_lora
 from mezzotint.request import Request
-from mezzotint.words import parse as parse_words
 
 SAMPLER_NAMES = A1111_NAMES
 # What our spacings are called there where nobody has compared the levels: in files of before.
@@ -62,7 +62,7 @@ def infotext(
         "Guidance": str(request.guidance) if not _is_plain(request) else None,
         "Version": f"mezzotint {version}",
     }
-    written = ", ".join(f"{key}: {_quoted(value)}" for key, value in line.items() if value is not None)
+    written = ", ".join(f"{key}: {_quote(value)}" for key, value in line.items() if value is not None)
     loras = "".join(f" <lora:{adapter.digest[:10]}:{_number(adapter.weight)}>" for adapter in adapters)
     negative = f"\nNegative prompt: {to_a1111(request.negative_prompt)}" if request.negative_prompt else ""
     return f"{to_a1111(request.prompt)}{loras}{negative}\n{written}".strip()
@@ -88,7 +88,7 @@ def _number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _quoted(value: object) -> str:
+def _quote(value: object) -> str:
     """As JSON where a bare value would end the setting early."""
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if set(",:\n") & set(text) else text

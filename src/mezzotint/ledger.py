@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Entry(NamedTuple):
+class LedgerEntry(NamedTuple):
     """One term at one network call. Movements and norms are root mean squares over the latents or pixels."""
 
     evaluation: int  # the network call, from 0

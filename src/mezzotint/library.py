@@ -23,7 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from mezzotint.errors import DataError, RequestError
 from mezzotint.models.cache import default_cache, put
 from mezzotint.picture import check_pixels, read_bounded
-from mezzotint.tolerant import mended, upright
+from mezzotint.tolerant import repair_png, upright
 
 Pixels = NDArray[np.uint8]  # (H, W, 3)
 # The first bytes of a file tell what reads it; Pillow's other formats are never tried.
@@ -55,7 +55,7 @@ def keep_mask(path: Path | str, picture: Path | str, cache: Path | None = None) 
     """As `keep`, of a mask; one that fits its picture only as stored is turned as the picture's EXIF says."""
     mask, shape = read(path), read(picture).shape
     if mask.shape != shape and mask.shape[:2] == shape[1::-1]:
-        data = io.BytesIO(mended(read_bounded(Path(picture))))
+        data = io.BytesIO(repair_png(read_bounded(Path(picture))))
         with suppress(Exception), Image.open(data, formats=("PNG", "JPEG", "WEBP")) as stored:
             turn = _TURNS[
                 stored.getexif()[_ORIENTATION]
@@ -88,18 +88,18 @@ def pixels(digest: str, cache: Path | None = None) -> Pixels:
 def read(path: Path | str) -> Pixels:
     """(H, W, 3) of a PNG, JPEG or WebP file as it is meant to be seen: turned by its EXIF, transparency on white."""
     path = Path(path)
-    data = mended(read_bounded(path))
+    data = repair_png(read_bounded(path))
     reader = next((kind for magic, kind in _READERS.items() if re.match(magic, data)), None)
     if reader is None:
         raise DataError(f"{path} is not a PNG, JPEG or WebP picture")
-    with _opened(path, reader, data) as image:
+    with _open_header(path, reader, data) as image:
         check_pixels(path, *image.size)
     try:
         if reader is PngImageFile:
-            _opened(
+            _open_header(
                 path, reader, data
             ).verify()  # the checksums of all chunks; after this it must be opened anew
-        with _opened(path, reader, data) as image:
+        with _open_header(path, reader, data) as image:
             image.load()
             return np.asarray(_plain(upright(image)))
     except DataError:
@@ -108,7 +108,7 @@ def read(path: Path | str) -> Pixels:
         raise DataError(f"{path} is not a whole picture: {error}") from None
 
 
-def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
+def fit_to_size(pixels: Pixels, width: int, height: int) -> Pixels:
     """A picture, in colors or (H, W), at another size: scaled until it covers it, then cut to its middle."""
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -119,7 +119,7 @@ def _place(digest: str, cache: Path | None) -> Path:
     return (cache or default_cache()) / "pictures" / digest
 
 
-def _opened(path: Path, reader: type[Image.Image], data: bytes) -> Image.Image:
+def _open_header(path: Path, reader: type[Image.Image], data: bytes) -> Image.Image:
     """With its header read and nothing else; not by `Image.open`, which warns of sizes before they are checked."""
     try:
         return reader(io.BytesIO(data))  # type: ignore[call-arg]  # of its files

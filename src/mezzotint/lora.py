@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mezzotint.encoders import Sum, written
+from mezzotint.encoders import Sum, format_share
 from mezzotint.errors import RequestError
 from mezzotint.guidance.terms import short
 
@@ -17,33 +17,33 @@ _SUM = Sum("lora", "[0-9a-f]{64}", MAX_WEIGHT, _ADVICE)
 
 
 @dataclass(frozen=True)
-class Adapter:
+class LoraAdapter:
     """A LoRA file, by the sha256 of its bytes, and how much of it is added to the weights."""
 
     digest: str
     weight: float = 1.0
 
     def __str__(self) -> str:
-        return written(self.digest, self.weight)
+        return format_share(self.digest, self.weight)
 
 
-def canonical(adapters: tuple[Adapter, ...]) -> str:
+def canonical(adapters: tuple[LoraAdapter, ...]) -> str:
     """Their expression: sorted by digest, without those that weigh nothing; "" is the model as it is."""
     heard = sorted((a for a in adapters if a.weight), key=lambda adapter: adapter.digest)
     return " + ".join(map(str, heard))
 
 
-def parse(text: str) -> tuple[Adapter, ...]:
+def parse(text: str) -> tuple[LoraAdapter, ...]:
     """The adapters of an expression, as they stand there; "" has none. RequestError says what is wrong."""
     if not isinstance(text, str) or len(text) > LONGEST:
         raise RequestError(f"lora must be text of at most {LONGEST} characters, got {short(text)}")
-    return _parsed(text.strip())
+    return _parse(text.strip())
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[Adapter, ...]:
+def _parse(text: str) -> tuple[LoraAdapter, ...]:
     found = _SUM.shares(text) if text else ()
-    adapters = tuple(Adapter(digest, _SUM.weight(weight)) for digest, weight in found)
+    adapters = tuple(LoraAdapter(digest, _SUM.weight(weight)) for digest, weight in found)
     if len(adapters) > MOST:
         raise RequestError(f"at most {MOST} adapters are merged, got {len(adapters)}")
     digests = [adapter.digest for adapter in adapters]

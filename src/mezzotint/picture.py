@@ -19,10 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from mezzotint.errors import DataError, MezzotintError, OutputError, nearest
 from mezzotint.infotext import infotext
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.models.cache import write_atomic
 from mezzotint.request import Request
-from mezzotint.tolerant import mended
+from mezzotint.tolerant import repair_png
 
 if TYPE_CHECKING:
     from mezzotint.attention import Attention
@@ -89,7 +89,7 @@ class Picture:
     provenance: Provenance
     trace: tuple[Snapshot, ...] = ()
     attention: Attention | None = None
-    ledger: tuple[Entry, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -129,7 +129,7 @@ class Picture:
     def open(cls, path: str | os.PathLike[str]) -> Self:
         """Read a PNG that `save` wrote. Nothing in it is trusted; DataError says what is wrong."""
         path = Path(path)
-        data = mended(_read(path))
+        data = repair_png(_read(path))
         try:
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 image.verify()  # the checksums of all chunks; after this it must be opened anew
@@ -142,13 +142,13 @@ class Picture:
         if "mezzotint" not in text:
             raise DataError(f"{path} does not say how it was made; only pictures that Mezzotint saved do")
         try:
-            request, provenance = _parsed(text["mezzotint"])
+            request, provenance = _parse_metadata(text["mezzotint"])
         except MezzotintError as error:
             raise DataError(f"{path} says how it was made, but not well: {error}") from None
         return cls(pixels, request, provenance)
 
 
-def _parsed(text: str) -> tuple[Request, Provenance]:
+def _parse_metadata(text: str) -> tuple[Request, Provenance]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mezzotint.errors import RequestError
 from mezzotint.guidance import Guidance, Steer
 from mezzotint.request import Request
-from mezzotint.samplers import CLIPPED, SAMPLERS, Run
+from mezzotint.samplers import CLIPPED, SAMPLERS, SamplerRun
 from mezzotint.schedule import Floats, Schedule
-from mezzotint.scheduler_config import unfollowed
+from mezzotint.scheduler_config import unsupported_settings
 
 LEAST_ALPHA = 2.0**-12  # in place of 0: noise alone says nothing of x0
 
@@ -41,7 +41,9 @@ class Plan:
     adaptive: Floats  # (S,) the cosine of the two predictions above which guidance ends for good; 0: never
     mix: Floats  # (S, M) weight of each further prompt
     steer: Floats  # (S, T) force of each gradient term, see `_forces`; 0 where it does not act
-    without: NDArray[np.bool_]  # (S,) whether the row without the prompt is computed: its weight is not 0
+    needs_uncond: NDArray[
+        np.bool_
+    ]  # (S,) whether the row without the prompt is computed: its weight is not 0
     reads: NDArray[np.intp]  # (S,) rows of the network call
     step: NDArray[np.intp]  # (S,) the asked step that this call belongs to
     init: float  # slot 0 starts as init*z, the other slots as 0
@@ -84,12 +86,14 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
     begin = request.begin
     schedule = model if isinstance(model, Schedule) else model.schedule
     sampler = SAMPLERS[request.sampler]
-    if request.compat == "diffusers" and (left := unfollowed(schedule.config, request.sampler)):
+    if request.compat == "diffusers" and (left := unsupported_settings(schedule.config, request.sampler)):
         raise RequestError(
             f'compat="diffusers": the model\'s scheduler asks for {", ".join(left)}, which {request.sampler} here '
             "does not follow; take another sampler, or leave compat out"
         )
-    run = Run(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers", begin)
+    run = SamplerRun(
+        schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers", begin
+    )
     levels = sampler.levels(run)
     table = sampler.fill(levels, run)
     alpha, sigma, scale = (c[table.level, 0] for c in (levels.alpha, levels.sigma, levels.input_scale))
@@ -110,7 +114,7 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
         adaptive=request.terms.adaptive(request.steps)[step],
         mix=mix,
         steer=_forces(request, schedule, alpha, sigma, step),
-        without=without,
+        needs_uncond=without,
         reads=1 + without + (mix != 0).sum(1),
         step=step,
         init=float(sigma[0]) if begin else levels.init,
@@ -124,7 +128,7 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
     return compiled
 
 
-def unprompted(request: Request) -> Request:
+def without_prompt(request: Request) -> Request:
     """The request as a model without text reads it: classifier-free guidance has nothing to guide."""
     return replace(request, guidance=Guidance(request.terms.steers))
 

@@ -18,7 +18,7 @@ def duration(seconds: float) -> str:
 
 
 @dataclass
-class Progress:
+class ProgressReporter:
     """Counts the steps of one phase, and says how far it is: every ten seconds at a terminal, else once a minute.
 
     `phase`: such as `figure 15, guidance-scale`; `unit`: of a step, in the plural; `clock`: seconds.

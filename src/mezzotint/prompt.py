@@ -47,7 +47,7 @@ def parse(prompt: str) -> tuple[Piece, ...]:
             if opened and said.endswith(")") and said[0] != "\\":
                 opened.pop()
             pieces[-1] = (pieces[-1][0] + (said[1:] if said in (r"\(", r"\)") else said), pieces[-1][1])
-    return _joined(pieces)
+    return _merge_pieces(pieces)
 
 
 def plain(prompt: str) -> str:
@@ -74,22 +74,22 @@ def remarks(prompt: str) -> list[str]:
     """What a reader of the prompt may not expect, a line each: unusual weights, and markup of other tools."""
     low, high = USUAL_WEIGHTS
     lines = [
-        f"{_quoted(piece.text)} weighs {piece.weight:g}; where the parentheses are text, write \\( and \\)"
+        f"{_quote(piece.text)} weighs {piece.weight:g}; where the parentheses are text, write \\( and \\)"
         for piece in parse(prompt)
         if piece.text and not low <= piece.weight <= high
     ]
     for pattern, advice in _FOREIGN:
         if found := re.search(pattern, prompt):
-            lines.append(f"{_quoted(found.group())} is read as text; {advice}")
+            lines.append(f"{_quote(found.group())} is read as text; {advice}")
     return lines
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     text = " ".join(text.split())
     return f'"{text}"' if len(text) <= 40 else f'"{text[:37]}..."'
 
 
-def _joined(pieces: list[tuple[str, float]]) -> tuple[Piece, ...]:
+def _merge_pieces(pieces: list[tuple[str, float]]) -> tuple[Piece, ...]:
     """Neighbors of one weight as one piece, none empty but where there is nothing else."""
     joined: list[Piece] = []
     for text, weight in pieces:

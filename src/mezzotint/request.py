@@ -14,13 +14,13 @@ from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError, nearest
 from mezzotint.guidance import Cfg, Guidance, Term, of_number, parse
 from mezzotint.guidance.terms import finite, short, whole
+from mezzotint.inversion import canonical as canonical_words
+from mezzotint.inversion import parse as parse_words
 from mezzotint.lora import canonical
 from mezzotint.lora import parse as parse_lora
 from mezzotint.prompt import parse as parse_prompt
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
-from mezzotint.words import canonical as canonical_words
-from mezzotint.words import parse as parse_words
 
 Compat = Literal["", "diffusers"]
 _LATER = ("encoder", "init", "mask", "begin", "lora", "words")
@@ -85,10 +85,10 @@ class Request:
         for side in ("width", "height"):
             if (value := getattr(self, side)) is not None:
                 self._set(side, whole(value, side, 64, 2048, divisor=8))
-        _known("sampler", self.sampler, tuple(SAMPLERS))
+        _check_choice("sampler", self.sampler, tuple(SAMPLERS))
         if self.spacing is not None:
-            _known("spacing", self.spacing, SPACINGS)
-        _known("compat", self.compat, get_args(Compat))
+            _check_choice("spacing", self.spacing, SPACINGS)
+        _check_choice("compat", self.compat, get_args(Compat))
         self._set("encoder", str(parse_encoder(self.encoder)))
         self._check_start()
         self._set("lora", canonical(parse_lora(self.lora)))
@@ -203,7 +203,7 @@ def _text(name: str, value: object) -> str:
     return value if len(value) <= MAX_PROMPT else " ".join(value.split())[:MAX_PROMPT]
 
 
-def _known(name: str, value: object, known: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
     if not isinstance(value, str) or value not in known:
         names = ", ".join(repr(k) for k in known)
         raise RequestError(f"{name} {short(value)} is unknown; known: {names}{nearest(str(value), known)}")

@@ -104,12 +104,12 @@ class Schedule:
         """The largest sigma of a Karras ramp: without a bound, one to 4096 spends half its steps above 80."""
         return 80.0 if self.alphas_cumprod[-1] == 0 else np.inf
 
-    def shifted(self, u: Floats) -> Floats:
+    def shift_sigma(self, u: Floats) -> Floats:
         """sigma of a flow model at time u in [0, 1]; `shift` > 1 stays longer in the noise (2403.03206)."""
         return self.shift * u / (1 + (self.shift - 1) * u)
 
 
-def spaced(train: int, n: int, spacing: Spacing, offset: int = 0, old: bool = False) -> Floats:
+def spaced_timesteps(train: int, n: int, spacing: Spacing, offset: int = 0, old: bool = False) -> Floats:
     """(n,) training timesteps from noisy to clean, among 0..train-1 (table 2 of 2305.08891).
 
     Fractional where they run out. `old`: a lone `linspace` point is 0, as in diffusers, not the noisiest.
@@ -193,9 +193,9 @@ def _one_of(c: Mapping[str, Any], key: str, default: Any, known: tuple[Any, ...]
     value = c.get(key, default)
     if value not in known:
         hint = nearest(str(value), [str(k) for k in known])
-        raise ModelError(f"the scheduler's {key} is {value!r}; Mezzotint knows {_listed(known)}{hint}")
+        raise ModelError(f"the scheduler's {key} is {value!r}; Mezzotint knows {_list_names(known)}{hint}")
     return value
 
 
-def _listed(names: tuple[Any, ...]) -> str:
+def _list_names(names: tuple[Any, ...]) -> str:
     return ", ".join(str(name) for name in names if name is not None)

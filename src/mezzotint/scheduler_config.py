@@ -1,7 +1,7 @@
 """The reader of `scheduler_config.json`: every key is used, has no effect here, or is refused by name.
 
-`check` refuses what would draw other pictures. `corrected` makes the corrections of the stock text-to-image
-pipeline to old folders. `unfollowed` lists the settings that a sampler's counterpart in diffusers follows and
+`check` refuses what would draw other pictures. `correct_config` makes the corrections of the stock text-to-image
+pipeline to old folders. `unsupported_settings` lists the settings that a sampler's counterpart in diffusers follows and
 the sampler here does not.
 """
 
@@ -96,7 +96,7 @@ ONLY: dict[str, tuple[Any, ...]] = {
     "use_lu_lambdas": (False, None),
     "variance_type": ("fixed_small", "fixed_large", None),
 }
-# Settings of a solver: each matters to one sampler alone (see `unfollowed`).
+# Settings of a solver: each matters to one sampler alone (see `unsupported_settings`).
 SOLVER = frozenset(
     {
         "algorithm_type",
@@ -183,7 +183,7 @@ def check(config: Config) -> None:
             )
 
 
-def corrected(config: Config) -> dict[str, Any]:
+def correct_config(config: Config) -> dict[str, Any]:
     """The configuration as the stock text-to-image pipeline corrects it on opening (files of 2022).
 
     Latents are never clipped, and `steps_offset` is 1. Nothing changes in a file that says both.
@@ -203,7 +203,7 @@ CLIPS = frozenset({"DDIMScheduler", "DDPMScheduler", "DDIMParallelScheduler", "D
 _WITHOUT_OFFSET = frozenset({"DPMSolverSinglestepScheduler"})
 
 
-def unfollowed(config: Config, sampler: str) -> list[str]:
+def unsupported_settings(config: Config, sampler: str) -> list[str]:
     """`key value` of each setting that this sampler's counterpart in diffusers follows, and the sampler not."""
     c = dict(config)
     if sampler == "pndm" and class_of(c) == "PNDMScheduler":
@@ -224,7 +224,7 @@ def remarks(config: Config) -> list[str]:
     if reason := WARNED.get(class_of(config)):
         said.append(f"the model's scheduler is a {class_of(config)}: {reason}")
     for sampler in _FOLLOWS:
-        if left := unfollowed(config, sampler):
+        if left := unsupported_settings(config, sampler):
             said.append(
                 f"the model's scheduler asks for {', '.join(left)}; {sampler} takes its own steps here"
             )

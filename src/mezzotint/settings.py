@@ -58,7 +58,7 @@ def _describe(error: Any, fields: Mapping[str, Any], loc: tuple[Any, ...]) -> st
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     name = ".".join(map(str, loc))
     if kind == "extra_forbidden":
-        return f"unknown setting {name!r}{nearest(str(loc[-1]), _known(fields, loc))}"
+        return f"unknown setting {name!r}{nearest(str(loc[-1]), _fields_at(fields, loc))}"
     if kind == "missing":
         return f"{name} is missing"
     if kind == "literal_error":
@@ -81,7 +81,7 @@ def _noun(error: Any) -> str:
     return next((noun for word, noun in _KINDS.items() if kind.startswith(f"{word}_")), "")
 
 
-def _known(fields: Mapping[str, Any], loc: tuple[Any, ...]) -> Mapping[str, Any]:
+def _fields_at(fields: Mapping[str, Any], loc: tuple[Any, ...]) -> Mapping[str, Any]:
     for part in loc[:-1]:
         fields = getattr(getattr(fields.get(part), "annotation", None), "model_fields", {})
     return fields

@@ -11,10 +11,10 @@ from PIL import Image, ImageOps
 
 from mezzotint.chunks import SIGNATURE, chunks
 
-MAX_BYTES = 256 << 20  # of a file that is mended
+MAX_BYTES = 256 << 20  # of a file that is repaired
 
 
-def mended(data: bytes) -> bytes:
+def repair_png(data: bytes) -> bytes:
     """A PNG without chunks that no pixel needs and that are broken, and without what follows its end.
 
     A file without fault, and one of another kind, comes back as it is. Chunks that pixels need are never touched:
@@ -42,7 +42,7 @@ def open_image(file: BufferedReader | BytesIO, formats: tuple[str, ...]) -> Imag
     except (OSError, SyntaxError, ValueError, struct.error):
         file.seek(0)
         data = file.read(MAX_BYTES)
-        fixed = mended(data)
+        fixed = repair_png(data)
         file.seek(0)
         if fixed is data:
             raise

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from mezzotint import Picture
-from mezzotint.attention import Attention, Gathering
+from mezzotint.attention import Attention, AttentionRecorder
 from mezzotint.cli.heat import COLUMNS, draw
 from mezzotint.cli.paper import GAP, HEAD, MARGIN
 from mezzotint.looking.heat import inferno, overlay
@@ -36,10 +36,10 @@ def looked(words: list[str], size: tuple[int, int] = (64, 64)) -> Attention:
     maps = np.zeros((16, len(words) + 2), np.float32)
     for i in range(1, len(words)):
         maps[i % 16, i] = 0.5
-    gathering = Gathering(spans, [("down_blocks.0.attn2", 1)], (4, 4), range(3))
+    gathering = AttentionRecorder(spans, [("down_blocks.0.attn2", 1)], (4, 4), range(3))
     for call in range(3):
         gathering.add(call, [maps])
-    return gathering.finished(size)
+    return gathering.finish(size)
 
 
 def panel(sheet: Image.Image, column: int, block: int = 0, tall: int = 0) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.cli.ledger import write
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.picture import Picture, Provenance
 from mezzotint.request import Request
 
@@ -18,13 +18,13 @@ MADE = Provenance(
 )
 
 
-def picture(*entries: Entry) -> Picture:
+def picture(*entries: LedgerEntry) -> Picture:
     request = Request("a $dollar_ sign and ten words", guidance='color("red", effect=0.1)')
     return Picture(Image.new("RGB", (8, 8)), request, MADE, ledger=entries)
 
 
 def test_table_and_curves(tmp_path: Path) -> None:
-    entries = [Entry(i, i, "color", 1.0 - i / 10, 0.01, 0.1, None if i else 0.5) for i in range(3)]
+    entries = [LedgerEntry(i, i, "color", 1.0 - i / 10, 0.01, 0.1, None if i else 0.5) for i in range(3)]
     written = dict(write(picture(*entries), tmp_path / "p.png"))
     assert set(written) == {"ledger", "ledger_plot"}
     told = json.loads(written["ledger"].read_text())

@@ -10,8 +10,8 @@ from safetensors.numpy import save_file
 
 from mezzotint.cli import asked
 from mezzotint.cli.remarks import remarks
+from mezzotint.inversion import parse
 from mezzotint.request import Request
-from mezzotint.words import parse
 
 if TYPE_CHECKING:
     from pathlib import Path

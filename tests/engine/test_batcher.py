@@ -19,7 +19,7 @@ class Limits:
     def budget(self, lane: str) -> int:
         return self.most
 
-    def padded(self, lane: str, rows: int) -> int:
+    def padded_rows(self, lane: str, rows: int) -> int:
         return bucket(rows)
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.engine import Engine, Mode
-from mezzotint.engine.branch import calls, spared, tree
+from mezzotint.engine.prefix_sharing import count_shared, guidance_calls, prefix_tree
 from mezzotint.errors import ModelError
-from mezzotint.guidance import Job, Pull, Steer
+from mezzotint.guidance import LossGradient, LossQuery, Steer
 from mezzotint.picture import Picture
 from mezzotint.planning import plan
 from mezzotint.request import Request
@@ -40,9 +40,9 @@ class Steered(Toy):
     def facts(self, term: Steer) -> dict[str, str]:
         return {}
 
-    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
+    def loss_gradients(self, jobs: Sequence[LossQuery], alone: bool) -> list[LossGradient]:
         return [
-            Pull(1.0, np.float32(len(str(j.term))) - j.seen + np.float32(j.draw.standard_normal()))
+            LossGradient(1.0, np.float32(len(str(j.term))) - j.latents + np.float32(j.rng.standard_normal()))
             for j in jobs
         ]
 
@@ -91,7 +91,7 @@ def test_a_sweep_of_late_guidance_computes_its_beginning_once(sampler: str, mode
     sweep = [replace(base, guidance=f"cfg({scale}, start=0.5)") for scale in range(2, 8)]
     (shared, fewer), (alone, rows) = made(sweep, mode, True), made(sweep, mode, False)
     compiled = [plan(r, SCHEDULE) for r in sweep]
-    spare = spared([(p, calls(p, r.terms)) for p, r in zip(compiled, sweep, strict=True)])
+    spare = count_shared([(p, guidance_calls(p, r.terms)) for p, r in zip(compiled, sweep, strict=True)])
     begin = int((compiled[0].step < STEPS // 2).sum())
     assert spare == (5 * begin, 5 * begin)
     assert rows - fewer == spare[1]
@@ -102,7 +102,7 @@ def test_a_sweep_of_late_guidance_computes_its_beginning_once(sampler: str, mode
 
 def test_the_tree_hangs_each_under_the_one_with_which_it_has_most_in_common() -> None:
     ways = ["aaaa", "aabb", "bbbb", "aabc", "aaaa"]
-    assert tree([tuple(way) for way in ways]) == [(-1, 0), (0, 2), (-1, 0), (1, 3), (0, 3)]
+    assert prefix_tree([tuple(way) for way in ways]) == [(-1, 0), (0, 2), (-1, 0), (1, 3), (0, 3)]
 
 
 def test_where_the_first_fails_the_others_go_all_the_way_themselves() -> None:

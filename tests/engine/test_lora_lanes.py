@@ -14,7 +14,7 @@ import pytest
 
 from mezzotint.cli import main
 from mezzotint.engine import Engine
-from mezzotint.engine.press import NETWORKS
+from mezzotint.engine.worker import NETWORKS
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.lora import parse
 from mezzotint.picture import Picture
@@ -37,7 +37,7 @@ class Adapted(Toy):
         if any(adapter.digest == BAD for adapter in parse(lora)):
             raise ModelError("no layer of that name")
 
-    def adapted(self, lora: str) -> Adapted:
+    def with_lora(self, lora: str) -> Adapted:
         self.opened += [lora] if lora else []
         bend = sum(adapter.weight * (int(adapter.digest[:2], 16) / 255) for adapter in parse(lora))
         return replace(self, bend=bend, lora=lora) if lora else self

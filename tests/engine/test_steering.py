@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mezzotint.engine import Engine
-from mezzotint.engine.steer import turned
+from mezzotint.engine.steer import rotate_noise
 from mezzotint.errors import MezzotintError, ModelError, RequestError
-from mezzotint.guidance import Cfg, Clip, Color, Job, Pull, Steer
+from mezzotint.guidance import Cfg, Clip, Color, LossGradient, LossQuery, Steer
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.rng import Generator
@@ -86,7 +86,7 @@ class Steered(Toy):
     latent_channels: int = 3
     vae_factor: int = 1
     default_size: tuple[int, int] = (SIDE, SIDE)
-    fault: Callable[[Job], None] = lambda job: None  # may raise
+    fault: Callable[[LossQuery], None] = lambda job: None  # may raise
     nan: str = ""  # the text whose gradient is NaN
     pulls: int = 0
 
@@ -112,24 +112,24 @@ class Steered(Toy):
     def facts(self, term: Steer) -> dict[str, str]:
         return {"decoder": "none"}
 
-    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
+    def loss_gradients(self, jobs: Sequence[LossQuery], alone: bool) -> list[LossGradient]:
         self.pulls += 1
         for job in jobs:
             self.fault(job)
         return [self._pull(job) for job in jobs]
 
-    def _pull(self, job: Job) -> Pull:
-        x0 = torch.tensor(job.seen, requires_grad=True)
+    def _pull(self, job: LossQuery) -> LossGradient:
+        x0 = torch.tensor(job.latents, requires_grad=True)
         if isinstance(job.term, Color):
             loss = color_loss(x0, [c / 255 for c in job.term.rgb])
             share = x0.numel() / (3 * 256 * 256)
         else:
             assert isinstance(job.term, Clip)
             rescale = "range" not in job.term.slips
-            loss, share = clip_loss(x0, job.term.text, job.draw, job.term.cutouts, rescale), 1.0
+            loss, share = clip_loss(x0, job.term.text, job.rng, job.term.cutouts, rescale), 1.0
         gradient = -torch.autograd.grad(loss, x0)[0].numpy() * np.float32(share)
         sick = isinstance(job.term, Clip) and job.term.text == self.nan
-        return Pull(float(loss), gradient * np.nan if sick else gradient)
+        return LossGradient(float(loss), gradient * np.nan if sick else gradient)
 
     def decode(self, latents: Array) -> NDArray[np.uint8]:
         return np.asarray(np.clip(np.moveaxis(latents[0], 0, -1) * 127.5 + 127.5, 0, 255).round(), np.uint8)
@@ -373,7 +373,7 @@ def test_one_call_for_all_terms_of_a_tick() -> None:
 
 @pytest.mark.parametrize("mode", ["fast", "exact"])
 def test_a_sick_term_fails_its_own_request_only(mode: Any) -> None:
-    def fault(job: Job) -> None:
+    def fault(job: LossQuery) -> None:
         if isinstance(job.term, Clip) and job.term.text == "raises":
             raise ValueError("no gradient here")
 
@@ -424,10 +424,10 @@ def test_color_moves_the_color() -> None:
 
 def test_turned_noise_keeps_its_radius() -> None:
     z, g = (np.random.default_rng(i).standard_normal(5000).astype(np.float32) for i in (0, 1))
-    new = turned(z, [(0.3, g)])
+    new = rotate_noise(z, [(0.3, g)])
     assert np.linalg.norm(new) == pytest.approx(5000**0.5, rel=1e-5)
     assert new @ g > z @ g
-    assert np.array_equal(turned(z, []), z)
+    assert np.array_equal(rotate_noise(z, []), z)
 
 
 def test_adaptive_guidance_frees_its_row() -> None:

@@ -8,14 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from mezzotint.guidance import Clip
-from mezzotint.models.steering.cutouts import Pieces, pieces, pooled, resized
-from mezzotint.models.steering.cutting import cut
+from mezzotint.models.steering.cutouts import Cutouts, pool_matrices, resize_matrices, sample_cutouts
+from mezzotint.models.steering.cutting import extract_cutouts
 
 SIZE = 16
 
 
-def drawn(term: Clip, seed: int = 0, height: int = 40, width: int = 56) -> Pieces:
-    return pieces(term, height, width, SIZE, np.random.default_rng(seed))
+def drawn(term: Clip, seed: int = 0, height: int = 40, width: int = 56) -> Cutouts:
+    return sample_cutouts(term, height, width, SIZE, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 50), (7, 31), (12, 9), (3, 16), (49, 1)])
@@ -23,11 +23,11 @@ def test_the_matrices_are_torchs_interpolation_and_pooling(first: int, count: in
     line = torch.randn(1, 1, 1, 50, generator=torch.Generator().manual_seed(count))
     crop = line[..., first : first + count]
     smooth = F.interpolate(crop, (1, SIZE), mode="bilinear", antialias=True)[0, 0, 0]
-    assert resized([(first, count)], 50, SIZE)[0] @ line[0, 0, 0].numpy() == pytest.approx(
+    assert resize_matrices([(first, count)], 50, SIZE)[0] @ line[0, 0, 0].numpy() == pytest.approx(
         smooth.numpy(), abs=1e-5
     )
     mean = F.adaptive_avg_pool1d(crop[0], SIZE)[0, 0]
-    assert pooled([(first, count)], 50, SIZE)[0] @ line[0, 0, 0].numpy() == pytest.approx(
+    assert pool_matrices([(first, count)], 50, SIZE)[0] @ line[0, 0, 0].numpy() == pytest.approx(
         mean.numpy(), abs=1e-5
     )
 
@@ -64,11 +64,11 @@ def test_squares_fit_and_are_as_large_as_the_community_pipelines() -> None:
 def test_the_way_back_is_the_derivative(degrees: float) -> None:
     rng = np.random.default_rng(0)
     term = Clip("a cat", cutouts=3, degrees=degrees)
-    made = [pieces(term, 24, 32, SIZE, rng) for _ in range(2)]
+    made = [sample_cutouts(term, 24, 32, SIZE, rng) for _ in range(2)]
     x = torch.tensor(rng.uniform(0.1, 0.9, (2, 3, 24, 32)) + rng.choice([-1.95, -0.5, 0.95], (2, 3, 24, 32)))
-    out, back = cut(x, made, [False, True])
+    out, back = extract_cutouts(x, made, [False, True])
     g, step = (torch.tensor(rng.standard_normal(shape)) for shape in (out.shape, x.shape))
-    ahead, behind = (cut(x + s * step, made, [False, True])[0] for s in (1e-3, -1e-3))
+    ahead, behind = (extract_cutouts(x + s * step, made, [False, True])[0] for s in (1e-3, -1e-3))
     slope = ((ahead - behind) * g).sum() / 2e-3
     assert float(slope) == pytest.approx(float((back(g) * step).sum()), rel=1e-2)
 
@@ -76,8 +76,8 @@ def test_the_way_back_is_the_derivative(degrees: float) -> None:
 def test_a_turn_moves_the_corner_and_keeps_the_middle() -> None:
     still = drawn(Clip("a cat", cutouts=1), 3, 33, 33)
     x = torch.ones(1, 3, 33, 33)
-    plain, _ = cut(x, [still], [True])
-    turned, _ = cut(x, [still._replace(turns=np.array([30], np.float32))], [True])
+    plain, _ = extract_cutouts(x, [still], [True])
+    turned, _ = extract_cutouts(x, [still._replace(turns=np.array([30], np.float32))], [True])
     assert plain.min() == pytest.approx(1)
     assert turned[0, :, 8, 8] == pytest.approx(1)
     assert turned[0, :, 0, 0].max() < 0.5
@@ -87,6 +87,6 @@ def test_clip_is_given_0_to_1_and_with_the_slip_what_there_is() -> None:
     whole = drawn(Clip("a cat", crop="whole"))
     x = torch.full((2, 3, 40, 56), -0.5)
     x[:, 1] = 3
-    pieces_, _ = cut(x, [whole, whole], [False, True])
+    pieces_, _ = extract_cutouts(x, [whole, whole], [False, True])
     assert pieces_[0, :2, 3, 3] == pytest.approx([0.25, 1])
     assert pieces_[1, :2, 3, 3] == pytest.approx([-0.5, 3])

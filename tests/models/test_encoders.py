@@ -15,9 +15,9 @@ from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model
 from mezzotint.models.cache import file_digest
 from mezzotint.models.texts import bert
-from mezzotint.models.texts.adapter import Adapter
+from mezzotint.models.texts.adapter import BertAdapter
 from mezzotint.models.texts.bert import Bert, minilm
-from mezzotint.models.texts.encoders import ADAPTER, Encoders, weighted
+from mezzotint.models.texts.encoders import ADAPTER, TextEncoders, apply_token_weights
 from models.conftest import Made
 
 TEXT = "a cat on the moon"
@@ -101,7 +101,9 @@ def test_a_folder_of_any_width_that_fits_opens_with_either_tokenizer_file(
 
 def test_random_has_the_usual_mean_and_deviation_and_depends_on_the_text_alone(emoji: Model) -> None:
     drawn = emoji.encode_text(TEXT, "random")
-    again = Encoders(lambda ids: emoji._runtime.encode(ids), emoji._tokenizer, 384, emoji.path, emoji._cache)
+    again = TextEncoders(
+        lambda ids: emoji._runtime.encode(ids), emoji._tokenizer, 384, emoji.path, emoji._cache
+    )
     assert (again.read(TEXT, "random")[0] == drawn).all()
     other = emoji.encode_text("a dog", "random")
     assert abs(np.corrcoef(drawn.ravel(), other.ravel())[0, 1]) < 0.5  # the features' means are shared
@@ -156,13 +158,13 @@ def test_a_weight_scales_the_states_of_its_tokens(emoji: Model, name: str) -> No
 def test_weighted_states_keep_the_mean_where_it_stands_for_something() -> None:
     states = np.random.default_rng(0).standard_normal((77, 64)).astype(np.float32) - 0.2
     weights = np.ones(77, np.float32)
-    assert weighted(states, weights) is states
+    assert apply_token_weights(states, weights) is states
     weights[3:9] = 1.4
-    heavy = weighted(states, weights)
+    heavy = apply_token_weights(states, weights)
     assert heavy.mean() == pytest.approx(states.mean(), rel=1e-4)
     assert heavy[4] / heavy[0] == pytest.approx(1.4 * states[4] / states[0], rel=1e-4)
     centered = states - states.mean()
-    assert weighted(centered, weights) == pytest.approx(centered * weights[:, None])
+    assert apply_token_weights(centered, weights) == pytest.approx(centered * weights[:, None])
 
 
 @pytest.mark.parametrize("name", ["clip", "bert"])
@@ -228,11 +230,11 @@ def test_without_an_adapter_the_error_says_how_to_make_one(small: Model) -> None
 
 
 def test_an_adapter_is_checked_when_it_is_opened(small: Model, tmp_path: Path) -> None:
-    encoders = Encoders(small._runtime.encode, small._tokenizer, 32, tmp_path, small._cache)
-    Adapter(384, 64, 77, 16, 1, 2).save(tmp_path / ADAPTER)
+    encoders = TextEncoders(small._runtime.encode, small._tokenizer, 32, tmp_path, small._cache)
+    BertAdapter(384, 64, 77, 16, 1, 2).save(tmp_path / ADAPTER)
     with pytest.raises(ModelError, match="another pair: given 64, not 32"):
         encoders.read("", "bert-adapted")
-    made = Adapter(384, 32, 77, 16, 1, 2)
+    made = BertAdapter(384, 32, 77, 16, 1, 2)
     made.save(tmp_path / ADAPTER)
     (tmp_path / ADAPTER / "model.safetensors").write_bytes(b"no")
     with pytest.raises(ModelError, match="damaged"):

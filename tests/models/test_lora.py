@@ -18,7 +18,7 @@ import tiny_pixels
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, PixelModel, keep_lora, open_model
 from mezzotint.models.lora.adapting import OPEN
-from mezzotint.models.lora.kept import kept_lora
+from mezzotint.models.lora.files import kept_lora
 from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.openvino import runtime as runtime_openvino
 from mezzotint.request import Request
@@ -100,7 +100,7 @@ def test_merged_equals_diffusers(
     save_lora(file, pairs(uneven=kind == "diffusers"), 3.0, kind)
     plain = theirs(home_model.pipeline)
     reference = with_loras(home_model.pipeline, [file], [0.8])
-    ours = probe(model.adapted(f"0.8*{keep_lora(file)}"))
+    ours = probe(model.with_lora(f"0.8*{keep_lora(file)}"))
     assert near(ours, reference)
     assert np.abs(reference - plain).max() > 100 * np.abs(ours - reference).max(), "it changes much"
     assert near(probe(model), plain), "the model itself is as it was"
@@ -116,7 +116,7 @@ def test_two_at_once(
     save_lora(files[1], pairs({Q: SHAPES[Q], T: SHAPES[T]}, seed=1), 4.0)
     reference = with_loras(home_model.pipeline, files, [0.8, -0.5])
     lora = Request(lora=f"0.8*{keep_lora(files[0])} + -0.5*{keep_lora(files[1])}").lora
-    assert near(probe(home_opened(runtime).adapted(lora)), reference)
+    assert near(probe(home_opened(runtime).with_lora(lora)), reference)
 
 
 def test_as_diffusers_saves_what_peft_trained(
@@ -141,7 +141,7 @@ def test_as_diffusers_saves_what_peft_trained(
     pipeline.save_lora_weights(tmp_path, state, unet_lora_adapter_metadata=config.to_dict())
     reference = theirs(pipeline)
     assert not near(theirs(home_model.pipeline), reference)
-    assert near(probe(home_opened("torch").adapted(keep_lora(tmp_path))), reference)
+    assert near(probe(home_opened("torch").with_lora(keep_lora(tmp_path))), reference)
     assert set(peft_layers(state)) == {name.split(".lora_")[0] for name in state}
 
 
@@ -169,7 +169,7 @@ def test_every_spelling_is_the_same_layer(
     save_lora(tmp_path / "ours.safetensors", {layer: (a, b)}, 4.0)
     model = home_opened("torch")
     ours, theirs_ = (
-        probe(model.adapted(keep_lora(tmp_path / f"{name}.safetensors"))) for name in ("ours", "spelled")
+        probe(model.with_lora(keep_lora(tmp_path / f"{name}.safetensors"))) for name in ("ours", "spelled")
     )
     assert np.array_equal(ours, theirs_)
     assert not near(ours, probe(model))
@@ -182,7 +182,9 @@ def test_half_precision_files(home_opened: Callable[[str], Model], tmp_path: Pat
     full = load_file(tmp_path / "a.safetensors")
     brain = {name: torch.from_numpy(value).bfloat16() for name, value in full.items()}
     save_torch(brain, tmp_path / "b.safetensors")
-    one, other = (probe(home_opened("torch").adapted(keep_lora(tmp_path / f"{n}.safetensors"))) for n in "ab")
+    one, other = (
+        probe(home_opened("torch").with_lora(keep_lora(tmp_path / f"{n}.safetensors"))) for n in "ab"
+    )
     assert 0 < np.abs(one - other).max() < 0.02 * np.abs(one).max()
 
 
@@ -194,9 +196,9 @@ def test_weights_scale(home_opened: Callable[[str], Model], tmp_path: Path) -> N
     save_lora(tmp_path / "half.safetensors", half, 4.0)
     one, two = (keep_lora(tmp_path / f"{name}.safetensors") for name in ("whole", "half"))
     model = home_opened("openvino")
-    assert np.array_equal(probe(model.adapted(f"0.5*{one}")), probe(model.adapted(two)))
+    assert np.array_equal(probe(model.with_lora(f"0.5*{one}")), probe(model.with_lora(two)))
     assert Request(lora=f"0*{one}").lora == ""
-    assert model.adapted("") is model
+    assert model.with_lora("") is model
 
 
 def test_attention_and_gradients_are_those_of_the_merged_network(
@@ -204,7 +206,7 @@ def test_attention_and_gradients_are_those_of_the_merged_network(
 ) -> None:
     save_lora(tmp_path / "a.safetensors", pairs(), 4.0)
     model = home_opened("openvino")
-    with_ = model.adapted(keep_lora(tmp_path / "a.safetensors"))
+    with_ = model.with_lora(keep_lora(tmp_path / "a.safetensors"))
     x = np.random.default_rng(1).normal(size=(1, 4, 8, 8)).astype(np.float32)
     inputs = x, np.array([500], np.float32), with_.encode_text("a cat")[None]
     out = with_.denoise(*inputs)
@@ -229,7 +231,7 @@ def test_a_pixel_model(home: Path, tmp_path: Path) -> None:
     save_lora(tmp_path / "a.safetensors", {name: (a, b)}, 4.0)
     weight = pipeline.unet.get_submodule(name).weight
     x = np.random.default_rng(1).normal(size=(1, 3, 16, 16)).astype(np.float32)
-    ours = model.adapted(keep_lora(tmp_path / "a.safetensors")).denoise(x, np.array([5], np.float32), x)
+    ours = model.with_lora(keep_lora(tmp_path / "a.safetensors")).denoise(x, np.array([5], np.float32), x)
     with torch.no_grad():
         weight += torch.from_numpy(b @ a)
         assert near(ours, pipeline.unet(torch.from_numpy(x), 5).sample.numpy())
@@ -246,17 +248,17 @@ def test_few_stay_open_and_few_stay_on_disk(
     monkeypatch.setattr(runtime_openvino, "ADAPTED_KEPT", 2)
     save_lora(tmp_path / "a.safetensors", pairs({Q: SHAPES[Q]}), 4.0)
     digest, model = keep_lora(tmp_path / "a.safetensors"), home_opened("openvino")
-    first = model.adapted(f"0.01*{digest}")
-    assert model.adapted(f"0.01*{digest}") is first
+    first = model.with_lora(f"0.01*{digest}")
+    assert model.with_lora(f"0.01*{digest}") is first
     before = probe(first)
     for i in range(2, OPEN + 2):
-        model.adapted(f"0.0{i}*{digest}")
+        model.with_lora(f"0.0{i}*{digest}")
     assert len(model._adapted) == OPEN
     assert len(list((home / "compiled/adapted/networks").iterdir())) <= 3
     x = np.zeros((1, 4, 8, 8), np.float32)
     out = first.denoise(x, np.zeros(1, np.float32), first.encode_text("")[None])
     assert np.isfinite(out).all(), "what was dropped still runs, also at a size that it never met"
-    assert np.array_equal(probe(model.adapted(f"0.01*{digest}")), before)
+    assert np.array_equal(probe(model.with_lora(f"0.01*{digest}")), before)
 
 
 # Files and requests
@@ -405,7 +407,7 @@ def test_what_is_not_finite_is_told_by_name(
     with pytest.raises(
         ModelError, match=r"unet\.down.*attn1\.to_q holds NaN or infinity; the LoRA is damaged"
     ):
-        home_opened(runtime).adapted(digest)
+        home_opened(runtime).with_lora(digest)
 
 
 def test_the_writer_refuses_what_no_reader_would_take(tmp_path: Path) -> None:

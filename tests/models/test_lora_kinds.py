@@ -19,7 +19,7 @@ from mezzotint.errors import ModelError
 from mezzotint.models import Model, keep_lora
 from mezzotint.models.disk.original_layout import original_unet_names, unet_weights
 from mezzotint.models.disk.tensors import Tensor, TensorFile
-from mezzotint.models.lora.kept import words_in_loras
+from mezzotint.models.lora.files import words_in_loras
 from mezzotint.models.lora.read import deltas
 from tiny import Made
 
@@ -54,7 +54,7 @@ def merged(made: Made, path: Path, weight: float = 1.0, name: str = "x") -> Weig
 
 def kept(path: Path, made: Made) -> Weights:
     """The same, through the file that is kept."""
-    from mezzotint.models.lora.kept import kept_lora
+    from mezzotint.models.lora.files import kept_lora
 
     return merged(made, kept_lora(keep_lora(path)))
 
@@ -122,7 +122,7 @@ def test_dora_as_diffusers_saves_it_is_drawn_as_diffusers_draws_it(
     x, text = torch.randn(1, 4, 8, 8), torch.randn(1, 16, 32)
     with torch.no_grad():
         reference = pipeline.unet(x, 500, encoder_hidden_states=text).sample.numpy()
-    model = home_opened("torch").adapted(keep_lora(tmp_path))
+    model = home_opened("torch").with_lora(keep_lora(tmp_path))
     ours = model.denoise(x.numpy(), np.array([500], np.float32), text.numpy())
     assert np.abs(ours - reference).max() <= 2e-5 * np.abs(reference).max()
 
@@ -288,7 +288,7 @@ def test_layers_that_the_model_lacks_are_told_once_and_left_out(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.check_lora(digest)
-        model.adapted(digest)
+        model.with_lora(digest)
     assert set(merged_quietly(home_model, path)) == {f"{Q}.weight"}
 
 
@@ -326,7 +326,7 @@ def test_damage_found_while_merging_names_the_file_too(
     path = tmp_path / "mine.safetensors"
     save_file({name: value * np.float32(np.nan) for name, value in lora(Q).items()}, path)
     with pytest.raises(ModelError, match=r"mine\.safetensors: unet\..*attn1\.to_q holds NaN"):
-        home_opened("torch").adapted(keep_lora(path))
+        home_opened("torch").with_lora(keep_lora(path))
 
 
 @pytest.mark.parametrize("name", ["lcm-lora-sdv1-5.safetensors", "LCM_sd15.safetensors"])
@@ -377,6 +377,6 @@ def test_a_bundle_brings_its_words(
     from mezzotint.models import keep_word
 
     model = home_opened("torch")
-    ours = model.worded(str(word)).encode_text("a <gloss> cat")
-    alone = model.worded(str(keep_word(tmp_path / "word.safetensors"))).encode_text("a <gloss> cat")
+    ours = model.with_words(str(word)).encode_text("a <gloss> cat")
+    alone = model.with_words(str(keep_word(tmp_path / "word.safetensors"))).encode_text("a <gloss> cat")
     assert np.array_equal(ours, alone)

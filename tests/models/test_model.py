@@ -9,7 +9,7 @@ import pytest
 
 from mezzotint.errors import ModelError
 from mezzotint.models import BUNDLED, Model, TruncatedPromptWarning
-from mezzotint.models.runtime import bucket, padded
+from mezzotint.models.runtime import bucket, pad_rows
 
 Opened = Callable[[str, str], Model]
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])
@@ -19,7 +19,7 @@ def test_buckets() -> None:
     assert [bucket(n) for n in (1, 2, 3, 5, 16, 17, 64, 65, 200)] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
     with pytest.raises(ValueError, match="rows must be 1 or more"):
         bucket(0)
-    assert padded(np.array([1, 2]), 4).tolist() == [1, 2, 2, 2]
+    assert pad_rows(np.array([1, 2]), 4).tolist() == [1, 2, 2, 2]
 
 
 @both
@@ -111,4 +111,4 @@ def test_rows_worth_sending(opened: Opened) -> None:
 def test_bundled_models_are_described() -> None:
     for name, model in BUNDLED.items():
         assert model.name == name and model.description and model.licence and model.size[0] >= 64
-        assert (model.bytes > 0) == model.installed
+        assert (model.bytes > 0) == model.is_installed

@@ -255,5 +255,5 @@ def test_who_reads_text_is_known_before_opening(plain: Path, smallest: Any, tmp_
 
 
 def test_the_bundled_one_is_named_where_it_is_absent(refused: Callable[..., str]) -> None:
-    if not BUNDLED["faces"].installed:
+    if not BUNDLED["faces"].is_installed:
         assert "'faces' is not in this copy" in refused("faces")

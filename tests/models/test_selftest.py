@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mezzotint.models import open_model, opening, selftest
-from mezzotint.models.selftest import TOLERANCE, Verdict, compare
+from mezzotint.models.selftest import TOLERANCE, SelfTestResult, compare
 from mezzotint.schedule import Schedule
 
 pytestmark = pytest.mark.processor
@@ -59,32 +59,32 @@ class Toy:
         return np.full((1, 77, 4), 0.1 * tokens.mean(), np.float32)
 
 
-def _verdict(half: Toy) -> Verdict:
+def _verdict(half: Toy) -> SelfTestResult:
     text = np.full((77, 4), 0.05, np.float32)
     return compare(Toy(seconds=2.0), half, SCHEDULE, (4, 8, 8), text, 0 * text)  # type: ignore[arg-type]
 
 
 def test_the_same_but_faster_is_taken() -> None:
     verdict = _verdict(Toy())
-    assert verdict.levels == 0 and verdict.accepted
+    assert verdict.levels == 0 and verdict.accepts_bfloat16
 
 
 def test_no_faster_is_not() -> None:
-    assert not _verdict(Toy(seconds=2.0)).accepted
+    assert not _verdict(Toy(seconds=2.0)).accepts_bfloat16
 
 
 def test_far_off_is_not() -> None:
     verdict = _verdict(Toy(error=0.2))
-    assert verdict.levels > TOLERANCE and not verdict.accepted
+    assert verdict.levels > TOLERANCE and not verdict.accepts_bfloat16
 
 
 def test_nan_is_not() -> None:
-    assert not _verdict(Toy(error=np.nan)).accepted
+    assert not _verdict(Toy(error=np.nan)).accepts_bfloat16
 
 
 def test_a_small_error_is_taken() -> None:
     verdict = _verdict(Toy(error=0.001))
-    assert 0 < verdict.levels < TOLERANCE and verdict.accepted
+    assert 0 < verdict.levels < TOLERANCE and verdict.accepts_bfloat16
 
 
 @pytest.mark.parametrize("half, wanted", [(Toy(), "bfloat16"), (Toy(error=0.5), "float32")])
@@ -99,11 +99,11 @@ def test_remembered(smallest: Any, tmp_path: Path, half: Toy, wanted: str) -> No
         made.append(dtype)
         return half if dtype == "bfloat16" else Toy(seconds=2.0)
 
-    chosen = opening._tested(make, bundle, SCHEDULE, tmp_path, ["machine"])
+    chosen = opening._choose_by_self_test(make, bundle, SCHEDULE, tmp_path, ["machine"])
     assert chosen.dtype == wanted and sorted(made) == ["bfloat16", "float32"]
-    assert opening._tested(make, bundle, SCHEDULE, tmp_path, ["machine"]).dtype == wanted
+    assert opening._choose_by_self_test(make, bundle, SCHEDULE, tmp_path, ["machine"]).dtype == wanted
     assert made[2:] == [wanted]
-    opening._tested(make, bundle, SCHEDULE, tmp_path, ["another machine"])
+    opening._choose_by_self_test(make, bundle, SCHEDULE, tmp_path, ["another machine"])
     assert len(made) == 5
 
 

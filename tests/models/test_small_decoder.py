@@ -82,7 +82,7 @@ def test_a_linear_map_is_found_again_and_exact_where_the_decoder_is_linear(tmp_p
     assert len(calls) == 2 * count
 
 
-@pytest.mark.skipif(not BUNDLED["emoji"].installed, reason="this copy has no bundled model")
+@pytest.mark.skipif(not BUNDLED["emoji"].is_installed, reason="this copy has no bundled model")
 def test_the_bundled_one_is_close_to_the_full_decoder(cache: Path) -> None:
     model = open_model("emoji", "openvino", "float32", 1, cache)
     assert isinstance(model, Model)

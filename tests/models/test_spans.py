@@ -29,14 +29,14 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> ClipTokenizer:
     ],
 )
 def test_a_words_tokens_are_those_of_the_word_alone(words: ClipTokenizer, text: str) -> None:
-    row = words.weighted(parse(text)).ids[0]
+    row = words.encode_pieces(parse(text)).ids[0]
     (start, at), *spans, (end, after) = words.spans(parse(text))
     assert (start, at, end) == ("<start>", (0,), "<end>")
     assert len(spans) > 1
     for word, tokens in spans:
-        alone = words.weighted([Piece(word)])
+        alone = words.encode_pieces([Piece(word)])
         assert row[list(tokens)].tolist() == alone.ids[0, 1 : alone.words - 1].tolist(), word
-    assert after == tuple(range(words.weighted(parse(text)).words - 1, 77))
+    assert after == tuple(range(words.encode_pieces(parse(text)).words - 1, 77))
 
 
 def test_punctuation_is_no_part_of_a_word(words: ClipTokenizer) -> None:

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 import tiny
 from mezzotint.errors import ModelError
-from mezzotint.guidance import Clip, Color, Job, Pull, Steer
+from mezzotint.guidance import Clip, Color, LossGradient, LossQuery, Steer
 from mezzotint.models import Model, open_model
 from mezzotint.models.pixel_model import PixelModel
-from mezzotint.models.steering.cutouts import pieces
+from mezzotint.models.steering.cutouts import sample_cutouts
 from mezzotint.models.steering.small_decoder import SmallArch, SmallDecoder
 from tiny_pair import features, make_pair
 from tiny_pixels import PLAIN, make_pixels
@@ -63,19 +63,19 @@ def latents(seed: int = 0) -> Any:
     return np.random.default_rng(seed).standard_normal(SEEN, np.float32)
 
 
-def job(term: Steer, seen: Any, seed: int = 0) -> Job:
-    return Job(term, seen, np.random.default_rng(seed))
+def job(term: Steer, seen: Any, seed: int = 0) -> LossQuery:
+    return LossQuery(term, seen, np.random.default_rng(seed))
 
 
-def literal(loss: Callable[[Tensor], Tensor], seen: Any) -> Pull:
+def literal(loss: Callable[[Tensor], Tensor], seen: Any) -> LossGradient:
     """A loss written out, and its gradient by automatic differentiation."""
     x = torch.tensor(seen[None]).requires_grad_()
     value = loss(x)
     (gradient,) = torch.autograd.grad(value, x)
-    return Pull(float(value.detach()), -gradient[0].numpy())
+    return LossGradient(float(value.detach()), -gradient[0].numpy())
 
 
-def same(found: Pull, expected: Pull, rel: float = 1e-3) -> None:
+def same(found: LossGradient, expected: LossGradient, rel: float = 1e-3) -> None:
     assert found.loss == pytest.approx(expected.loss, rel=rel)
     error = np.abs(found.gradient - expected.gradient).max()
     assert error <= rel * np.abs(expected.gradient).max()
@@ -107,7 +107,7 @@ def test_clip_over_the_whole_picture(model: Model, pipeline: Any, clip: tuple[st
         small = F.interpolate(picture, (SIZE, SIZE), mode="bilinear", antialias=True)
         return to_text(net, folder, term.text, small)
 
-    same(model.pull([job(term, latents())], True)[0], literal(loss, latents()))
+    same(model.loss_gradients([job(term, latents())], True)[0], literal(loss, latents()))
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_clip_over_cutouts(
     def loss(z: Tensor) -> Tensor:
         picture = small(z)[0] if decoder == "small" else decoded(pipeline[1], z)[0]
         picture = picture if slips else (picture / 2 + 0.5).clamp(0, 1)
-        made = pieces(term, *picture.shape[1:], SIZE, np.random.default_rng(5))
+        made = sample_cutouts(term, *picture.shape[1:], SIZE, np.random.default_rng(5))
         rows, columns = torch.tensor(made.rows), torch.tensor(made.columns)
         return to_text(net, folder, term.text, torch.einsum("krh,chw,ksw->kcrs", rows, picture, columns))
 
-    same(model.pull([job(term, latents(), 5)], True)[0], literal(loss, latents()))
+    same(model.loss_gradients([job(term, latents(), 5)], True)[0], literal(loss, latents()))
 
 
 def test_clip_agrees_with_finite_differences(model: Model, clip: tuple[str, Any]) -> None:
     term = Clip("a cat", model=clip[0], cutouts=2, degrees=10, crop="square", decoder="full")
     z, step = latents(), latents(1)
-    g = model.pull([job(term, z)], True)[0].gradient
-    ahead, behind = (model.pull([job(term, z + s * step)], True)[0].loss for s in (3e-3, -3e-3))
+    g = model.loss_gradients([job(term, z)], True)[0].gradient
+    ahead, behind = (model.loss_gradients([job(term, z + s * step)], True)[0].loss for s in (3e-3, -3e-3))
     assert (behind - ahead) / 6e-3 == pytest.approx(float((g * step).sum()), rel=0.02)
 
 
@@ -153,7 +153,10 @@ def test_color_has_the_true_mean_and_its_force(decoder: Any, of: Any, model: Mod
 
     expected, pixels = literal(loss, latents()), math.prod((2 * SEEN[1], 2 * SEEN[2]))
     unit = pixels if of == "mean" else pixels / (256 * 256)  # the way that is left; the published force
-    same(model.pull([job(term, latents())], True)[0], expected._replace(gradient=expected.gradient * unit))
+    same(
+        model.loss_gradients([job(term, latents())], True)[0],
+        expected._replace(gradient=expected.gradient * unit),
+    )
 
 
 def quickly(folder: Path) -> Callable[[Tensor], Tensor]:
@@ -169,7 +172,7 @@ def quickly(folder: Path) -> Callable[[Tensor], Tensor]:
 
 def test_color_through_the_linear_map_has_the_force_of_all_its_pixels(model: Model) -> None:
     small, full = (
-        model.pull([job(Color("red", decoder=d), latents())], True)[0]
+        model.loss_gradients([job(Color("red", decoder=d), latents())], True)[0]
         for d in ("linear", "full")  # type: ignore[arg-type]
     )
     assert 0.2 < np.linalg.norm(small.gradient) / np.linalg.norm(full.gradient) < 5
@@ -177,7 +180,7 @@ def test_color_through_the_linear_map_has_the_force_of_all_its_pixels(model: Mod
 
 def test_the_force_on_a_pixel_is_the_published_one(pixels: PixelModel) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16)).astype(np.float32)
-    found = pixels.pull([job(Color("#ff0000", 40), x)], True)[0]
+    found = pixels.loss_gradients([job(Color("#ff0000", 40), x)], True)[0]
     assert found.loss == pytest.approx(
         np.abs(x - np.array([1, -1, -1], np.float32)[:, None, None]).mean(), rel=1e-5
     )
@@ -199,13 +202,13 @@ def test_company_changes_nothing_that_matters(model: Model, clip: tuple[str, Any
         Color("blue", decoder="full"),
     ]
 
-    def jobs() -> list[Job]:
+    def jobs() -> list[LossQuery]:
         return [job(term, latents(i), i) for i, term in enumerate(terms)]
 
-    together, alone = model.pull(jobs(), False), model.pull(jobs(), True)
+    together, alone = model.loss_gradients(jobs(), False), model.loss_gradients(jobs(), True)
     for one, other in zip(together, alone, strict=True):
         same(one, other, 1e-5)
-    again = model.pull(jobs()[2:3], True)[0]
+    again = model.loss_gradients(jobs()[2:3], True)[0]
     assert again.loss == alone[2].loss
     assert np.array_equal(again.gradient, alone[2].gradient)
 

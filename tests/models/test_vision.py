@@ -15,8 +15,8 @@ from torch import nn
 
 from mezzotint.errors import ModelError
 from mezzotint.models.image_text import ImageText
+from mezzotint.models.steering.image_tower import autograd_features
 from mezzotint.models.steering.open_clip_pair import OpenClipPair
-from mezzotint.models.steering.vision import derived
 from tiny_pair import MEAN, STD, features, make_pair
 
 
@@ -34,9 +34,9 @@ def test_features_and_gradient_are_those_of_transformers(act: str, tmp_path: Pat
 
 def test_a_network_that_cannot_be_folded_is_differentiated() -> None:
     x, net = torch.rand(2, 3, 4, 4), nn.Sequential(nn.Flatten(), nn.Linear(48, 5))
-    found, back = derived(net, x, torch.float32, MEAN, STD)
+    found, back = autograd_features(net, x, torch.float32, MEAN, STD)
     g, step = torch.randn(2, 5), torch.randn(x.shape)
-    moved, _ = derived(net, x + step, torch.float32, MEAN, STD)
+    moved, _ = autograd_features(net, x + step, torch.float32, MEAN, STD)
     torch.testing.assert_close(((moved - found) * g).sum(), (back(g) * step).sum(), rtol=1e-3, atol=1e-3)
 
 

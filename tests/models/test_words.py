@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, keep_word
-from mezzotint.models.texts.words import FILE_NAME, files_in, keep_word_file
+from mezzotint.models.texts.inversion import FILE_NAME, files_in, keep_word_file
 from mezzotint.request import Request
 from tiny import Made
 
@@ -51,7 +51,7 @@ def test_texts_are_read_as_by_diffusers(
     model = home_opened(runtime)
     plain = model.encode_text(TEXT)
     words = f"{keep_word(two)} {keep_word(gloss.parent)}"
-    ours = model.worded(words).encode_text(TEXT)
+    ours = model.with_words(words).encode_text(TEXT)
     pipeline = home_model.pipeline
     try:
         pipeline.load_textual_inversion(gloss)
@@ -59,24 +59,27 @@ def test_texts_are_read_as_by_diffusers(
         reference = theirs(pipeline, TEXT)
         assert np.abs(ours - reference).max() < 2e-5 * np.abs(reference).max()
         assert (
-            np.abs(theirs(pipeline, "a <GLOSS>") - model.worded(words).encode_text("a <GLOSS>")).max() < 1e-4
+            np.abs(theirs(pipeline, "a <GLOSS>") - model.with_words(words).encode_text("a <GLOSS>")).max()
+            < 1e-4
         )
     finally:
         pipeline.unload_textual_inversion()
     assert np.abs(ours - plain).max() > 0.1, "they say something else than their letters"
     assert np.array_equal(model.encode_text(TEXT), plain), "the model itself is as it was"
-    assert model.worded("") is model and model.worded(words) is model.worded(words)
+    assert model.with_words("") is model and model.with_words(words) is model.with_words(words)
 
 
 def test_where_a_word_stands(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     two = keep_word(one(tmp_path / "x.safetensors", "<two>", 1, 2))
-    spans = dict(home_opened("openvino").worded(str(two)).spans("the <two> cat"))
+    spans = dict(home_opened("openvino").with_words(str(two)).spans("the <two> cat"))
     assert spans["<two>"] == (2, 3) and spans["cat"] == (4,)
 
 
 def test_weights_and_cuts_count_its_tokens(home_opened: Callable[[str], Model], tmp_path: Path) -> None:
     """Seventy tokens and five more fill a text; a weight is that of each of them."""
-    model = home_opened("openvino").worded(str(keep_word(one(tmp_path / "x.safetensors", "<long>", 2, 70))))
+    model = home_opened("openvino").with_words(
+        str(keep_word(one(tmp_path / "x.safetensors", "<long>", 2, 70)))
+    )
     assert model.encode("<long> the the the the the")[1] is None
     assert model.encode("<long> the the the the the cat")[1] is not None
     assert not np.allclose(model.encode_text("(<long>:1.5)"), model.encode_text("<long>"))
@@ -96,8 +99,8 @@ def test_a_file_of_several_words_gives_each(home_opened: Callable[[str], Model],
     both = keep_word_file(tmp_path / "two.safetensors")
     assert [word.name for word in both] == ["<a>", "<b>"]
     model, alone = home_opened("torch"), keep_word(one(tmp_path / "b.safetensors", "<b>", 1, 3))
-    ours = model.worded(" ".join(map(str, both))).encode_text("the <b> cat")
-    assert np.array_equal(ours, model.worded(str(alone)).encode_text("the <b> cat"))
+    ours = model.with_words(" ".join(map(str, both))).encode_text("the <b> cat")
+    assert np.array_equal(ours, model.with_words(str(alone)).encode_text("the <b> cat"))
     with pytest.raises(ModelError, match="holds 2 words, each with a name; leave x= out"):
         keep_word_file(tmp_path / "two.safetensors", "x")
 
@@ -111,8 +114,8 @@ def test_of_two_towers_the_one_that_is_as_wide_is_read(
     word = keep_word(tmp_path / "gloss.safetensors")
     assert word.name == "gloss"
     model, alone = home_opened("torch"), keep_word(one(tmp_path / "b.safetensors", "gloss", 1, 2))
-    ours = model.worded(str(word)).encode_text("the gloss")
-    assert np.array_equal(ours, model.worded(str(alone)).encode_text("the gloss"))
+    ours = model.with_words(str(word)).encode_text("the gloss")
+    assert np.array_equal(ours, model.with_words(str(alone)).encode_text("the gloss"))
 
 
 def test_a_folder_of_words(tmp_path: Path) -> None:
@@ -191,4 +194,4 @@ def test_what_does_not_fit_is_told_before_any_work(
         model.check_words(f"<x>={A}")
     save_file({"<x>": np.full((1, WIDTH), np.nan, np.float32)}, tmp_path / "c.safetensors")
     with pytest.raises(ModelError, match="the word <x> holds NaN or infinity"):
-        model.worded(str(keep_word(tmp_path / "c.safetensors")))
+        model.with_words(str(keep_word(tmp_path / "c.safetensors")))

@@ -16,7 +16,7 @@ from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
 from mezzotint.samplers.euler import euler, heun
 from mezzotint.samplers.lms import lms
 from mezzotint.samplers.pndm import pndm
-from mezzotint.samplers.table import Levels, Table
+from mezzotint.samplers.table import Levels, UpdateTable
 from mezzotint.samplers.unipc import unipc
 
 Array = NDArray[np.float64]
@@ -45,7 +45,7 @@ def std(alpha: Array, sigma: Array, c: float = C) -> Array:
     return np.sqrt(alpha**2 * c**2 + sigma**2)
 
 
-def transition(table: Table, at: Levels, s: int, c: float = C) -> Array:
+def transition(table: UpdateTable, at: Levels, s: int, c: float = C) -> Array:
     """(K, K) what call s does to the slots when the denoiser is exact, x0 = gain * x."""
     alpha, sigma = at.alpha[table.level[s], 0], at.sigma[table.level[s], 0]
     k = table.update.shape[1]
@@ -53,7 +53,7 @@ def transition(table: Table, at: Levels, s: int, c: float = C) -> Array:
     return table.update[s] @ np.concatenate([np.eye(k), x0, x0])
 
 
-def error(table: Table, at: Levels) -> float:
+def error(table: UpdateTable, at: Levels) -> float:
     """Of x at the end: exactly, x/std stays what it was."""
     slots = np.zeros(table.update.shape[1])
     slots[0] = std(at.alpha[0, 0], at.sigma[0, 0])
@@ -62,7 +62,7 @@ def error(table: Table, at: Levels) -> float:
     return abs(float(slots[0] - std(at.alpha_next[-1, 0], at.sigma_next[-1, 0])))
 
 
-def variance(table: Table, at: Levels, c: float = C) -> float:
+def variance(table: UpdateTable, at: Levels, c: float = C) -> float:
     """Of x at the end over the true one, all noise propagated exactly."""
     k = table.update.shape[1]
     covariance = np.zeros((k, k))

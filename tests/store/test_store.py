@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.errors import ConfigError, DataError, OutputError
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.picture import Picture, Provenance
 from mezzotint.request import Request
 from mezzotint.store import Kept, Store, key_of, key_of_picture, precision_of
@@ -76,7 +76,10 @@ def test_the_first_picture_of_a_key_stays(store: Store) -> None:
 
 
 def test_a_ledger_comes_back(store: Store) -> None:
-    ledger = (Entry(0, 0, "clip('a')", 0.5, 1.0, 0.1, None), Entry(1, 1, "clip('a')", 0.4, 1.0, 0.1, 0.3))
+    ledger = (
+        LedgerEntry(0, 0, "clip('a')", 0.5, 1.0, 0.1, None),
+        LedgerEntry(1, 1, "clip('a')", 0.4, 1.0, 0.1, 0.3),
+    )
     found = store.read(store.put(replace(picture(), ledger=ledger)))
     assert found is not None
     assert found.ledger == ledger

@@ -89,7 +89,7 @@ def test_only_so_many_are_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def counted(engine: Engine, requests: object, **more: object) -> object:
         futures = submit_all(engine, requests, **more)  # type: ignore[arg-type]
-        flight.append(len(engine._press) + engine._inbox.qsize())
+        flight.append(len(engine._worker) + engine._inbox.qsize())
         return futures
 
     monkeypatch.setattr(Engine, "submit_all", counted)

@@ -59,15 +59,15 @@ def size(text: str | None) -> tuple[int | None, int | None]:
 
 def lora(given: Sequence[str]) -> str:
     """`Request.lora` of adapters, each `FILE` or `FILE:0.8`; they are kept by their content."""
-    from mezzotint.models.lora.kept import keep_loras
+    from mezzotint.models.lora.files import keep_loras
 
     return keep_loras(given)
 
 
 def words(given: Sequence[str], loras: Sequence[str] = ()) -> str:
     """`Request.words` of new words, each `PATH` or `NAME=PATH`, and of those that LoRA files bring along."""
-    from mezzotint.models.lora.kept import words_in_loras
-    from mezzotint.models.texts.words import keep_words
+    from mezzotint.models.lora.files import words_in_loras
+    from mezzotint.models.texts.inversion import keep_words
 
     return keep_words(given, words_in_loras(loras))
 

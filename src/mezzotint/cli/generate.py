@@ -187,7 +187,7 @@ def generate(
 
 def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:
     """Have the networks compiled for the first call, in the background, while there is more to import."""
-    from mezzotint.engine.rows import Rows
+    from mezzotint.engine.rows import RowPadding
     from mezzotint.engine.trajectory import LaneKey
 
     first = requests[0]
@@ -195,8 +195,8 @@ def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:
     lane = LaneKey((model.latent_channels, height // model.vae_factor, width // model.vae_factor))
     alike = [r for r in requests[:64] if (r.width, r.height) == (first.width, first.height)]
     rows = sum(2 if model.reads_text and r.terms.scales(r.steps)[0] != 1 else 1 for r in alike)
-    calls = Rows(model, mode)
+    calls = RowPadding(model, mode)
     if first.lora:
         model.check_lora(first.lora)
-        model = model.adapted(first.lora)
-    model.prepare(calls.padded(lane, min(rows, calls.budget(lane))), width, height)
+        model = model.with_lora(first.lora)
+    model.prepare(calls.padded_rows(lane, min(rows, calls.budget(lane))), width, height)

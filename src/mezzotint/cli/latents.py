@@ -86,7 +86,7 @@ def decode(
     from PIL import Image
 
     from mezzotint.cli.folder import write_png
-    from mezzotint.library import fitted, read
+    from mezzotint.library import fit_to_size, read
     from mezzotint.looking.latents import Latents, psnr
     from mezzotint.looking.latents import decode as decoded
 
@@ -97,7 +97,7 @@ def decode(
     facts: dict[str, Any] = {"path": str(out), "width": width, "height": height}
     lines = [str(out)]
     if against is not None:
-        facts["psnr"] = psnr(fitted(against, width, height), pixels)
+        facts["psnr"] = psnr(fit_to_size(against, width, height), pixels)
         lines.insert(0, f"PSNR: {facts['psnr']:.2f} dB")
     put(as_json, facts, lines)
 
@@ -231,7 +231,7 @@ def _check_run(sampler: str, step: int, of: int) -> None:
 def _opened(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]:
     """The model, and the picture at its size or at the one asked for."""
     from mezzotint.cli.asked import size as parsed
-    from mezzotint.library import fitted, read
+    from mezzotint.library import fit_to_size, read
     from mezzotint.looking.codec import open_codec
 
     asked, pixels = parsed(size), read(picture)
@@ -239,7 +239,7 @@ def _opened(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]
         raise RequestError(f"size must be from 8x8 to 2048x2048 pixels, got {size}")
     codec = open_codec(model)
     width, height = codec.default_size
-    return codec, fitted(pixels, asked[0] or width, asked[1] or height)
+    return codec, fit_to_size(pixels, asked[0] or width, asked[1] or height)
 
 
 def _model_of(z: Latents, model: str | None) -> Codec:

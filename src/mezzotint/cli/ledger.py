@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.pages.colors import CURVES, FAINT, INK, PAPER
 from mezzotint.picture import Picture, write_durably
 
@@ -56,7 +56,7 @@ def plot(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _curve(axis: Any, entries: list[Entry], name: str, label: str, color: str) -> None:
+def _curve(axis: Any, entries: list[LedgerEntry], name: str, label: str, color: str) -> None:
     found = [
         (entry.evaluation + 1, getattr(entry, name)) for entry in entries if getattr(entry, name) is not None
     ]

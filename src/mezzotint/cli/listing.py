@@ -160,7 +160,7 @@ def _models() -> list[dict[str, Any]]:
             "name": model.name,
             "size": "{}x{}".format(*model.size),
             "megabytes": round(model.bytes / 1e6, 1),
-            "installed": model.installed,
+            "installed": model.is_installed,
             "license": model.licence,
             "description": model.description,
         }

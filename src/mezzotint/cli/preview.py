@@ -12,7 +12,7 @@ from PIL import Image
 
 from mezzotint.cli.folder import write_png
 from mezzotint.engine import Network, Progress
-from mezzotint.engine.network import Latents, Previewing
+from mezzotint.engine.network import Latents, SupportsPreview
 from mezzotint.errors import OutputError, RequestError
 from mezzotint.pages.tiles import tiled
 
@@ -26,7 +26,7 @@ class Previews:
     """What each unfinished picture would be if it ended here. The file is gone when the run is over."""
 
     def __init__(self, model: Network, folder: Path) -> None:
-        if not isinstance(model, Previewing):
+        if not isinstance(model, SupportsPreview):
             raise RequestError(f"{model.name} has no quick pictures; leave --preview out")
         self._preview, self._path = model.preview, folder / NAME
         self._seen: dict[int, Latents] = {}

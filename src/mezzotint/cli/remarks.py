@@ -30,7 +30,7 @@ def remarks(requests: Sequence[Request], folder: Path | None, model: str) -> lis
 
 def _unsaid_words(requests: Sequence[Request]) -> list[str]:
     """A line on new words that no prompt of the run says, where there are any."""
-    from mezzotint.words import parse
+    from mezzotint.inversion import parse
 
     texts = "\n".join(
         f"{r.prompt}\n{r.negative_prompt}\n{r.guidance}" for r in _unlike(requests) if r.words

@@ -7,8 +7,8 @@ from functools import lru_cache
 from mezzotint.errors import MezzotintError
 from mezzotint.interchange.schedules import a1111_schedule, scales_noise
 from mezzotint.lora import parse
+from mezzotint.models.lora.files import kept_lora
 from mezzotint.models.lora.hashes import a1111_hash
-from mezzotint.models.lora.kept import kept_lora
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 

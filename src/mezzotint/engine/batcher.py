@@ -21,7 +21,7 @@ class Limits(Protocol):
     """What a call may cost."""
 
     def budget(self, lane: Any, /) -> int: ...  # the most rows of a call
-    def padded(self, lane: Any, rows: int, /) -> int: ...  # the rows it computes for so many
+    def padded_rows(self, lane: Any, rows: int, /) -> int: ...  # the rows it computes for so many
 
 
 T = TypeVar("T", bound=Waiting)
@@ -93,7 +93,7 @@ class Batcher(Generic[T]):
 
     def _worthwhile(self, lane: Any, rows: int) -> int:
         """Fewer rows where over a third of the call would be padding: two full calls are cheaper."""
-        padded = self._limits.padded(lane, rows)
+        padded = self._limits.padded_rows(lane, rows)
         if 3 * (padded - rows) <= padded:
             return rows
-        return next((n for n in range(rows, 1, -1) if self._limits.padded(lane, n) == n), rows)
+        return next((n for n in range(rows, 1, -1) if self._limits.padded_rows(lane, n) == n), rows)

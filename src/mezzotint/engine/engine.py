@@ -17,17 +17,17 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from weakref import WeakSet
 
-from mezzotint.engine.branch import joined
-from mezzotint.engine.network import Adaptable, Attending, Network, Shape, Wordy
-from mezzotint.engine.press import Press
+from mezzotint.engine.init_image import init_image_of
+from mezzotint.engine.network import Network, Shape, SupportsAttention, SupportsLora, SupportsNewWords
+from mezzotint.engine.prefix_sharing import share_prefixes
 from mezzotint.engine.rows import Mode
-from mezzotint.engine.start import start_of
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.steer import check_steerable
 from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory
+from mezzotint.engine.worker import Worker
 from mezzotint.errors import MezzotintError, ModelError, RequestError, nearest
 from mezzotint.picture import Picture
-from mezzotint.planning import Plan, plan, unprompted
+from mezzotint.planning import Plan, plan, without_prompt
 from mezzotint.request import Request
 
 # what of a request decides its plan; `init` only whether there is one
@@ -52,8 +52,8 @@ class Engine:
     ) -> None:
         if mode not in get_args(Mode):
             raise RequestError(f"mode must be 'fast' or 'exact', got {mode!r}{nearest(mode, get_args(Mode))}")
-        self._model, self._on_step = _opened(model), on_step
-        self._press = Press(self._model, mode)
+        self._model, self._on_step = _open_network(model), on_step
+        self._worker = Worker(self._model, mode)
         self._plan = lru_cache(maxsize=64)(self._plan_of)
         self._ids = count()
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()  # what the thread does between ticks
@@ -98,7 +98,7 @@ class Engine:
         `on_step` hears of each from there on. Not with `attention`.
         """
         listener = on_step or self._on_step
-        if attention and not (self._model.reads_text and isinstance(self._model, Attending)):
+        if attention and not (self._model.reads_text and isinstance(self._model, SupportsAttention)):
             raise RequestError(f"{self._model.name} attends to no words; leave attention out")
         new = [self._trajectory(r, listener, max(0, trace), attention) for r in requests]
         with self._door:
@@ -107,18 +107,20 @@ class Engine:
                 raise MezzotintError(f"the engine is closed{after}; open another one") from self._crash
             for t in new:
                 t.id = next(self._ids)
-            self._inbox.put(partial(self._press.add, joined(new) if share and not attention else new))
+            self._inbox.put(
+                partial(self._worker.add, share_prefixes(new) if share and not attention else new)
+            )
         for t in new:
-            t.future.add_done_callback(partial(self._cancelled, t))
+            t.future.add_done_callback(partial(self._on_cancel, t))
         return [t.future for t in new]
 
     def check(self, request: Request) -> Plan:
         """What would be done for a request. RequestError or ModelError where `submit` would raise it."""
         return self._trajectory(request, None, 0, False).plan
 
-    def _cancelled(self, t: Trajectory, future: Future[Picture]) -> None:
+    def _on_cancel(self, t: Trajectory, future: Future[Picture]) -> None:
         if future.cancelled():
-            self._inbox.put(partial(self._press.cancel, t))
+            self._inbox.put(partial(self._worker.cancel, t))
 
     def close(self, drain: bool = True) -> None:
         """Finish what was submitted, or cancel it where `drain` is false, and end the thread."""
@@ -131,7 +133,7 @@ class Engine:
     @property
     def stats(self) -> Stats:
         """A copy of the counts and times so far."""
-        return replace(self._press.stats)
+        return replace(self._worker.stats)
 
     def __enter__(self) -> Self:
         return self
@@ -158,16 +160,16 @@ class Engine:
         through = any(term.through == "unet" for term in steers)
         key = LaneKey(shape, through, attention, request.lora)
         factor = self._model.vae_factor
-        begin = start_of(request, (shape[2] * factor, shape[1] * factor))
+        begin = init_image_of(request, (shape[2] * factor, shape[1] * factor))
         return Trajectory(request, plan, key, begin, steers=steers, on_step=listener, trace=trace)
 
     def _check_lora(self, lora: str) -> None:
-        if not isinstance(self._model, Adaptable):
+        if not isinstance(self._model, SupportsLora):
             raise ModelError(f"{self._model.name} takes no adapters; leave lora out")
         self._model.check_lora(lora)
 
     def _check_words(self, words: str) -> None:
-        if not isinstance(self._model, Wordy):
+        if not isinstance(self._model, SupportsNewWords):
             raise ModelError(f"{self._model.name} takes no new words; leave words out")
         self._model.check_words(words)
 
@@ -183,7 +185,7 @@ class Engine:
 
     def _plan_of(self, *values: Any) -> Plan:
         request = Request(**dict(zip(_PLANNED, values, strict=True)))
-        return plan(request if self._model.reads_text else unprompted(request), self._model.schedule)
+        return plan(request if self._model.reads_text else without_prompt(request), self._model.schedule)
 
     def _shape(self, request: Request) -> Shape:
         width, height = self._model.default_size
@@ -198,30 +200,30 @@ class Engine:
     def _run(self) -> None:
         try:
             while self._receive():
-                self._press.tick()
+                self._worker.tick()
         except BaseException as error:  # a bug of ours, yet nobody may wait forever
             self._break(error)
             raise
 
     def _receive(self) -> bool:
         """Take in what has come; wait only when there is nothing to do. False: closed, and all is done."""
-        while not self._inbox.empty() or not (self._press or self._closing):
+        while not self._inbox.empty() or not (self._worker or self._closing):
             self._inbox.get()()
-        return bool(self._press)
+        return bool(self._worker)
 
     def _end(self, drain: bool) -> None:
         self._closing = True
         if not drain:
-            self._press.cancel_all()
+            self._worker.cancel_all()
 
     def _break(self, error: BaseException) -> None:
         """Refuse what may still come, and fail what is here."""
         with self._door:
             self._closed, self._crash = True, error
         while not self._inbox.empty():
-            with suppress(Exception):  # the press may be in any state; its futures matter
+            with suppress(Exception):  # the worker may be in any state; its futures matter
                 self._inbox.get()()
-        self._press.abandon(MezzotintError(f"the engine broke down: {error!r}"))
+        self._worker.abandon(MezzotintError(f"the engine broke down: {error!r}"))
 
 
 _live: WeakSet[Engine] = WeakSet()
@@ -234,7 +236,7 @@ def _close_all() -> None:
         engine.close(drain=False)
 
 
-def _opened(model: Network | str | os.PathLike[str] | None) -> Network:
+def _open_network(model: Network | str | os.PathLike[str] | None) -> Network:
     """The model itself, or what the name or folder opens as. ModelError where it is neither."""
     if model is not None and not isinstance(model, (str, os.PathLike)):
         if not hasattr(model, "denoise"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mezzotint import __version__
 from mezzotint.engine.a1111 import a1111_settings
-from mezzotint.engine.network import Latents, Network, Reading, Steerable
+from mezzotint.engine.network import Latents, Network, SupportsEncoders, SupportsGradients
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance import Steer
@@ -45,29 +45,29 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
     if not np.isfinite(latents).all():
         raise ModelError("the last update gave NaN or infinity")
     drawn = network.decode(latents)
-    image = Image.fromarray(t.begin.composed(drawn) if t.begin else drawn)
+    image = Image.fromarray(t.init_image.composite(drawn) if t.init_image else drawn)
     provenance = replace(
         origin,
         evaluations=t.call,
         seconds=round(perf_counter() - t.started, 6),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        steering={str(term): _told(network, term) for term in t.steers},
+        steering={str(term): _describe_steering(network, term) for term in t.steers},
         a1111=a1111_settings(t.request, network.schedule),
         encoders=_read_by(network, t.request.encoder),
         warnings=[*t.warnings, *_warnings(image.size, network)],
     )
-    attention = t.gathering.finished((image.height, image.width)) if t.gathering else None
+    attention = t.recorder.finish((image.height, image.width)) if t.recorder else None
     return Picture(
         image, t.request, provenance, tuple(t.snapshots), attention=attention, ledger=tuple(t.ledger)
     )
 
 
 def _read_by(network: Network, encoder: str) -> dict[str, str]:
-    return network.encoder_facts(encoder) if encoder and isinstance(network, Reading) else {}
+    return network.encoder_facts(encoder) if encoder and isinstance(network, SupportsEncoders) else {}
 
 
-def _told(network: Network, term: Steer) -> str:
-    assert isinstance(network, Steerable)
+def _describe_steering(network: Network, term: Steer) -> str:
+    assert isinstance(network, SupportsGradients)
     return ", ".join(f"{what} {value}" for what, value in network.facts(term).items())
 
 

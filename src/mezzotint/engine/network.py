@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.guidance import Job, Pull, Steer
+from mezzotint.guidance import LossGradient, LossQuery, Steer
 from mezzotint.schedule import Schedule
 
 Latents = NDArray[np.float32]
@@ -68,7 +68,7 @@ class Network(Protocol):
 
 
 @runtime_checkable
-class Starting(Protocol):
+class SupportsInitImage(Protocol):
     """A network that runs may start from a picture with."""
 
     def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[Latents, Latents]:
@@ -76,7 +76,7 @@ class Starting(Protocol):
 
 
 @runtime_checkable
-class Reading(Protocol):
+class SupportsEncoders(Protocol):
     """A network whose texts other encoders may read."""
 
     def encoder_facts(self, encoder: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Reading(Protocol):
 
 
 @runtime_checkable
-class Previewing(Protocol):
+class SupportsPreview(Protocol):
     """A network with a quicker way to pictures than its decoder."""
 
     def preview(self, latents: Latents) -> NDArray[np.uint8]:
@@ -92,7 +92,7 @@ class Previewing(Protocol):
 
 
 @runtime_checkable
-class Steerable(Protocol):
+class SupportsGradients(Protocol):
     """A network that gradient terms can steer."""
 
     def ready(self, term: Steer) -> None:
@@ -101,8 +101,8 @@ class Steerable(Protocol):
     def facts(self, term: Steer) -> dict[str, str]:
         """What computes a term, for the provenance: decoder and pair with their digests, and the precision."""
 
-    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
-        """The loss of each job and the gradient of its negative; `alone`: bits do not depend on the other jobs."""
+    def loss_gradients(self, queries: Sequence[LossQuery], alone: bool) -> list[LossGradient]:
+        """The loss of each query and the gradient of its negative; `alone`: bits do not depend on the other queries."""
 
     def pullback(
         self, x: Latents, timestep: NDArray[np.float32], text: NDArray[np.float32]
@@ -114,29 +114,29 @@ Pullback = Callable[[Latents], Latents]  # (n, C, h, w) both
 
 
 @runtime_checkable
-class Adaptable(Protocol):
+class SupportsLora(Protocol):
     """A network into whose weights adapters can be merged."""
 
     def check_lora(self, lora: str) -> None:
         """RequestError or ModelError where a file is not there or does not fit. Any thread may ask."""
 
-    def adapted(self, lora: str) -> Network:
+    def with_lora(self, lora: str) -> Network:
         """With adapters as in `Request.lora`: another network with the same latents; "" is this one."""
 
 
 @runtime_checkable
-class Wordy(Protocol):
+class SupportsNewWords(Protocol):
     """A network whose texts may hold new words."""
 
     def check_words(self, words: str) -> None:
         """RequestError or ModelError where a file is not there or does not fit. Any thread may ask."""
 
-    def worded(self, words: str) -> Network:
+    def with_words(self, words: str) -> Network:
         """The network that reads words as in `Request.words`, and is the same in all else; "" is this one."""
 
 
 @runtime_checkable
-class Attending(Protocol):
+class SupportsAttention(Protocol):
     """A network whose cross-attention can be looked at."""
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.engine.network import Attending, Latents, Network, Pullback, Steerable
+from mezzotint.engine.network import Latents, Network, Pullback, SupportsAttention, SupportsGradients
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import ModelError
@@ -17,19 +17,19 @@ Column = NDArray[np.float32]  # (n, 1), one number a trajectory
 
 
 @dataclass(eq=False)
-class Reading:
+class RowWeights:
     """Which rows of a call make up the output of one picture: uncond + scale*(cond - uncond) + sum of the mixes."""
 
-    text: int  # the row with the prompt
+    cond: int  # the row with the prompt
     scale: float
-    without: int | None = None  # the row without it; None where its weight is 0
+    uncond: int | None = None  # the row without it; None where its weight is 0
     mixes: list[tuple[int, float]] = field(default_factory=list)  # row and weight of each further prompt
 
     @property
     def weights(self) -> dict[int, float]:
         """The weight of each row; they sum to 1."""
-        weights = {self.text: self.scale, **dict(self.mixes)}
-        return weights if self.without is None else {**weights, self.without: 1 - sum(weights.values())}
+        weights = {self.cond: self.scale, **dict(self.mixes)}
+        return weights if self.uncond is None else {**weights, self.uncond: 1 - sum(weights.values())}
 
 
 @dataclass(eq=False)
@@ -38,20 +38,20 @@ class Prediction:
 
     x0_guided: Latents  # (n, size), clipped where the plan says so
     x0_raw: Latents  # (n, size), before clipping
-    x0_text: Latents  # (n, size), of the rows with the prompts alone
+    x0_cond: Latents  # (n, size), of the rows with the prompts alone
     out: Latents  # (m, size), the network's output
-    readings: list[Reading]
+    row_weights: list[RowWeights]
     x0_over_out: Column  # (n, 1)
-    sick: dict[int, str]  # picture: why its x0 is not finite
+    failures: dict[int, str]  # picture: why its x0 is not finite
     back: Pullback | None = None  # (m, size) both, where gradients go through the network
     maps: list[NDArray[np.float32]] | None = None  # of each attention layer (n, h*w, tokens), where asked for
 
-    def toward(self, i: int) -> Latents | None:
-        """(size,) where guidance without a classifier pulls the x0 of a picture; None where it does not."""
-        reading = self.readings[i]
-        if reading.without is None:
+    def cfg_direction(self, i: int) -> Latents | None:
+        """(size,) where classifier-free guidance moves the x0 of a picture; None where it does not."""
+        weights = self.row_weights[i]
+        if weights.uncond is None:
             return None
-        found: Latents = self.x0_over_out[i] * (self.out[i] - self.out[reading.without])
+        found: Latents = self.x0_over_out[i] * (self.out[i] - self.out[weights.uncond])
         return found
 
 
@@ -71,27 +71,27 @@ class Predictor:
         ModelError when the network answers in another shape; whatever the network raises passes through.
         """
         n = len(batch)
-        readings, sources, texts = _read(batch)
+        row_weights, sources, texts = _call_rows(batch)
         flat = self._x.reshape(len(self._x), -1)
-        np.multiply(x, column(batch, "input_scale"), out=flat[:n])
+        np.multiply(x, plan_column(batch, "input_scale"), out=flat[:n])
         flat[n : len(texts)] = flat[sources]
-        self._timestep[:n] = column(batch, "timestep")[:, 0]
+        self._timestep[:n] = plan_column(batch, "timestep")[:, 0]
         self._timestep[n : len(texts)] = self._timestep[sources]
         self._write(texts)
 
         out, back, maps = self._ask(len(texts), rows)
-        x_coef, out_coef = column(batch, "x_coef"), column(batch, "out_coef")
-        output = _combined(out, readings)
+        x_coef, out_coef = plan_column(batch, "x_coef"), plan_column(batch, "out_coef")
+        output = _combine_rows(out, row_weights)
         raw = x_coef * x + out_coef * output
         healthy = np.isfinite(raw).all(axis=1)
         sick = {i: _cause(batch[i], x[i], out[i], output[i]) for i in np.flatnonzero(~healthy).tolist()}
         text = raw if n == len(texts) else x_coef * x + out_coef * out[:n]
         return Prediction(
-            clipped(raw, batch),
+            clip_x0(raw, batch),
             raw,
             text,
             out,
-            readings,
+            row_weights,
             out_coef,
             sick,
             back,
@@ -117,10 +117,10 @@ class Predictor:
         back, maps = None, None
         with self._stats.timing("network"):
             if self._lane.attention:
-                assert isinstance(self._network, Attending)
+                assert isinstance(self._network, SupportsAttention)
                 out, maps = self._network.attend(*inputs, rows)
             if self._lane.gradient:  # torch differentiates a call of its own
-                assert isinstance(self._network, Steerable)
+                assert isinstance(self._network, SupportsGradients)
                 out, through = self._network.pullback(*inputs)
                 back = lambda d: through(d.reshape(out.shape)).reshape(d.shape)  # noqa: E731
             elif not self._lane.attention:
@@ -130,48 +130,48 @@ class Predictor:
         return np.asarray(out, np.float32).reshape(m, -1), back, maps
 
 
-def _read(batch: Sequence[Trajectory]) -> tuple[list[Reading], list[int], list[NDArray[np.float32]]]:
-    """The rows of a call: its readings, the picture of each row after the first n, and the text of each row."""
-    readings = [Reading(i, t.scale) for i, t in enumerate(batch)]
-    texts = [t.text for t in batch]
+def _call_rows(batch: Sequence[Trajectory]) -> tuple[list[RowWeights], list[int], list[NDArray[np.float32]]]:
+    """The rows of a call: its row weights, the picture of each row after the first n, and the text of each row."""
+    row_weights = [RowWeights(i, t.scale) for i, t in enumerate(batch)]
+    texts = [t.cond for t in batch]
     sources: list[int] = []
     for i, t in enumerate(batch):
-        if t.reads_without:
-            readings[i].without = len(texts)
-            texts.append(t.negative)
+        if t.needs_uncond:
+            row_weights[i].uncond = len(texts)
+            texts.append(t.uncond)
             sources.append(i)
     for i, t in enumerate(batch):
-        for k in np.flatnonzero(t.plan.mix[t.call]).tolist() if t.further else ():
-            readings[i].mixes.append((len(texts), float(t.plan.mix[t.call, k])))
-            texts.append(t.further[k])
+        for k in np.flatnonzero(t.plan.mix[t.call]).tolist() if t.mix_conds else ():
+            row_weights[i].mixes.append((len(texts), float(t.plan.mix[t.call, k])))
+            texts.append(t.mix_conds[k])
             sources.append(i)
-    return readings, sources, texts
+    return row_weights, sources, texts
 
 
-def _combined(out: Latents, readings: list[Reading]) -> Latents:
+def _combine_rows(out: Latents, row_weights: list[RowWeights]) -> Latents:
     """(n, size) what each picture reads from the rows."""
-    output = out[: len(readings)].copy()
-    guided = [(r.text, r.without, r.scale) for r in readings if r.without is not None]
+    output = out[: len(row_weights)].copy()
+    guided = [(r.cond, r.uncond, r.scale) for r in row_weights if r.uncond is not None]
     if guided:
-        with_, without = [r[0] for r in guided], [r[1] for r in guided]
+        cond, uncond = [r[0] for r in guided], [r[1] for r in guided]
         scale = np.array([[row[2]] for row in guided], np.float32)
-        output[with_] = out[without] + scale * (out[with_] - out[without])
-    for i, reading in enumerate(readings):
-        if reading.mixes:
-            if reading.without is None:
-                output[i] *= np.float32(reading.scale)
-            base = 0 if reading.without is None else out[reading.without]
-            for line, weight in reading.mixes:
+        output[cond] = out[uncond] + scale * (out[cond] - out[uncond])
+    for i, weights in enumerate(row_weights):
+        if weights.mixes:
+            if weights.uncond is None:
+                output[i] *= np.float32(weights.scale)
+            base = 0 if weights.uncond is None else out[weights.uncond]
+            for line, weight in weights.mixes:
                 output[i] += np.float32(weight) * (out[line] - base)
     return output
 
 
-def column(batch: Sequence[Trajectory], name: str) -> Column:
+def plan_column(batch: Sequence[Trajectory], name: str) -> Column:
     """(n, 1) this column of each plan, at the call its trajectory has reached."""
     return np.array([[getattr(t.plan, name)[t.call]] for t in batch], np.float32)
 
 
-def clipped(x0: Latents, batch: Sequence[Trajectory]) -> Latents:
+def clip_x0(x0: Latents, batch: Sequence[Trajectory]) -> Latents:
     """x0 within the limits of the plans."""
     limits = [t.plan.clip for t in batch]
     if not any(limits):

@@ -12,7 +12,7 @@ Mode = Literal["fast", "exact"]
 EXACT_ROWS = 8  # enough to profit from company, few enough that padding a lone picture to it stays bearable
 
 
-class Rows:
+class RowPadding:
     """`fast`: as many as the model finds worth sending, padded to its next bucket.
 
     `exact`: always padded to one count, so that the arithmetic never varies.
@@ -32,7 +32,7 @@ class Rows:
             return 1 if self._exact else max(2, most // 4)
         return min(EXACT_ROWS, most) if self._exact else most
 
-    def padded(self, lane: LaneKey, rows: int) -> int:
+    def padded_rows(self, lane: LaneKey, rows: int) -> int:
         """The rows that a call with so many of them computes. One picture may need more rows than the budget."""
         if lane.gradient:
             return rows

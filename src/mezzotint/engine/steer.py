@@ -1,4 +1,4 @@
-"""What gradient terms do to a prediction: the chain rule from the loss to where the recipe moves. No tensors but numpy's.
+"""What gradient terms do to a prediction: the chain rule from the loss to where the recipe displacement. No tensors but numpy's.
 
 With x in slot 0 and eps held, x0 = (x - sigma*eps)/alpha. `Steer` in guidance/steer.py names the recipes.
 """
@@ -11,20 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.engine.network import Latents, Network, Steerable
+from mezzotint.engine.network import Latents, Network, SupportsGradients
 from mezzotint.engine.predict import Prediction
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
-from mezzotint.guidance import Job, Pull, Steer
-from mezzotint.ledger import Entry
+from mezzotint.guidance import LossGradient, LossQuery, Steer
+from mezzotint.ledger import LedgerEntry
 from mezzotint.planning import LEAST_ALPHA
 
 Vector = NDArray[np.float32]  # (size,) one picture's latents
 
 
-class Act(NamedTuple):
-    """A term that acts on a picture of the batch at this call."""
+class ActiveTerm(NamedTuple):
+    """A term that active on a picture of the batch at this call."""
 
     row: int  # of the batch
     column: int  # of the plan's `steer`
@@ -44,108 +44,121 @@ class Act(NamedTuple):
         return np.float32(max(self.t.plan.alpha[self.t.call], LEAST_ALPHA))
 
 
-class Moves:
+class Displacement:
     """How far the terms of a call move each picture, summed."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.x = np.zeros(shape, np.float32)  # slot 0
         self.x0 = np.zeros(shape, np.float32)  # x0 and with it eps
-        self.guided = np.zeros(shape, np.float32)  # x0 alone
-        self.turns: dict[int, list[tuple[float, Vector]]] = {}  # row: rate and direction of the fresh noise
+        self.x0_guided = np.zeros(shape, np.float32)  # x0 alone
+        self.noise_rotations: dict[
+            int, list[tuple[float, Vector]]
+        ] = {}  # row: rate and direction of the fresh noise
 
 
-class Steering:
+class GradientGuidance:
     """Computes the terms of a batch. `alone`: each by itself, so that no bit depends on the company."""
 
     def __init__(self, network: Network, alone: bool, stats: Stats) -> None:
         self._network, self._alone, self._stats = network, alone, stats
 
-    def __call__(self, batch: Sequence[Trajectory], x: Latents, prediction: Prediction) -> Moves | None:
-        """The moves of a batch at x (n, size), None where no term acts. Those that fail are entered as sick."""
-        acts = [
-            Act(i, j, t)
+    def __call__(
+        self, batch: Sequence[Trajectory], x: Latents, prediction: Prediction
+    ) -> Displacement | None:
+        """The displacement of a batch at x (n, size), None where no term active. Those that fail are entered as sick."""
+        active = [
+            ActiveTerm(i, j, t)
             for i, t in enumerate(batch)
-            if t.steers and i not in prediction.sick
+            if t.steers and i not in prediction.failures
             for j in np.flatnonzero(t.plan.steer[t.call]).tolist()
         ]
-        if not acts:
+        if not active:
             return None
-        jobs = [_job(act, x, prediction) for act in acts]
-        pulls = self._pulled(acts, jobs, prediction.sick)
-        for k, pull in pulls.items():
-            pulls[k] = _within(acts[k], pull, _x0(acts[k], prediction))
-        moves = Moves(x.shape)
-        for column in sorted({act.column for act in acts}):
+        queries = [_loss_query(act, x, prediction) for act in active]
+        results = self._loss_gradients(active, queries, prediction.failures)
+        for k, result in results.items():
+            results[k] = _mask_clipped(active[k], result, _x0(active[k], prediction))
+        displacement = Displacement(x.shape)
+        for column in sorted({act.column for act in active}):
             mine = {
-                act.row: (act, pulls[k]) for k, act in enumerate(acts) if act.column == column and k in pulls
+                act.row: (act, results[k])
+                for k, act in enumerate(active)
+                if act.column == column and k in results
             }
-            self._column(mine, moves, prediction)
-        return moves
+            self._column(mine, displacement, prediction)
+        return displacement
 
-    def _pulled(self, acts: list[Act], jobs: list[Job], sick: dict[int, str]) -> dict[int, Pull]:
-        """What came of each job. Whose fault it is when they fail together shows when each goes alone."""
-        assert isinstance(self._network, Steerable)
+    def _loss_gradients(
+        self, active: list[ActiveTerm], queries: list[LossQuery], failures: dict[int, str]
+    ) -> dict[int, LossGradient]:
+        """What came of each query. Whose fault it is when they fail together shows when each goes alone."""
+        assert isinstance(self._network, SupportsGradients)
         with self._stats.timing("steering"):
             try:
-                found = dict(enumerate(self._network.pull(jobs, self._alone)))
+                found = dict(enumerate(self._network.loss_gradients(queries, self._alone)))
             except Exception:
                 found = {}
-                for k, job in enumerate(jobs):
+                for k, query in enumerate(queries):
                     try:
-                        found[k] = self._network.pull([job], True)[0]
+                        found[k] = self._network.loss_gradients([query], True)[0]
                     except Exception as error:
-                        sick[acts[k].row] = f"{acts[k].term}: {type(error).__name__}: {error}"
-        for k, pull in list(found.items()):
-            if not (np.isfinite(pull.gradient).all() and np.isfinite(pull.loss)):
-                sick[acts[k].row] = f"{acts[k].term} gave NaN or infinity"
+                        failures[active[k].row] = f"{active[k].term}: {type(error).__name__}: {error}"
+        for k, result in list(found.items()):
+            if not (np.isfinite(result.gradient).all() and np.isfinite(result.loss)):
+                failures[active[k].row] = f"{active[k].term} gave NaN or infinity"
                 del found[k]
         return found
 
-    def _column(self, mine: dict[int, tuple[Act, Pull]], moves: Moves, prediction: Prediction) -> None:
-        """One term of each picture, entered into the moves and the ledgers."""
+    def _column(
+        self,
+        mine: dict[int, tuple[ActiveTerm, LossGradient]],
+        displacement: Displacement,
+        prediction: Prediction,
+    ) -> None:
+        """One term of each picture, entered into the displacement and the ledgers."""
         through = {row: act for row, (act, _) in mine.items() if act.term.through == "unet"}
         chained = self._through_network(through, {row: mine[row][1] for row in through}, prediction)
-        for row, (act, pull) in mine.items():
-            g = chained[row] if row in chained else _eps_held(act, pull.gradient.ravel())
+        for row, (act, result) in mine.items():
+            g = chained[row] if row in chained else _eps_held(act, result.gradient.ravel())
             if not np.isfinite(g).all():
-                prediction.sick[row] = f"{act.term} gave NaN or infinity through the network"
+                prediction.failures[row] = f"{act.term} gave NaN or infinity through the network"
                 continue
-            moved = _move(act, g, pull.gradient.ravel(), moves)
-            act.t.ledger.append(_entry(act, pull, g, moved, prediction.toward(row)))
+            moved = _add_displacement(act, g, result.gradient.ravel(), displacement)
+            act.t.ledger.append(_entry(act, result, g, moved, prediction.cfg_direction(row)))
 
     def _through_network(
-        self, acts: dict[int, Act], pulls: dict[int, Pull], prediction: Prediction
+        self, active: dict[int, ActiveTerm], results: dict[int, LossGradient], prediction: Prediction
     ) -> dict[int, Vector]:
         """Gradients with respect to slot 0, the network's own derivative included."""
-        if not acts:
+        if not active:
             return {}
         outs = np.zeros_like(prediction.out)
         direct = {}
-        for row, act in acts.items():
+        for row, act in active.items():
             p, s = act.t.plan, act.t.call
-            at_x0, direct[row] = _split(act, pulls[row].gradient.ravel())
+            at_x0, direct[row] = _split(act, results[row].gradient.ravel())
             direct[row] = direct[row] + np.float32(p.x_coef[s]) * at_x0
-            weights = {row: 1.0} if act.term.branch == "text" else prediction.readings[row].weights
+            weights = {row: 1.0} if act.term.branch == "text" else prediction.row_weights[row].weights
             for line, weight in weights.items():
                 outs[line] += np.float32(weight * p.out_coef[s]) * at_x0
         assert prediction.back is not None
         with self._stats.timing("steering"):
             back = prediction.back(outs)
         found = {}
-        for row, act in acts.items():
+        for row, act in active.items():
             scale = np.float32(act.t.plan.input_scale[act.t.call])
-            lines = {row} if act.term.branch == "text" else prediction.readings[row].weights
+            lines = {row} if act.term.branch == "text" else prediction.row_weights[row].weights
             found[row] = direct[row] + scale * sum(back[line] for line in lines)
         return found
 
 
-def _x0(act: Act, prediction: Prediction) -> Vector:
+def _x0(act: ActiveTerm, prediction: Prediction) -> Vector:
     """(size,) the x0 that a term looks at, before clipping."""
-    x0 = prediction.x0_text if act.term.branch == "text" else prediction.x0_raw
+    x0 = prediction.x0_cond if act.term.branch == "text" else prediction.x0_raw
     return np.asarray(x0[act.row])
 
 
-def _job(act: Act, x: Latents, prediction: Prediction) -> Job:
+def _loss_query(act: ActiveTerm, x: Latents, prediction: Prediction) -> LossQuery:
     """What the loss sees: as the picture will be, so clipped where the sampler clips."""
     t, term = act.t, act.term
     x0 = _x0(act, prediction)
@@ -159,15 +172,15 @@ def _job(act: Act, x: Latents, prediction: Prediction) -> Job:
         act.column,
         t.call,
     ]  # the slip: one crop for the whole batch
-    return Job(term, x0.reshape(t.lane.shape), np.random.default_rng(seed))
+    return LossQuery(term, x0.reshape(t.lane.shape), np.random.default_rng(seed))
 
 
-def _within(act: Act, pull: Pull, x0: Vector) -> Pull:
+def _mask_clipped(act: ActiveTerm, result: LossGradient, x0: Vector) -> LossGradient:
     """No gradient where x0 lies beyond the limits that it is clipped to."""
     if act.t.plan.clip is None:
-        return pull
-    inside = np.abs(x0).reshape(pull.gradient.shape) <= act.t.plan.clip
-    return Pull(pull.loss, pull.gradient * inside)
+        return result
+    inside = np.abs(x0).reshape(result.gradient.shape) <= act.t.plan.clip
+    return LossGradient(result.loss, result.gradient * inside)
 
 
 def _blend(t: Trajectory) -> tuple[np.float32, np.float32]:
@@ -178,7 +191,7 @@ def _blend(t: Trajectory) -> tuple[np.float32, np.float32]:
     return np.float32(sigma / c), np.float32(c)
 
 
-def _split(act: Act, gradient: Vector) -> tuple[Vector, Vector]:
+def _split(act: ActiveTerm, gradient: Vector) -> tuple[Vector, Vector]:
     """The gradient with respect to x0, and the direct one with respect to slot 0."""
     if act.term.look == "x0":
         return gradient, np.zeros_like(gradient)
@@ -186,17 +199,17 @@ def _split(act: Act, gradient: Vector) -> tuple[Vector, Vector]:
     return share * gradient, (1 - share) / c * gradient
 
 
-def _eps_held(act: Act, gradient: Vector) -> Vector:
+def _eps_held(act: ActiveTerm, gradient: Vector) -> Vector:
     """The gradient with respect to slot 0 while eps stays as it is."""
     at_x0, direct = _split(act, gradient)
     return at_x0 / act.alpha + direct
 
 
-def _move(act: Act, g: Vector, seen: Vector, moves: Moves) -> Vector:
-    """Enter the movement of one term; returns how it moves x0."""
+def _add_displacement(act: ActiveTerm, g: Vector, seen: Vector, displacement: Displacement) -> Vector:
+    """Enter the movement of one term; returns how it displacement x0."""
     row, term, force = act.row, act.term, act.force
     if term.update == "noise":
-        moves.turns.setdefault(row, []).append((force, g))
+        displacement.noise_rotations.setdefault(row, []).append((force, g))
         return np.zeros_like(g)
     direction = seen if term.update == "x0" else g
     if term.strength[1] is not None:  # an effect
@@ -205,22 +218,24 @@ def _move(act: Act, g: Vector, seen: Vector, moves: Moves) -> Vector:
     else:
         moved = direction * np.float32(force) / (act.alpha if term.update == "x" else np.float32(1))
     if term.update == "x":
-        moves.x[row] += act.alpha * moved
-    (moves.guided if term.update == "x0" else moves.x0)[row] += moved
+        displacement.x[row] += act.alpha * moved
+    (displacement.x0_guided if term.update == "x0" else displacement.x0)[row] += moved
     return moved
 
 
-def _entry(act: Act, pull: Pull, g: Vector, moved: Vector, toward: Vector | None) -> Entry:
+def _entry(
+    act: ActiveTerm, result: LossGradient, g: Vector, moved: Vector, toward: Vector | None
+) -> LedgerEntry:
     t = act.t
-    used = pull.gradient if act.term.update == "x0" else g
+    used = result.gradient if act.term.update == "x0" else g
     product = float(np.linalg.norm(moved) * np.linalg.norm(toward)) if toward is not None else 0.0
     cosine = float(moved @ toward) / product if toward is not None and product > 0 else None
-    return Entry(
-        t.call, int(t.plan.step[t.call]), str(act.term), float(pull.loss), rms(used), rms(moved), cosine
+    return LedgerEntry(
+        t.call, int(t.plan.step[t.call]), str(act.term), float(result.loss), rms(used), rms(moved), cosine
     )
 
 
-def turned(z: Vector, turns: list[tuple[float, Vector]]) -> Vector:
+def rotate_noise(z: Vector, turns: list[tuple[float, Vector]]) -> Vector:
     """Noise turned toward a gradient on the sphere of its radius, sqrt(n); equations 10 and 11 of DSG (2402.03201)."""
     radius = np.float32(np.sqrt(z.size))
     for rate, g in turns:
@@ -238,7 +253,7 @@ def rms(v: NDArray[np.float32]) -> float:
 
 def check_steerable(network: Network, steers: Sequence[Steer]) -> None:
     """Open what the terms need. ModelError where the network cannot be steered."""
-    if steers and not isinstance(network, Steerable):
+    if steers and not isinstance(network, SupportsGradients):
         raise ModelError(f"{network.name} cannot be steered by {steers[0]}; it gives no gradients")
     for term in steers:
         network.ready(term)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""One picture in flight: plain data that the engine moves. It never decides when it runs."""
+"""One picture in flight: plain data that the engine displacement. It never decides when it runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.attention import Gathering
+from mezzotint.attention import AttentionRecorder
+from mezzotint.engine.init_image import InitImage
 from mezzotint.engine.network import Latents, Shape
-from mezzotint.engine.start import Start
 from mezzotint.guidance import Steer
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.picture import Picture, Snapshot
 from mezzotint.planning import Plan
 from mezzotint.request import Request
@@ -45,16 +45,16 @@ class LaneKey:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class TrajectoryState:
     """Where a trajectory was before one of its network calls: what one that goes another way starts from."""
 
     slots: Latents  # (K, size)
     noise: Generator
-    known: NDArray[np.float32] | None
-    kept: NDArray[np.float32] | None
-    settled: bool
+    init_latents: NDArray[np.float32] | None
+    keep_mask: NDArray[np.float32] | None
+    cfg_ended: bool
     snapshots: tuple[Snapshot, ...]
-    ledger: tuple[Entry, ...]
+    ledger: tuple[LedgerEntry, ...]
     seconds: float  # since its first noise
 
 
@@ -65,53 +65,53 @@ class Trajectory:
     request: Request
     plan: Plan
     lane: LaneKey  # only equals share a network call
-    begin: Start | None = None  # None: from noise
+    init_image: InitImage | None = None  # None: from noise
     id: int = -1
     future: Future[Picture] = field(default_factory=Future)
     on_step: OnStep | None = None
     trace: int = 0  # keep x0 of every so many evaluations; 0 keeps none
 
     branches: list[tuple[int, Trajectory]] = field(default_factory=list)  # those equal to it up to a call
-    origin: State | None = None  # of the one that it branched off from
+    origin: TrajectoryState | None = None  # of the one that it branched off from
 
     call: int = 0  # evaluations done
     place: int = -1  # its row of the pool
     noise: Generator = field(init=False)
-    text: NDArray[np.float32] = field(init=False)  # (tokens, width)
-    negative: NDArray[np.float32] = field(init=False)
-    further: list[NDArray[np.float32]] = field(default_factory=list)  # texts that are mixed in
+    cond: NDArray[np.float32] = field(init=False)  # (tokens, width)
+    uncond: NDArray[np.float32] = field(init=False)
+    mix_conds: list[NDArray[np.float32]] = field(default_factory=list)  # texts that are mixed in
     steers: tuple[Steer, ...] = ()
-    settled: bool = False  # adaptive guidance has ended
-    known: NDArray[np.float32] | None = None  # (size,) latents of the picture it starts from
-    kept: NDArray[np.float32] | None = None  # (size,) 1 where they stay, 0 where it is drawn anew
-    gathering: Gathering | None = None  # where attention is kept
+    cfg_ended: bool = False  # adaptive guidance has ended
+    init_latents: NDArray[np.float32] | None = None  # (size,) latents of the picture it starts from
+    keep_mask: NDArray[np.float32] | None = None  # (size,) 1 where they stay, 0 where it is drawn anew
+    recorder: AttentionRecorder | None = None  # where attention is kept
     started: float = field(init=False)  # seconds, as perf_counter has them
     snapshots: list[Snapshot] = field(default_factory=list)
-    ledger: list[Entry] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)  # for its provenance
 
     @property
     def rows(self) -> int:
         """Rows of the next network call: with guidance two, the second without the prompt; one more for each mix."""
-        return 1 if self.settled else int(self.plan.reads[self.call])
+        return 1 if self.cfg_ended else int(self.plan.reads[self.call])
 
     @property
     def scale(self) -> float:
         """Of classifier-free guidance in the next call."""
-        return 1.0 if self.settled else float(self.plan.cfg[self.call])
+        return 1.0 if self.cfg_ended else float(self.plan.cfg[self.call])
 
     @property
-    def reads_without(self) -> bool:
+    def needs_uncond(self) -> bool:
         """Whether the next call needs the row without the prompt."""
-        return not self.settled and bool(self.plan.without[self.call])
+        return not self.cfg_ended and bool(self.plan.needs_uncond[self.call])
 
     @property
-    def guided(self) -> bool:
+    def uses_uncond(self) -> bool:
         """Whether any of its calls needs the row without the prompt."""
-        return bool(self.plan.without.any())
+        return bool(self.plan.needs_uncond.any())
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """No network call is left."""
         return self.call == self.plan.evaluations
 
@@ -119,7 +119,7 @@ class Trajectory:
     def where(self) -> str:
         """Where it is, for an error message: `step 3 of 25 (euler)`."""
         step = int(self.plan.step[min(self.call, self.plan.evaluations - 1)]) + 1
-        when = "after " if self.finished else "before " if self.place < 0 else ""
+        when = "after " if self.is_finished else "before " if self.place < 0 else ""
         return f"{when}step {step} of {self.request.steps} ({self.request.sampler})"
 
     def advance(self, x0: Latents) -> None:

@@ -4,7 +4,7 @@ from mezzotint.guidance.expression import TERMS, of_number, parse
 from mezzotint.guidance.guidance import Guidance
 from mezzotint.guidance.mixing import Cfg, Mix
 from mezzotint.guidance.presets import PRESETS
-from mezzotint.guidance.steer import Clip, Color, Job, Pull, Steer
+from mezzotint.guidance.steer import Clip, Color, LossGradient, LossQuery, Steer
 from mezzotint.guidance.terms import Term
 
 __all__ = [
@@ -14,9 +14,9 @@ __all__ = [
     "Clip",
     "Color",
     "Guidance",
-    "Job",
+    "LossGradient",
+    "LossQuery",
     "Mix",
-    "Pull",
     "Steer",
     "Term",
     "of_number",

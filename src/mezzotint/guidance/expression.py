@@ -29,11 +29,11 @@ def parse(text: str) -> Guidance:
     """
     if not isinstance(text, str) or len(text) > LONGEST:
         raise RequestError(f"guidance must be text of at most {LONGEST} characters, such as cfg(7.5)")
-    return _parsed(text.strip())
+    return _parse(text.strip())
 
 
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Guidance:
+def _parse(text: str) -> Guidance:
     if text in ("", "none"):
         return Guidance()
     if _NUMBER.fullmatch(text):

@@ -1,4 +1,4 @@
-"""Terms that steer by the gradient of a loss on the picture: what they are told, as data. Who computes lies elsewhere."""
+"""Terms that steer by the gradient of a loss on the picture: their settings, as data; `models.steering` computes them."""
 
 from __future__ import annotations
 
@@ -149,15 +149,15 @@ class Clip(Steer):
         self._check()
 
 
-class Job(NamedTuple):
+class LossQuery(NamedTuple):
     """One term of one picture at one step, for whoever computes its gradient."""
 
     term: Steer
-    seen: NDArray[np.float32]  # (C, h, w) latents, or pixels in -1..1, that the loss looks at
-    draw: np.random.Generator  # for its cutouts
+    latents: NDArray[np.float32]  # (C, h, w) latents, or pixels in -1..1, that the loss looks at
+    rng: np.random.Generator  # for its cutouts
 
 
-class Pull(NamedTuple):
+class LossGradient(NamedTuple):
     """What came of it."""
 
     loss: float

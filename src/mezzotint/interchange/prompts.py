@@ -53,21 +53,21 @@ def translate(prompt: str, marks: Marks) -> Translation:
 
     if marks is A1111:
         text = _NETWORK.sub(network, text)
-        text = _replaced(
+        text = _substitute(
             text, r"\s*\bBREAK\b\s*", " ", "BREAK is left out: a prompt is read in one piece", remarks
         )
-        text = _replaced(text, r"\s*\bAND\b\s*", ", ", "AND is left out: the prompts are joined", remarks)
+        text = _substitute(text, r"\s*\bAND\b\s*", ", ", "AND is left out: the prompts are joined", remarks)
         edit = "a prompt that changes between steps keeps its first words"
-        text = _replaced(text, _EDIT, lambda found: found[1] or found[2] or "", edit, remarks)
-        text = _replaced(text, _SWITCH, lambda found: found[1], edit, remarks)
+        text = _substitute(text, _EDIT, lambda found: found[1] or found[2] or "", edit, remarks)
+        text = _substitute(text, _SWITCH, lambda found: found[1], edit, remarks)
     if marks is NOVELAI:
         many = "weights such as 1.2::words:: are left out"
-        text = _replaced(text, r"-?\d*\.?\d+::([^:]{0,500})::", lambda found: found[1], many, remarks)
+        text = _substitute(text, r"-?\d*\.?\d+::([^:]{0,500})::", lambda found: found[1], many, remarks)
     if marks is PLAIN and re.search(r"\)[-+\d]|\w\+{1,9}(?:\W|$)|\)\.(?:and|blend|swap)\(", text):
         remarks.append("weights such as word++ and (words)1.2 are read as text")
     if re.search(r"\bembedding:[\w.-]", text):
         remarks.append("embedding:NAME is a learned word: give its file with --word NAME=FILE")
-    return Translation(_written(text.strip(), marks, remarks), tuple(loras), tuple(dict.fromkeys(remarks)))
+    return Translation(_render(text.strip(), marks, remarks), tuple(loras), tuple(dict.fromkeys(remarks)))
 
 
 def to_a1111(prompt: str) -> str:
@@ -86,19 +86,19 @@ def _plain(text: str) -> str:
     return re.sub(r"<(?=\w+:[^>]+>)", "< ", re.sub(r"([\\()\[\]])", r"\\\1", text))
 
 
-def _written(text: str, marks: Marks, remarks: list[str]) -> str:
+def _render(text: str, marks: Marks, remarks: list[str]) -> str:
     pieces = _pieces(text, marks)
     if any(abs(weight) > MAX_WEIGHT for _, weight in pieces):
         remarks.append(f"weights over {MAX_WEIGHT:g} are {MAX_WEIGHT:g}")
         pieces = [(said, max(-MAX_WEIGHT, min(MAX_WEIGHT, weight))) for said, weight in pieces]
     return "".join(
-        _escaped(said) if weight == 1 else f"({_escaped(said)}:{round(weight, 4):g})"
+        _escape(said) if weight == 1 else f"({_escape(said)}:{round(weight, 4):g})"
         for said, weight in pieces
         if said
     )
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """For our parser a parenthesis is text unless a number and `)` follow; one with a backslash always is."""
     return re.sub(r"([()])", r"\\\1", text)
 
@@ -131,7 +131,7 @@ def _pieces(text: str, marks: Marks) -> list[tuple[str, float]]:
     return pieces
 
 
-def _replaced(
+def _substitute(
     text: str,
     pattern: str | re.Pattern[str],
     by: str | Callable[[re.Match[str]], str],

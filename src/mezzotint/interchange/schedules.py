@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mezzotint.request import Request
-from mezzotint.samplers import SAMPLERS, Run
+from mezzotint.samplers import SAMPLERS, SamplerRun
 from mezzotint.schedule import Floats, Schedule, karras
 
 NEAR = 0.02  # of log sigma: rounding to whole timesteps stays below it, another schedule does not
@@ -24,7 +24,7 @@ def a1111_schedule(request: Request, schedule: Schedule) -> str:
         return ""
     ours = np.log(_sigmas(request, schedule))
     candidates = (
-        {"Automatic": _strided(schedule, request.steps)}
+        {"Automatic": _ddim_sigmas(schedule, request.steps)}
         if request.sampler in ("ddim", "pndm", "unipc")
         else _candidates(schedule, request.steps)
     )
@@ -49,8 +49,8 @@ def _sigmas(request: Request, schedule: Schedule) -> Floats:
     return np.asarray(levels.sigma[:, 0] / levels.alpha[:, 0])
 
 
-def _run(request: Request, schedule: Schedule) -> Run:
-    return Run(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers")
+def _run(request: Request, schedule: Schedule) -> SamplerRun:
+    return SamplerRun(schedule, request.steps, request.spacing, request.eta, request.compat == "diffusers")
 
 
 def _candidates(schedule: Schedule, n: int) -> dict[str, Floats]:
@@ -62,11 +62,11 @@ def _candidates(schedule: Schedule, n: int) -> dict[str, Floats]:
         "SGM Uniform": schedule.s_at(np.linspace(last, 0, n + 1)[:-1]),
         "Simple": schedule.table[-1 - (np.arange(n) * (schedule.steps / n)).astype(int) % schedule.steps],
         "Karras": karras(high, low, n),
-        "DDIM": _strided(schedule, n),
+        "DDIM": _ddim_sigmas(schedule, n),
     }
 
 
-def _strided(schedule: Schedule, n: int) -> Floats:
+def _ddim_sigmas(schedule: Schedule, n: int) -> Floats:
     """Timesteps 1, 1 + T//n, ...: more than n of them where n does not divide T."""
     t = np.arange(1, schedule.steps, max(schedule.steps // n, 1))[::-1]
     return schedule.table[t]

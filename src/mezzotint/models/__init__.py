@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mezzotint.models.bundled import BUNDLED, BundledModel
-    from mezzotint.models.lora.kept import keep_lora
+    from mezzotint.models.lora.files import keep_lora
     from mezzotint.models.model import Model
     from mezzotint.models.opening import AnyModel, open_model
     from mezzotint.models.pixel_model import PixelModel
+    from mezzotint.models.texts.inversion import keep_word
     from mezzotint.models.texts.tokenizer import TruncatedPromptWarning
-    from mezzotint.models.texts.words import keep_word
 
 _HOMES = {
     "BUNDLED": "bundled",
@@ -24,8 +24,8 @@ _HOMES = {
     "Model": "model",
     "PixelModel": "pixel_model",
     "TruncatedPromptWarning": "texts.tokenizer",
-    "keep_lora": "lora.kept",
-    "keep_word": "texts.words",
+    "keep_lora": "lora.files",
+    "keep_word": "texts.inversion",
     "open_model": "opening",
 }
 __all__ = [

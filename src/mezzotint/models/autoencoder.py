@@ -18,9 +18,9 @@ from mezzotint.models.cache import default_cache
 from mezzotint.models.disk.architecture import VaeArch, vae_channels
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.configs import MANY, allow, real, size, whole
-from mezzotint.models.disk.parts import Part, read_json, read_part
-from mezzotint.models.disk.source import expanded, find
-from mezzotint.models.pixels import signed
+from mezzotint.models.disk.parts import NetworkFiles, read_json, read_part
+from mezzotint.models.disk.source import expand_user, find
+from mezzotint.models.pixels import to_signed
 from mezzotint.models.runtime import Floats
 
 _CLASSES = ("AutoencoderKL", "VQModel")
@@ -55,7 +55,7 @@ class Facts(NamedTuple):
 class Autoencoder:
     """An AutoencoderKL or a VQModel in diffusers' format, in float32 on the CPU."""
 
-    def __init__(self, part: Part, name: str) -> None:
+    def __init__(self, part: NetworkFiles, name: str) -> None:
         config, where = part.config, str(part.where / "config.json")
         self.name = name
         self.digest = part.digest
@@ -91,7 +91,7 @@ class Autoencoder:
         """Mean and standard deviation (0 of a codebook), each (c, h, w) and scaled, of (H, W, 3) pixels."""
         import torch
 
-        x = torch.from_numpy(signed(pixels, self.vae_factor, f"{self.name} encodes"))
+        x = torch.from_numpy(to_signed(pixels, self.vae_factor, f"{self.name} encodes"))
         with torch.no_grad():
             mean, std = self._moments(x.permute(2, 0, 1)[None])
         scaling = np.float32(self.scaling_factor)
@@ -120,9 +120,9 @@ class Autoencoder:
         return nearest, nearest * 0
 
 
-def _part(source: str | os.PathLike[str], cache: Path) -> Part:
+def _part(source: str | os.PathLike[str], cache: Path) -> NetworkFiles:
     text = os.fsdecode(source)
-    folder = BUNDLED[text].path if text in BUNDLED else expanded(Path(text))
+    folder = BUNDLED[text].path if text in BUNDLED else expand_user(Path(text))
     for place in (folder / name for name in _PLACES):
         if text and is_autoencoder(place):
             return read_part(place, "vae", folder, cache)
@@ -155,7 +155,7 @@ def _read(config: Any, where: str) -> tuple[Facts, float]:
     return Facts("vq", width, int(2 ** (levels - 1)), codes), scaling
 
 
-def _module(part: Part, kind: Literal["kl", "vq"]) -> Any:
+def _module(part: NetworkFiles, kind: Literal["kl", "vq"]) -> Any:
     try:
         from mezzotint.models.networks import torch_vae, torch_vq
 

@@ -26,7 +26,7 @@ class BundledModel:
         return _BUNDLES / self.name
 
     @property
-    def installed(self) -> bool:
+    def is_installed(self) -> bool:
         """Whether this copy of the package holds it."""
         return (self.path / "model_index.json").is_file()
 
@@ -35,7 +35,7 @@ class BundledModel:
         """What it takes on disk, 0 where it is not installed."""
         return (
             sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
-            if self.installed
+            if self.is_installed
             else 0
         )
 

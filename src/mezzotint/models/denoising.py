@@ -12,7 +12,7 @@ from mezzotint.models.disk.architecture_pixel import PixelArch
 from mezzotint.models.disk.bundle import AnyBundle
 from mezzotint.models.disk.defaults import read_defaults
 from mezzotint.models.lora.adapting import Adapting
-from mezzotint.models.runtime import Floats, PixelRuntime, bucket, fitting, padded
+from mezzotint.models.runtime import Floats, PixelRuntime, bucket, call_rows, pad_rows
 from mezzotint.schedule import Schedule
 
 
@@ -81,6 +81,6 @@ class Denoising(Adapting):
         The call is padded to `rows`, by default the bucket of n; a row's bits depend on that number and on
         itself. A model that reads no text leaves it.
         """
-        n, rows = len(x), fitting(len(x), rows)
-        out = self._runtime.denoise(padded(x, rows), padded(timestep, rows), padded(text, rows))
+        n, rows = len(x), call_rows(len(x), rows)
+        out = self._runtime.denoise(pad_rows(x, rows), pad_rows(timestep, rows), pad_rows(text, rows))
         return np.asarray(out[:n], np.float32)

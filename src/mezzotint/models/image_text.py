@@ -12,15 +12,15 @@ from PIL import Image
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.cache import file_digest, key_of
-from mezzotint.models.disk.hub import HUB_ID, fetched, reason
-from mezzotint.models.disk.source import expanded
+from mezzotint.models.disk.hub import HUB_ID, fetch_from_hub, reason
+from mezzotint.models.disk.source import expand_user
 from mezzotint.models.runtime import Floats
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from mezzotint.models.steering.vision import Vision
+    from mezzotint.models.steering.image_tower import ImageTower
 
 BUNDLED = ("clip", "judge")
 SMALL = 50_000_000  # weights of a pair: a larger one gains nothing by a graph, which keeps several copies
@@ -37,7 +37,7 @@ class ImageText:
         self.size, self._mean, self._std = size, mean, std
         self._texts: dict[str, Floats] = {}
         self._digest = ""
-        self._towers: dict[torch.dtype, Vision] = {}
+        self._towers: dict[torch.dtype, ImageTower] = {}
 
     @classmethod
     def open(cls, source: str | Path) -> ImageText:
@@ -57,7 +57,7 @@ class ImageText:
             raise ModelError(
                 f"{path} holds no .safetensors; pickled weights are not read, save the model again"
             )
-        model, tokenizer = _loaded(path, kind)
+        model, tokenizer = _load(path, kind)
         try:
             mean, std = (np.asarray(pixels[name], np.float32) for name in ("image_mean", "image_std"))
             return cls(path, model, tokenizer, _side(pixels), mean, std)
@@ -88,26 +88,26 @@ class ImageText:
     def features(self, pictures: Tensor, dtype: torch.dtype) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """(n, d), not of unit length, of (n, 3, size, size) in 0..1, computed inside in `dtype`; and what turns a
         gradient with respect to them into one with respect to the pictures."""
-        from mezzotint.models.steering.vision import derived, foldable
+        from mezzotint.models.steering.image_tower import autograd_features, foldable
 
         if not foldable(self._model):
-            return derived(self._plain, pictures, dtype, self._mean.tolist(), self._std.tolist())
+            return autograd_features(self._plain, pictures, dtype, self._mean.tolist(), self._std.tolist())
         return self._tower(dtype)(pictures)
 
-    def small_tower(self) -> Vision | None:
+    def small_tower(self) -> ImageTower | None:
         """The picture side, folded, in float32; None where it is large or cannot be folded."""
         import torch
 
-        from mezzotint.models.steering.vision import foldable
+        from mezzotint.models.steering.image_tower import foldable
 
         size = sum(weight.numel() for weight in self._model.parameters())
         return self._tower(torch.float32) if size <= SMALL and foldable(self._model) else None
 
-    def _tower(self, dtype: torch.dtype) -> Vision:
-        from mezzotint.models.steering.vision import Vision
+    def _tower(self, dtype: torch.dtype) -> ImageTower:
+        from mezzotint.models.steering.image_tower import ImageTower
 
         if dtype not in self._towers:
-            self._towers[dtype] = Vision(self._model, self._mean.tolist(), self._std.tolist(), dtype)
+            self._towers[dtype] = ImageTower(self._model, self._mean.tolist(), self._std.tolist(), dtype)
         return self._towers[dtype]
 
     def embed_images(self, images: Sequence[Image.Image]) -> Floats:
@@ -160,11 +160,11 @@ def _folder(source: str | Path) -> Path:
     text = str(source)
     if text in BUNDLED:
         return _BUNDLES / text
-    path = expanded(Path(source))
+    path = expand_user(Path(source))
     if path.is_dir():
         return path
     if isinstance(source, str) and HUB_ID.fullmatch(text):
-        return fetched(text, _is_whole, _WANTED)
+        return fetch_from_hub(text, _is_whole, _WANTED)
     known = f"a bundled name ({', '.join(BUNDLED)}), a folder or a hub id"
     raise ModelError(f"no image-text pair {text!r}: {known}{nearest(text, BUNDLED)}")
 
@@ -173,7 +173,7 @@ def _is_whole(path: Path) -> bool:
     return any(path.glob("*.safetensors")) and (path / "config.json").is_file()
 
 
-def _loaded(path: Path, kind: str) -> tuple[Any, Any]:
+def _load(path: Path, kind: str) -> tuple[Any, Any]:
     """The model in float32, without gradients of its weights, and its tokenizer."""
     try:
         import transformers
@@ -181,14 +181,14 @@ def _loaded(path: Path, kind: str) -> tuple[Any, Any]:
         raise ModelError("image-text pairs run on torch: pip install 'mezzotint[torch]'") from error
     transformers.utils.logging.disable_progress_bar()
     try:
-        model, told = getattr(transformers, kind).from_pretrained(
+        model, info = getattr(transformers, kind).from_pretrained(
             path, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
         tokenizer = transformers.CLIPTokenizer.from_pretrained(path, local_files_only=True)
     except Exception as error:  # of transformers, safetensors, tokenizers and torch: no common root
         raise ModelError(f"the image-text pair in {path} does not open: {reason(error)}") from error
-    if told["missing_keys"]:
-        raise ModelError(f"{path}: the weight {min(told['missing_keys'])} is missing; copy the model again")
+    if info["missing_keys"]:
+        raise ModelError(f"{path}: the weight {min(info['missing_keys'])} is missing; copy the model again")
     return model.float().eval().requires_grad_(False), tokenizer
 
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
+from mezzotint.inversion import parse
 from mezzotint.models.cross_attention import cross_attention
 from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
-from mezzotint.models.pixels import as_bytes, signed
-from mezzotint.models.runtime import Floats, Runtime, fitting, padded
-from mezzotint.models.texts.encoders import Encoders
+from mezzotint.models.pixels import as_bytes, to_signed
+from mezzotint.models.runtime import Floats, Runtime, call_rows, pad_rows
+from mezzotint.models.texts.encoders import TextEncoders
+from mezzotint.models.texts.inversion import counts, kept_rows, read_rows
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
-from mezzotint.models.texts.words import counts, kept_rows, read_rows
-from mezzotint.words import parse
 
 _TEXTS_KEPT = 256
 _WORDED_KEPT = 8
@@ -44,14 +44,14 @@ class Model(Denoising):
         unet, vae, text = bundle.architectures()
         super().__init__(bundle, unet, runtime, device, device_bytes, cache)
         self._tokenizer = ClipTokenizer.of(bundle)
-        self._encoders = Encoders(runtime.encode, self._tokenizer, text.width, bundle.path, self._cache)
+        self._encoders = TextEncoders(runtime.encode, self._tokenizer, text.width, bundle.path, self._cache)
         self._states: OrderedDict[tuple[str, str], tuple[Floats, str]] = OrderedDict()
         self.latent_channels = unet.latent_channels
         self.vae_factor = self.side_multiple = vae.factor
         self.scaling_factor = np.float32(vae.scaling_factor)
         self.text_width, self._vocabulary = text.width, text.vocab
         self.text_length = text.length
-        self._worded: Any = lru_cache(maxsize=_WORDED_KEPT)(self._with_words)
+        self._cached_with_words: Any = lru_cache(maxsize=_WORDED_KEPT)(self._with_words)
         layers = cross_attention(unet)
         self.attention_layers: tuple[str, ...] = tuple(layer.name for layer in layers)
         self.attention_factors: tuple[int, ...] = tuple(layer.factor for layer in layers)
@@ -62,30 +62,30 @@ class Model(Denoising):
         `encoder`: an expression such as `bert`, see `mezzotint.encoders`; "": the model's own. Warns with
         TruncatedPromptWarning where the text is longer than the model reads.
         """
-        states, told = self.encode(text, encoder=encoder)
-        if told:
-            warnings.warn(told, stacklevel=2)
+        states, warning = self.encode(text, encoder=encoder)
+        if warning:
+            warnings.warn(warning, stacklevel=2)
         return states
 
     def encode(
         self, text: str, role: str = "prompt", encoder: str = ""
     ) -> tuple[Floats, TruncatedPromptWarning | None]:
         """As `encode_text`, but the warning is returned; it calls the text by its role."""
-        states, told = self._encoded(text, encoder)
-        return states, TruncatedPromptWarning(told.replace("prompt", role, 1)) if told else None
+        states, warning = self._cached_states(text, encoder)
+        return states, TruncatedPromptWarning(warning.replace("prompt", role, 1)) if warning else None
 
-    def _encoded(self, text: str, encoder: str) -> tuple[Floats, str]:
+    def _cached_states(self, text: str, encoder: str) -> tuple[Floats, str]:
         """The states, and what there is to tell; both are kept, the oldest are dropped."""
         key = (text, encoder)
         if key in self._states:
             self._states.move_to_end(key)
             return self._states[key]
-        states, told = self._encoders.read(text, encoder)
+        states, warning = self._encoders.read(text, encoder)
         states.flags.writeable = False
-        self._states[key] = states, told
+        self._states[key] = states, warning
         if len(self._states) > _TEXTS_KEPT:
             self._states.popitem(last=False)
-        return states, told
+        return states, warning
 
     def attend(
         self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None
@@ -95,8 +95,8 @@ class Model(Denoising):
         Its grid is that of the latents divided by its factor of `attention_factors`, rounded up. The maps are
         the softmax over the tokens, averaged over heads, in float32.
         """
-        n, rows = len(x), fitting(len(x), rows)
-        out, maps = self._runtime.attend(padded(x, rows), padded(timestep, rows), padded(text, rows))
+        n, rows = len(x), call_rows(len(x), rows)
+        out, maps = self._runtime.attend(pad_rows(x, rows), pad_rows(timestep, rows), pad_rows(text, rows))
         return np.asarray(out[:n], np.float32), [map_[:n] for map_ in maps]
 
     def encoder_facts(self, encoder: str) -> dict[str, str]:
@@ -115,7 +115,7 @@ class Model(Denoising):
 
         RequestError where a side does not divide by `vae_factor`.
         """
-        shown = signed(pixels, self.vae_factor, f"{self.name} encodes")
+        shown = to_signed(pixels, self.vae_factor, f"{self.name} encodes")
         moments = self._runtime.moments(shown[None])[0]
         if not np.isfinite(moments).all():
             raise ModelError(f"{self.name}: the encoder gave NaN or infinity{self._advice()}")
@@ -128,9 +128,9 @@ class Model(Denoising):
         for name in kept_rows(parse(words), self.text_width):
             self._tokenizer.check_new(name)
 
-    def worded(self, words: str) -> Self:
+    def with_words(self, words: str) -> Self:
         """The model that knows new words: it reads texts otherwise, all else is shared. "" is the model itself."""
-        made: Self = self._worded(words) if words else self
+        made: Self = self._cached_with_words(words) if words else self
         return made
 
     def _with_words(self, words: str) -> Self:
@@ -138,7 +138,9 @@ class Model(Denoising):
         other = copy(self)
         other._states = OrderedDict()
         run = partial(self._runtime.encode, rows=read_rows(found))
-        other._encoders = self._encoders.over(run, self._tokenizer.knowing(counts(found), self._vocabulary))
+        other._encoders = self._encoders.over(
+            run, self._tokenizer.with_words(counts(found), self._vocabulary)
+        )
         return other
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
@@ -156,7 +158,7 @@ class Model(Denoising):
         other = super()._over(bundle)
         other._states = OrderedDict()
         other._encoders = self._encoders.over(other._runtime.encode)
-        other._worded = lru_cache(maxsize=_WORDED_KEPT)(other._with_words)
+        other._cached_with_words = lru_cache(maxsize=_WORDED_KEPT)(other._with_words)
         return other
 
     def _advice(self) -> str:

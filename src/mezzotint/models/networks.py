@@ -6,50 +6,50 @@ from typing import Any
 
 import numpy as np
 
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.weights import Weights, is_positions
 
 
-def torch_unet(part: Part) -> Any:
+def torch_unet(part: NetworkFiles) -> Any:
     """The denoiser, a diffusers UNet2DConditionModel in float32 on the CPU, in eval mode."""
     return _of_diffusers(part, "UNet2DConditionModel")
 
 
-def torch_pixel_unet(part: Part) -> Any:
+def torch_pixel_unet(part: NetworkFiles) -> Any:
     """The denoiser of a pixel model, a diffusers UNet2DModel in float32 on the CPU, in eval mode."""
     return _of_diffusers(part, "UNet2DModel")
 
 
-def torch_vae(part: Part) -> Any:
+def torch_vae(part: NetworkFiles) -> Any:
     """The autoencoder, a diffusers AutoencoderKL in float32 on the CPU, in eval mode."""
     return _of_diffusers(part, "AutoencoderKL")
 
 
-def torch_vq(part: Part) -> Any:
+def torch_vq(part: NetworkFiles) -> Any:
     """The autoencoder with a codebook, a diffusers VQModel in float32 on the CPU, in eval mode."""
     return _of_diffusers(part, "VQModel")
 
 
-def torch_text(part: Part) -> Any:
+def torch_text(part: NetworkFiles) -> Any:
     """The text encoder, a transformers CLIPTextModel in float32 on the CPU, in eval mode."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    return _filled(part, lambda: CLIPTextModel(CLIPTextConfig(**_text_config(part))))
+    return _build_module(part, lambda: CLIPTextModel(CLIPTextConfig(**_text_config(part))))
 
 
-def _text_config(part: Part) -> dict[str, Any]:
+def _text_config(part: NetworkFiles) -> dict[str, Any]:
     """The config's numbers: `architectures`, `dtype` and the like are not asked for and not believed."""
     return {k: v for k, v in part.config.items() if isinstance(v, int | float) or k == "hidden_act"}
 
 
-def _of_diffusers(part: Part, kind: str) -> Any:
+def _of_diffusers(part: NetworkFiles, kind: str) -> Any:
     import diffusers
 
     build = getattr(diffusers, kind).from_config
-    return _filled(part, lambda: build(dict(part.config)))
+    return _build_module(part, lambda: build(dict(part.config)))
 
 
-def _filled(part: Part, build: Any) -> Any:
+def _build_module(part: NetworkFiles, build: Any) -> Any:
     """The module that `build` makes, with the stored weights in place of its random ones."""
     import torch
 
@@ -75,7 +75,7 @@ def stored_state(module: Any, weights: Weights, prefix: str = "") -> dict[str, A
 
     return {
         name: torch.from_numpy(
-            np.array(weights.take(name.removeprefix(prefix), tuple(told.shape)), np.float32)
+            np.array(weights.take(name.removeprefix(prefix), tuple(tensor.shape)), np.float32)
         )
-        for name, told in module.state_dict().items()
+        for name, tensor in module.state_dict().items()
     }

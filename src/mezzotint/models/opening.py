@@ -16,11 +16,11 @@ from mezzotint.errors import ConfigError, ModelError, nearest
 from mezzotint.models.bundled import DEFAULT
 from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.disk.bundle import AnyBundle, PixelBundle
-from mezzotint.models.disk.source import expanded, find
+from mezzotint.models.disk.source import expand_user, find
 from mezzotint.models.model import Model
 from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.runtime import Dtype, PixelRuntime, Runtime
-from mezzotint.models.selftest import Verdict, compare
+from mezzotint.models.selftest import SelfTestResult, compare
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.precision import DTYPES, precision_named
 from mezzotint.schedule import Schedule
@@ -48,17 +48,17 @@ def open_model(
     default `$XDG_CACHE_HOME/mezzotint` or `~/.cache/mezzotint`. ModelError where the model is missing,
     damaged, foreign, or does not fit the runtime.
     """
-    _known("runtime", runtime, get_args(RuntimeName))
+    _check_choice("runtime", runtime, get_args(RuntimeName))
     chosen = _dtype(dtype)
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be 1 or more, not {threads}")
-    cache = default_cache() if cache is None else expanded(cache)
+    cache = default_cache() if cache is None else expand_user(cache)
     bundle = find(source, cache)
     _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
     for remark in remarks(bundle.scheduler):
         warnings.warn(f"{bundle.name}: {remark}", stacklevel=2)
-    if _chosen(runtime) == "torch":
+    if _choose_runtime(runtime) == "torch":
         return _torch_model(bundle, chosen, threads, schedule, cache)
     return _openvino_model(bundle, chosen, threads, schedule, cache)
 
@@ -81,11 +81,11 @@ def _openvino_model(
         return OpenVinoRuntime(bundle, wanted, cache, threads)
 
     if dtype != "auto":
-        return _assembled(bundle, make(dtype), cache)
+        return _make_model(bundle, make(dtype), cache)
     if "BF16" not in abilities[1]:
-        return _assembled(bundle, make("float32"), cache)
+        return _make_model(bundle, make("float32"), cache)
     facts = [*abilities, str(usable_threads(threads))]
-    return _assembled(bundle, _tested(make, bundle, schedule, cache, facts), cache)
+    return _make_model(bundle, _choose_by_self_test(make, bundle, schedule, cache, facts), cache)
 
 
 def _torch_model(
@@ -101,15 +101,17 @@ def _torch_model(
         return TorchRuntime(bundle, wanted, threads)
 
     if not torch.cuda.is_available():
-        return _assembled(bundle, make("float32" if dtype == "auto" else dtype), cache)
+        return _make_model(bundle, make("float32" if dtype == "auto" else dtype), cache)
     name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
     made = (
-        make(dtype) if dtype != "auto" else _tested(make, bundle, schedule, cache, [name, torch.__version__])
+        make(dtype)
+        if dtype != "auto"
+        else _choose_by_self_test(make, bundle, schedule, cache, [name, torch.__version__])
     )
-    return _assembled(bundle, made, cache, "cuda", memory)
+    return _make_model(bundle, made, cache, "cuda", memory)
 
 
-def _assembled(
+def _make_model(
     bundle: AnyBundle,
     runtime: PixelRuntime,
     cache: Path,
@@ -122,7 +124,7 @@ def _assembled(
     return Model(bundle, cast("Runtime", runtime), device, device_bytes, cache)
 
 
-def _tested(
+def _choose_by_self_test(
     make: Make, bundle: AnyBundle, schedule: Schedule, cache: Path, machine: list[str]
 ) -> PixelRuntime:
     """The runtime in the precision that this model's self-test on this machine chose, now or earlier."""
@@ -133,12 +135,13 @@ def _tested(
     full, half = make("float32"), make("bfloat16")
     verdict = _verdict(full, half, bundle, schedule)
     remember(
-        note, {**verdict.to_json(), "accepted": verdict.accepted, "model": bundle.name, "machine": machine}
+        note,
+        {**verdict.to_json(), "accepted": verdict.accepts_bfloat16, "model": bundle.name, "machine": machine},
     )
-    return half if verdict.accepted else full
+    return half if verdict.accepts_bfloat16 else full
 
 
-def _verdict(full: PixelRuntime, half: PixelRuntime, bundle: AnyBundle, schedule: Schedule) -> Verdict:
+def _verdict(full: PixelRuntime, half: PixelRuntime, bundle: AnyBundle, schedule: Schedule) -> SelfTestResult:
     if isinstance(bundle, PixelBundle):
         arch, nothing = bundle.architecture(), np.zeros((0, 0), np.float32)
         return compare(full, half, schedule, (arch.colors, *arch.sample_size), nothing, nothing)
@@ -148,7 +151,7 @@ def _verdict(full: PixelRuntime, half: PixelRuntime, bundle: AnyBundle, schedule
     return compare(full, half, schedule, (unet.latent_channels, *unet.sample_size), states, negative)
 
 
-def _chosen(runtime: RuntimeName) -> str:
+def _choose_runtime(runtime: RuntimeName) -> str:
     has_openvino = importlib.util.find_spec("openvino") is not None
     if runtime == "openvino" and not has_openvino:
         raise ModelError("the openvino runtime is not installed; pip install openvino, or runtime='torch'")
@@ -173,10 +176,10 @@ def _dtype(name: str) -> DtypeName:
     try:
         return cast("DtypeName", DTYPES[precision_named(name)])
     except ConfigError:
-        _known("dtype", name, get_args(DtypeName))
+        _check_choice("dtype", name, get_args(DtypeName))
         raise
 
 
-def _known(what: str, value: str, names: tuple[str, ...]) -> None:
+def _check_choice(what: str, value: str, names: tuple[str, ...]) -> None:
     if value not in names:
         raise ModelError(f"{what} is {value!r}; it can be {', '.join(names)}{nearest(value, names)}")

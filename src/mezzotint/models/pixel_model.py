@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import PixelBundle
-from mezzotint.models.pixels import as_bytes, signed
+from mezzotint.models.pixels import as_bytes, to_signed
 from mezzotint.models.runtime import Floats, PixelRuntime
 
 _NO_TEXT = np.zeros((0, 0), np.float32)
@@ -49,7 +49,7 @@ class PixelModel(Denoising):
 
         RequestError where a side does not divide by `side_multiple`.
         """
-        mean = np.moveaxis(signed(pixels, self.side_multiple, f"{self.name} reads"), -1, 0)
+        mean = np.moveaxis(to_signed(pixels, self.side_multiple, f"{self.name} reads"), -1, 0)
         return mean, np.zeros_like(mean)
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from mezzotint.errors import RequestError
 from mezzotint.models.runtime import Floats
 
 
-def signed(pixels: NDArray[np.uint8], factor: int, reader: str) -> Floats:
+def to_signed(pixels: NDArray[np.uint8], factor: int, reader: str) -> Floats:
     """(H, W, 3) in -1..1. RequestError where a side does not divide by `factor`; `reader`: who asks for that."""
     height, width = pixels.shape[:2]
     if height % factor or width % factor:

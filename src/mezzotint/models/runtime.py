@@ -64,7 +64,7 @@ def bucket(rows: int) -> int:
     return next((b for b in BUCKETS if b >= rows), -(-rows // BUCKETS[-1]) * BUCKETS[-1])
 
 
-def fitting(n: int, rows: int | None) -> int:
+def call_rows(n: int, rows: int | None) -> int:
     """The rows of a call with n of them; ValueError where they do not fit."""
     rows = bucket(n) if rows is None else rows
     if rows < n:
@@ -72,7 +72,7 @@ def fitting(n: int, rows: int | None) -> int:
     return rows
 
 
-def padded(array: NDArray[Any], rows: int) -> NDArray[Any]:
+def pad_rows(array: NDArray[Any], rows: int) -> NDArray[Any]:
     """`array` with its last row repeated until it has so many rows: padding must be as finite as the rest."""
     missing = rows - len(array)
     return array if missing == 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])

@@ -15,7 +15,7 @@ from mezzotint.models.cross_attention import cross_attention
 from mezzotint.models.disk.bundle import Bundle, PixelBundle
 from mezzotint.models.networks import torch_pixel_unet, torch_text, torch_unet, torch_vae
 from mezzotint.models.runtime import Dtype, Floats
-from mezzotint.models.texts.beside import with_rows
+from mezzotint.models.texts.extended_embedding import with_rows
 
 
 class _Eager:
@@ -52,9 +52,9 @@ class TorchRuntime(_Eager):
         self._picture = torch.float32 if upcast else self._half
         self._scaling = vae.scaling_factor
         self._layers = [layer.name for layer in cross_attention(unet)]
-        self._unet = _moved(torch_unet(bundle.unet), self.device, self._half)
-        self._vae = _moved(torch_vae(bundle.vae), self.device, self._picture)
-        self._text: Any = _moved(torch_text(bundle.text_encoder), self.device, torch.float32)
+        self._unet = _to_device(torch_unet(bundle.unet), self.device, self._half)
+        self._vae = _to_device(torch_vae(bundle.vae), self.device, self._picture)
+        self._text: Any = _to_device(torch_text(bundle.text_encoder), self.device, torch.float32)
         self._bundle = bundle
 
     def over(self, bundle: Bundle) -> TorchRuntime:
@@ -62,9 +62,9 @@ class TorchRuntime(_Eager):
         other = copy(self)
         other._bundle = bundle
         if bundle.unet is not self._bundle.unet:
-            other._unet = _moved(torch_unet(bundle.unet), self.device, self._half)
+            other._unet = _to_device(torch_unet(bundle.unet), self.device, self._half)
         if bundle.text_encoder is not self._bundle.text_encoder:
-            other._text = _moved(torch_text(bundle.text_encoder), self.device, torch.float32)
+            other._text = _to_device(torch_text(bundle.text_encoder), self.device, torch.float32)
         return other
 
     @torch.no_grad()
@@ -107,12 +107,12 @@ class TorchPixels(_Eager):
 
     def __init__(self, bundle: PixelBundle, dtype: Dtype, threads: int | None = None) -> None:
         super().__init__(dtype, threads)
-        self._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
+        self._unet = _to_device(torch_pixel_unet(bundle.unet), self.device, self._half)
 
     def over(self, bundle: PixelBundle) -> TorchPixels:
         """The same with other weights."""
         other = copy(self)
-        other._unet = _moved(torch_pixel_unet(bundle.unet), self.device, self._half)
+        other._unet = _to_device(torch_pixel_unet(bundle.unet), self.device, self._half)
         return other
 
     @torch.no_grad()
@@ -135,7 +135,7 @@ def _device(dtype: Dtype, threads: int | None) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _moved(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> Any:
+def _to_device(module: torch.nn.Module, device: torch.device, dtype: torch.dtype) -> Any:
     """The module in its place, moved by torch's own method: diffusers' prints advice at each use."""
     return torch.nn.Module.to(module, device, dtype)
 

@@ -28,7 +28,7 @@ _STEPS = 6
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SelfTestResult:
     """What was measured: how far the pictures are apart, in levels of 255, and the seconds a call took."""
 
     levels: float
@@ -36,7 +36,7 @@ class Verdict:
     seconds_bfloat16: float
 
     @property
-    def accepted(self) -> bool:
+    def accepts_bfloat16(self) -> bool:
         """Whether bfloat16 is close enough (a NaN is not) and measurably faster."""
         return self.levels <= TOLERANCE and self.seconds_bfloat16 <= FASTER * self.seconds_float32
 
@@ -52,13 +52,13 @@ def compare(
     latents: tuple[int, int, int],
     text: Floats,
     negative: Floats,
-) -> Verdict:
+) -> SelfTestResult:
     """The same short run by both runtimes, for texts (length, width); both pictures decoded in float32."""
     states = np.stack([text, negative])
     x0, slow = _run(full, schedule, latents, states)
     near, fast = _run(half, schedule, latents, states)
     pictures = [np.clip(full.decode(y.astype(np.float32)), -1, 1) * 127.5 for y in (x0, near)]
-    return Verdict(float(np.sqrt(np.mean((pictures[0] - pictures[1]) ** 2))), slow, fast)
+    return SelfTestResult(float(np.sqrt(np.mean((pictures[0] - pictures[1]) ** 2))), slow, fast)
 
 
 def _run(

@@ -56,10 +56,10 @@ def _settings(line: str) -> dict[str, str]:
     line = line[:_LONGEST]
     if "| Size:" in line or "| Sampler:" in line:  # SD.Next's
         line = re.sub(r"\s*\|\s*", ", ", line)
-    return {key.strip(): _unquoted(value.strip()) for key, value in _SETTING.findall(line)}
+    return {key.strip(): _unquote(value.strip()) for key, value in _SETTING.findall(line)}
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     if len(value) > 1 and value[0] == value[-1] == '"':
         with suppress(ValueError):
             return str(json.loads(value))

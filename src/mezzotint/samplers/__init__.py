@@ -10,7 +10,7 @@ from mezzotint.samplers.ddim import ancestral, ddim
 from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
 from mezzotint.samplers.euler import euler, heun
 from mezzotint.samplers.levels import (
-    Run,
+    SamplerRun,
     ddim_levels,
     ddpm_levels,
     dpm_levels,
@@ -20,44 +20,44 @@ from mezzotint.samplers.levels import (
 )
 from mezzotint.samplers.lms import lms
 from mezzotint.samplers.pndm import pndm
-from mezzotint.samplers.table import Levels, Table
+from mezzotint.samplers.table import Levels, UpdateTable
 from mezzotint.samplers.unipc import unipc
 
-__all__ = ["CLIPPED", "COUNTERPARTS", "SAMPLERS", "Levels", "Run", "Sampler", "Table"]
+__all__ = ["CLIPPED", "COUNTERPARTS", "SAMPLERS", "Levels", "Sampler", "SamplerRun", "UpdateTable"]
 
 
 class Sampler(NamedTuple):
     """Where a sampler puts its levels, and how it fills its table from them."""
 
-    levels: Callable[[Run], Levels]
-    fill: Callable[[Levels, Run], Table]
+    levels: Callable[[SamplerRun], Levels]
+    fill: Callable[[Levels, SamplerRun], UpdateTable]
 
 
-def _euler_a_levels(run: Run) -> Levels:
+def _euler_a_levels(run: SamplerRun) -> Levels:
     return k_levels(run, heed=False)
 
 
-def _ddpm(levels: Levels, run: Run) -> Table:
+def _ddpm(levels: Levels, run: SamplerRun) -> UpdateTable:
     return ancestral(levels, large=run.schedule.variance == "fixed_large")
 
 
-def _lms(levels: Levels, run: Run) -> Table:
+def _lms(levels: Levels, run: SamplerRun) -> UpdateTable:
     skipped = k_levels(replace(run, begin=0)).sigma[: run.begin]
     return lms(levels, skipped, leaps=False) if run.diffusers else lms(levels, skipped[:0])
 
 
-def _pndm_levels(run: Run) -> Levels:
+def _pndm_levels(run: SamplerRun) -> Levels:
     return pndm_levels(replace(run, begin=run.begin - 1) if _late(run) > 1 else run)
 
 
-def _pndm(levels: Levels, run: Run) -> Table:
+def _pndm(levels: Levels, run: SamplerRun) -> UpdateTable:
     if run.schedule.prediction == "flow":
         return pndm(levels, "flow")
     slip = run.diffusers and run.schedule.prediction == "v_prediction"
     return pndm(levels, "v" if slip else "eps", _late(run))
 
 
-def _late(run: Run) -> int:
+def _late(run: SamplerRun) -> int:
     """The calls that diffusers' image-to-image skips of pndm, where it has such a run."""
     return run.begin if run.diffusers and run.schedule.prediction != "flow" and run.spacing != "karras" else 0
 

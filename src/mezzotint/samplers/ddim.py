@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mezzotint.samplers.table import Levels, Table, basis, table
+from mezzotint.samplers.table import Levels, UpdateTable, basis, table
 from mezzotint.schedule import Floats
 
 
-def ddim(levels: Levels, eta: float = 0.0) -> Table:
+def ddim(levels: Levels, eta: float = 0.0) -> UpdateTable:
     """DDIM, Song et al. 2020 (2010.02502), equations 12 and 16. Guidance moves x0, not the direction eps."""
     x, x0, raw = basis(1)
     eps = (x - levels.alpha * raw) / levels.sigma
@@ -17,7 +17,7 @@ def ddim(levels: Levels, eta: float = 0.0) -> Table:
     return table(len(levels), levels.alpha_next * x0 + direction, noise_std=std)
 
 
-def ancestral(levels: Levels, large: bool = False) -> Table:
+def ancestral(levels: Levels, large: bool = False) -> UpdateTable:
     """DDPM, Ho et al. 2020 (2006.11239), equations 6 and 7, for any alpha, sigma (2107.00630, appendix A).
 
     In ve coordinates the same lines are k-diffusion's Euler ancestral. `large`: DDPM's upper variance.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mezzotint.samplers.table import Levels, Table, basis, table
+from mezzotint.samplers.table import Levels, UpdateTable, basis, table
 from mezzotint.schedule import Floats
 
 
-def dpmpp_2m(levels: Levels, euler_last: bool = False) -> Table:
+def dpmpp_2m(levels: Levels, euler_last: bool = False) -> UpdateTable:
     """DPM-Solver++(2M), algorithm 2 of Lu et al. 2022 (2211.01095)."""
     x, old, x0, _ = basis(2)
     h, ratio = step_of_lambda(levels, euler_last)
@@ -17,7 +17,7 @@ def dpmpp_2m(levels: Levels, euler_last: bool = False) -> Table:
     return table(len(levels), x, x0)
 
 
-def dpmpp_2m_sde(levels: Levels, euler_last: bool = False) -> Table:
+def dpmpp_2m_sde(levels: Levels, euler_last: bool = False) -> UpdateTable:
     """SDE-DPM-Solver++(2M), Lu et al. 2022 (2211.01095), section 5: the same with noise."""
     x, old, x0, _ = basis(2)
     h, ratio = step_of_lambda(levels, euler_last)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from mezzotint.samplers.table import Levels, Table, basis, rows, table
+from mezzotint.samplers.table import Levels, UpdateTable, basis, rows, table
 
 
-def euler(levels: Levels) -> Table:
+def euler(levels: Levels) -> UpdateTable:
     """Karras et al. 2022 (2206.00364), algorithm 1 uncorrected: a step along d = (x - x0)/sigma."""
     x, x0, _ = basis(1)
     d = (x - x0) / levels.sigma
     return table(len(levels), x + d * (levels.sigma_next - levels.sigma))
 
 
-def heun(levels: Levels) -> Table:
+def heun(levels: Levels) -> UpdateTable:
     """Karras et al. 2022 (2206.00364), algorithm 1: the mean of the slopes at both ends; Euler at the end."""
     n = len(levels)
     x, half, x0, _ = basis(2)
@@ -25,4 +25,4 @@ def heun(levels: Levels) -> Table:
     d = (x - x0) / levels.sigma_next[:-1]
     update[1::2] = rows(n - 1, half + dt[:-1] / 2 * d, half)
     call = np.arange(2 * n - 1)
-    return Table(update, np.zeros(2 * n - 1), level=(call + 1) // 2, step=call // 2)
+    return UpdateTable(update, np.zeros(2 * n - 1), level=(call + 1) // 2, step=call // 2)

@@ -8,11 +8,11 @@ from typing import cast
 import numpy as np
 
 from mezzotint.samplers.table import Levels
-from mezzotint.schedule import Floats, Schedule, Spacing, karras, spaced
+from mezzotint.schedule import Floats, Schedule, Spacing, karras, spaced_timesteps
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class SamplerRun:
     """What a sampler may know of a request."""
 
     schedule: Schedule
@@ -42,17 +42,19 @@ class Run:
         lowered = config.get("lower_order_final", True) and (self.steps < 15 or not few)
         return bool(lowered or (few and config.get("euler_at_final", False)))
 
-    def spaced(self, n: int, spacing: Spacing) -> Floats:
+    def timesteps(self, n: int, spacing: Spacing) -> Floats:
         """(n,) training timesteps."""
-        return spaced(self.schedule.steps, n, spacing, self.schedule.steps_offset, old=self.diffusers)
+        return spaced_timesteps(
+            self.schedule.steps, n, spacing, self.schedule.steps_offset, old=self.diffusers
+        )
 
-    def whole(self, n: int, spacing: Spacing) -> Floats:
+    def whole_timesteps(self, n: int, spacing: Spacing) -> Floats:
         """(n,) training timesteps in whole numbers, unless two would be the same."""
-        t = self.spaced(n, spacing)
+        t = self.timesteps(n, spacing)
         return t.round() if len(set(t.round())) == n else t
 
 
-def euler_levels(run: Run) -> Levels:
+def euler_levels(run: SamplerRun) -> Levels:
     """k-diffusion's, down to where the model says."""
     levels = k_levels(run)
     if run.schedule.prediction != "flow" and run.schedule.ends_at_sigma_min:
@@ -60,12 +62,12 @@ def euler_levels(run: Run) -> Levels:
     return levels
 
 
-def k_levels(run: Run, heed: bool = True) -> Levels:
+def k_levels(run: SamplerRun, heed: bool = True) -> Levels:
     """k-diffusion's: ve coordinates, fractional timesteps, down to no noise."""
     if run.schedule.prediction == "flow":
         return flow_levels(run)
     spacing, ramp = run.grid("linspace", heed)
-    t = run.spaced(run.steps, spacing)
+    t = run.timesteps(run.steps, spacing)
     s = run.schedule.s_at(t)
     if ramp:
         s = karras(run.top(s[0]), s[-1], run.steps)
@@ -76,26 +78,26 @@ def k_levels(run: Run, heed: bool = True) -> Levels:
     return Levels.of(t, np.ones(len(s) + 1), np.append(s, 0.0), float(init), input_scale=1 / unit)
 
 
-def ddpm_levels(run: Run) -> Levels:
+def ddpm_levels(run: SamplerRun) -> Levels:
     """DDPM's: vp coordinates, whole timesteps, down to no noise."""
     return _whole_levels(run, to_one=True)
 
 
-def ddim_levels(run: Run) -> Levels:
+def ddim_levels(run: SamplerRun) -> Levels:
     """DDIM's: the same, down to where the model says, or to no noise."""
-    return _strided(_whole_levels(run, run.schedule.set_alpha_to_one is not False), run)
+    return _stride_levels(_whole_levels(run, run.schedule.set_alpha_to_one is not False), run)
 
 
-def pndm_levels(run: Run) -> Levels:
+def pndm_levels(run: SamplerRun) -> Levels:
     """PNDM's: the same, down to where the model says, or to timestep 0."""
-    return _strided(_whole_levels(run, run.schedule.set_alpha_to_one is True), run)
+    return _stride_levels(_whole_levels(run, run.schedule.set_alpha_to_one is True), run)
 
 
-def _whole_levels(run: Run, to_one: bool) -> Levels:
+def _whole_levels(run: SamplerRun, to_one: bool) -> Levels:
     if run.schedule.prediction == "flow":
         return flow_levels(run)
     spacing, ramp = run.grid("leading", heed=False)
-    t = run.whole(run.steps, spacing)
+    t = run.whole_timesteps(run.steps, spacing)
     if ramp:
         high, low = run.schedule.s_at(t[[0, -1]])
         t = run.schedule.t_at(karras(run.top(high), low, run.steps))
@@ -104,7 +106,7 @@ def _whole_levels(run: Run, to_one: bool) -> Levels:
     return _vp(t, np.append(run.schedule.alpha2_at(t), end))
 
 
-def _strided(levels: Levels, run: Run) -> Levels:
+def _stride_levels(levels: Levels, run: SamplerRun) -> Levels:
     """A slip of diffusers: each step goes from t to t - T//n, whatever the next timestep is.
 
     With `linspace`, and with `trailing` where n does not divide T, it then asks the network at another level
@@ -125,7 +127,7 @@ def _strided(levels: Levels, run: Run) -> Levels:
     )
 
 
-def dpm_levels(run: Run) -> Levels:
+def dpm_levels(run: SamplerRun) -> Levels:
     """DPM-Solver's: vp coordinates, n+1 whole timesteps of which the last gives way to the end that is asked for."""
     if run.schedule.prediction == "flow":
         return flow_levels(run)
@@ -135,13 +137,13 @@ def dpm_levels(run: Run) -> Levels:
         s = karras(run.top(high), low, run.steps)
         t = run.schedule.t_at(s).round()
     else:
-        t = run.whole(run.steps if spacing == "trailing" else run.steps + 1, spacing)[: run.steps]
+        t = run.whole_timesteps(run.steps if spacing == "trailing" else run.steps + 1, spacing)[: run.steps]
         s = run.schedule.s_at(t)
     end = run.schedule.alphas_cumprod[0] if run.schedule.ends_at_sigma_min else 1.0
     return _vp(t[run.begin :], np.append(1 / (1 + s**2), end)[run.begin :])
 
 
-def flow_levels(run: Run) -> Levels:
+def flow_levels(run: SamplerRun) -> Levels:
     """Flow matching's: alpha = 1 - sigma, the network is told sigma*T (Esser et al. 2024, 2403.03206).
 
     `linspace` ends at the shifted sigma of the first training timestep, shifted again (Stable Diffusion 3).
@@ -149,12 +151,12 @@ def flow_levels(run: Run) -> Levels:
     schedule, train = run.schedule, run.schedule.steps
     spacing, ramp = run.grid("linspace")
     if spacing == "linspace":
-        u = np.linspace(1, schedule.shifted(np.array(1 / train)), run.steps)
+        u = np.linspace(1, schedule.shift_sigma(np.array(1 / train)), run.steps)
     elif spacing == "trailing":
         u = 1 - np.arange(run.steps) / run.steps
     else:
-        u = (run.spaced(run.steps, spacing) + 1) / train
-    sigma = np.asarray(schedule.shifted(u))
+        u = (run.timesteps(run.steps, spacing) + 1) / train
+    sigma = np.asarray(schedule.shift_sigma(u))
     if ramp:
         sigma = karras(sigma[0], sigma[-1], run.steps)
     sigma = np.append(sigma, 0.0)[run.begin :]

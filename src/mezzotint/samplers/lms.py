@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mezzotint.samplers.table import Levels, Table, basis, table
+from mezzotint.samplers.table import Levels, UpdateTable, basis, table
 from mezzotint.schedule import Floats
 
 ORDER = 4
@@ -13,7 +13,7 @@ FAR = 1e30  # a sigma so far away that a slope there counts for nothing
 LEAP = 3  # a step so many times longer than the one before it has order 1
 
 
-def lms(levels: Levels, earlier: Floats, leaps: bool = True) -> Table:
+def lms(levels: Levels, earlier: Floats, leaps: bool = True) -> UpdateTable:
     """LMS of k-diffusion (Katherine Crowson): the integral of the polynomial through the last four slopes d.
 
     A run that begins in the middle starts again at order 1. `earlier`, the sigmas of the steps it skipped,

@@ -7,14 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.samplers.table import Levels, Table, basis, rows
+from mezzotint.samplers.table import Levels, UpdateTable, basis, rows
 from mezzotint.schedule import Floats
 
 Slope = Literal["eps", "v", "flow"]
 ADAMS = np.array([[24, 0, 0, 0], [36, -12, 0, 0], [46, -32, 10, 0], [55, -59, 37, -9]])[:, :, None] / 24
 
 
-def pndm(levels: Levels, slope: Slope = "eps", late: int = 0) -> Table:
+def pndm(levels: Levels, slope: Slope = "eps", late: int = 0) -> UpdateTable:
     """PLMS, Liu et al. 2022 (2202.09778), equations 9 and 12; the first step is taken twice, as Heun would.
 
     `slope` is what is extrapolated: eps; in flow models d, where x = x0 + sigma*d; or v, a slip of diffusers
@@ -41,7 +41,7 @@ def pndm(levels: Levels, slope: Slope = "eps", late: int = 0) -> Table:
     if slope == "eps" and levels.alpha[0, 0] == 0:
         update[0, 0] = levels.alpha_next[0] * x0 + levels.sigma_next[0] * e[0]
         update[1:2, 0] = x
-    return Table(update, np.zeros(len(call)), level, step=np.maximum(call - 1, 0))
+    return UpdateTable(update, np.zeros(len(call)), level, step=np.maximum(call - 1, 0))
 
 
 def _call_levels(n: int, late: int) -> NDArray[np.intp]:

@@ -64,7 +64,7 @@ class Levels:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class UpdateTable:
     """A filled sampler, S denoiser calls on K slots.
 
     slots' = update @ [slots; x0_guided; x0_raw], plus noise_std * z on slot 0.
@@ -86,7 +86,7 @@ def rows(n: int, *slots: Floats) -> Floats:
     return np.stack([np.broadcast_to(slot, (n, len(slots) + 2)) for slot in slots], axis=1)
 
 
-def table(n: int, *slots: Floats, noise_std: float | Floats = 0.0) -> Table:
+def table(n: int, *slots: Floats, noise_std: float | Floats = 0.0) -> UpdateTable:
     """The table of a sampler that calls the network once a step."""
     i = np.arange(n)
-    return Table(rows(n, *slots), np.broadcast_to(noise_std, (n, 1))[:, 0], level=i, step=i)
+    return UpdateTable(rows(n, *slots), np.broadcast_to(noise_std, (n, 1))[:, 0], level=i, step=i)

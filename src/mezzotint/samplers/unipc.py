@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mezzotint.samplers.dpmpp import step_of_lambda
-from mezzotint.samplers.table import Levels, Table, basis, table
+from mezzotint.samplers.table import Levels, UpdateTable, basis, table
 from mezzotint.schedule import Floats
 
 
-def unipc(levels: Levels, euler_last: bool = False) -> Table:
+def unipc(levels: Levels, euler_last: bool = False) -> UpdateTable:
     """UniPC-2 with B(h) = e^h - 1, Zhao et al. 2023 (2302.04867), algorithms 5 and 6.
 
     When x0 is known at a level, the step that led there is taken again with it; the next starts from there.

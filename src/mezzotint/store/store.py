@@ -13,7 +13,7 @@ from typing import Any, Self
 from sqlalchemy.exc import DBAPIError
 
 from mezzotint.errors import DataError, OutputError, nearest
-from mezzotint.ledger import Entry
+from mezzotint.ledger import LedgerEntry
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.store.files import Files
@@ -75,7 +75,7 @@ class Store:
                 self.adopt(key)
             return None
         lines = self.files.read("ledgers", key).splitlines()
-        return replace(picture, ledger=tuple(Entry(*json.loads(line)) for line in lines))
+        return replace(picture, ledger=tuple(LedgerEntry(*json.loads(line)) for line in lines))
 
     def path(self, key: str) -> Path:
         """Where the PNG of a key lies, or would lie."""

@@ -14,7 +14,7 @@ from mezzotint.axes import cross
 from mezzotint.errors import ConfigError, MezzotintError, RequestError, nearest
 from mezzotint.guidance import PRESETS, Cfg, Clip, Color, Guidance, Mix, Term, parse
 from mezzotint.models.disk.source import defaults_of
-from mezzotint.models.lora.kept import keep_loras
+from mezzotint.models.lora.files import keep_loras
 from mezzotint.request import Request
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Value

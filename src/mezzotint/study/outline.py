@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby, islice
 
 from mezzotint.engine import Engine, Mode, Network
-from mezzotint.engine.branch import Calls, calls, spared, trunk
+from mezzotint.engine.prefix_sharing import Calls, count_shared, guidance_calls, prefix_key
 from mezzotint.errors import MezzotintError
 from mezzotint.planning import Plan
 from mezzotint.request import Request
@@ -78,7 +78,7 @@ class Part:
     @cached_property
     def _trunks(self) -> list[int]:
         numbers: dict[Hashable, int] = {}
-        return [numbers.setdefault(trunk(cell.request), len(numbers)) for cell in self.cells]
+        return [numbers.setdefault(prefix_key(cell.request), len(numbers)) for cell in self.cells]
 
     def chunks(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
         """Tasks in the order of `order`, split into what goes to the engine at once: those that share stay together."""
@@ -98,13 +98,15 @@ class Part:
 
     def _cost(self, some: tuple[int, ...]) -> Cost:
         plans = [self.plans[i] for i in some]
-        calls_, rows = spared([(self.plans[i], self._way(i)) for i in some]) if len(some) > 1 else (0, 0)
+        calls_, rows = (
+            count_shared([(self.plans[i], self._way(i)) for i in some]) if len(some) > 1 else (0, 0)
+        )
         evaluations, all_rows = sum(p.evaluations for p in plans), sum(p.rows for p in plans)
         return Cost(len(some), evaluations - calls_, all_rows - rows, calls_)
 
     def _way(self, cell: int) -> Calls:
         if cell not in self._ways:
-            self._ways[cell] = calls(self.plans[cell], self.cells[cell].request.terms)
+            self._ways[cell] = guidance_calls(self.plans[cell], self.cells[cell].request.terms)
         return self._ways[cell]
 
 

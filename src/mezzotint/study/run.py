@@ -13,7 +13,7 @@ from time import monotonic
 from mezzotint.engine import Engine
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
-from mezzotint.progress import Progress
+from mezzotint.progress import ProgressReporter
 from mezzotint.store import Store
 from mezzotint.study import cost
 from mezzotint.study.outline import FLIGHT, Cost, Outline, Part, Task
@@ -93,7 +93,7 @@ class _Run:
         self._outcome = outcome
         self._flight: dict[Future[Picture], Task] = {}
         self._done: SimpleQueue[Future[Picture]] = SimpleQueue()
-        self._progress = Progress(say, len(item.tasks), phase=item.part.name)
+        self._progress = ProgressReporter(say, len(item.tasks), phase=item.part.name)
 
     def __call__(self) -> None:
         part = self._item.part

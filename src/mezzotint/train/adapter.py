@@ -19,7 +19,7 @@ from mezzotint.models.cache import default_cache
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.source import find
 from mezzotint.models.networks import torch_text
-from mezzotint.models.texts.adapter import Adapter
+from mezzotint.models.texts.adapter import BertAdapter
 from mezzotint.models.texts.bert import MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
@@ -66,7 +66,9 @@ class AdapterTask:
         self.words = whole_words(self.bert.vocabulary)
         self.captions, self.held = _split(read_captions(config.captions), config.seed)
         own = bundle.architectures()[2]
-        self.adapter = Adapter(MINILM_WIDTH, own.width, own.length, config.width, config.layers, config.heads)
+        self.adapter = BertAdapter(
+            MINILM_WIDTH, own.width, own.length, config.width, config.layers, config.heads
+        )
         self.module: nn.Module = self.adapter
         usual = self._own(self._texts(random.Random(f"adapter mean {config.seed}"), 256)).flatten(0, 1)
         self.adapter.mean.copy_(usual.mean(0))
@@ -77,21 +79,21 @@ class AdapterTask:
         """The mean squared error of normalized states."""
         rng = random.Random(f"adapter {self.config.seed} {step}")
         states, mask, own = self._seen(["", *self._texts(rng, self.config.batch - 1)])
-        error = F.mse_loss(module(states, mask).float(), self.adapter.normalized(own))
+        error = F.mse_loss(module(states, mask).float(), self.adapter.normalize(own))
         return error, {}
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Held-out captions from the best to the worst; error of normalized states, cosines before and after."""
         states, mask, own = self._kept
         out = module(states, mask).float()
-        target = self.adapter.normalized(own)
+        target = self.adapter.normalize(own)
         errors = (out - target).square().mean((1, 2))
         order = sorted(range(len(self.held)), key=lambda i: float(errors[i + 1]))
         lines = [f"{errors[i + 1]:.3f}  {self.held[i]}" for i in order[:: max(1, len(order) // 30)]]
         numbers = {
             "error": errors[1:].mean().item(),
             "empty_error": errors[0].item(),
-            "cosine": F.cosine_similarity(self.adapter.unnormalized(out), own, dim=-1)[1:].mean().item(),
+            "cosine": F.cosine_similarity(self.adapter.denormalize(out), own, dim=-1)[1:].mean().item(),
             "centered_cosine": F.cosine_similarity(out, target, dim=-1)[1:].mean().item(),
         }
         return written(lines), numbers

@@ -103,12 +103,12 @@ class UNetArch:
             eps=real(c, "norm_eps", 1e-5, where, 0, 1),
             flip_sin_to_cos=bool(c.get("flip_sin_to_cos", True)),
             freq_shift=real(c, "freq_shift", 0, where, 0, max(0, channels[0] // 2 - 1)),
-            sample_size=size(_resized(c), 64, where),
+            sample_size=size(_fix_sample_size(c), 64, where),
             has_middle=c.get("mid_block_type", "") is not None,
         )
 
 
-def _resized(c: Config) -> Config:
+def _fix_sample_size(c: Config) -> Config:
     """With the correction of the stock pipeline: before diffusers 0.9 a `sample_size` below 64 means 64."""
     version, side = str(c.get("_diffusers_version", "")), c.get("sample_size")
     old = re.match(r"0\.[0-8](\.|$)", version) is not None

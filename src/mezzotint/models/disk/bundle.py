@@ -15,8 +15,8 @@ from mezzotint.errors import ModelError, nearest
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
 from mezzotint.models.disk.architecture_pixel import PixelArch
-from mezzotint.models.disk.parts import Part, read_json, read_part
-from mezzotint.scheduler_config import corrected
+from mezzotint.models.disk.parts import NetworkFiles, read_json, read_part
+from mezzotint.scheduler_config import correct_config
 
 _TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 _PIXELS = ("DDPMPipeline", "DDIMPipeline")
@@ -83,9 +83,9 @@ class Bundle:
     name: str
     path: Path
     digest: str  # of everything that decides pixels
-    unet: Part
-    vae: Part
-    text_encoder: Part
+    unet: NetworkFiles
+    vae: NetworkFiles
+    text_encoder: NetworkFiles
     scheduler: Mapping[str, Any]
     tokenizer: Path  # a folder
     pad_token: str | None = None  # overrides the tokenizer's own
@@ -113,7 +113,7 @@ class PixelBundle:
     name: str
     path: Path
     digest: str  # of everything that decides pixels
-    unet: Part
+    unet: NetworkFiles
     scheduler: Mapping[str, Any]
 
     def architecture(self) -> PixelArch:
@@ -152,13 +152,17 @@ def is_whole(path: Path) -> bool:
     parts = ("unet", "vae", "text_encoder")
     if (path / "model_index.json").is_file() and all((path / part).is_dir() for part in parts):
         scheduled = (path / "scheduler" / "scheduler_config.json").is_file()
-        return scheduled and (path / "tokenizer").is_dir() and all(_filled(path / part) for part in parts)
+        return (
+            scheduled and (path / "tokenizer").is_dir() and all(_has_weights(path / part) for part in parts)
+        )
     unet = _pixel_folder(path, "unet")
     scheduled = (_pixel_folder(path, "scheduler") / "scheduler_config.json").is_file()
-    return scheduled and _filled(unet) and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
+    return (
+        scheduled and _has_weights(unet) and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
+    )
 
 
-def _filled(part: Path) -> bool:
+def _has_weights(part: Path) -> bool:
     return (part / "config.json").is_file() and any(part.glob("*.safetensors"))
 
 
@@ -167,7 +171,7 @@ def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
     unet, vae, text = (read_part(path / part, part, path, cache) for part in ("unet", "vae", "text_encoder"))
     if not (path / "tokenizer").is_dir():
         raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
-    scheduler = corrected(read_json(path / "scheduler" / "scheduler_config.json"))
+    scheduler = correct_config(read_json(path / "scheduler" / "scheduler_config.json"))
     digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
     return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
 
@@ -187,7 +191,9 @@ def _pixel_folder(path: Path, part: str) -> Path:
     return path / part if (path / part).is_dir() else path
 
 
-def digest_of(parts: Iterable[Part], scheduler: Mapping[str, Any], tokenizer: Path, cache: Path) -> str:
+def digest_of(
+    parts: Iterable[NetworkFiles], scheduler: Mapping[str, Any], tokenizer: Path, cache: Path
+) -> str:
     """The digest of a model: of everything that decides pixels."""
     files = [file for file in sorted(tokenizer.iterdir()) if file.suffix in (".json", ".txt")]
     words = [(file.name, remembered_digest(file, cache)) for file in files]

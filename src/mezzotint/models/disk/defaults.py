@@ -24,11 +24,11 @@ def read_defaults(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     data = read_json(path)
-    _known(path, data, ("defaults",))
+    _check_keys(path, data, ("defaults",))
     defaults = data.get("defaults", {})
     if not isinstance(defaults, dict):
         raise ModelError(f"{path}: defaults is an object of {', '.join(_KEYS)}")
-    _known(path, defaults, _KEYS)
+    _check_keys(path, defaults, _KEYS)
     try:
         request = Request(**defaults)
     except RequestError as error:
@@ -36,7 +36,7 @@ def read_defaults(folder: Path) -> dict[str, Any]:
     return {key: getattr(request, key) for key in defaults}
 
 
-def _known(path: Path, data: dict[str, Any], known: tuple[str, ...]) -> None:
+def _check_keys(path: Path, data: dict[str, Any], known: tuple[str, ...]) -> None:
     for key in data:
         if key not in known:
             raise ModelError(f"{path} has {key!r}; it may say {', '.join(known)}{nearest(key, known)}")

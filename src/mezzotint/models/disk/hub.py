@@ -11,7 +11,7 @@ from mezzotint.errors import ModelError
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
-def fetched(
+def fetch_from_hub(
     repo: str, whole: Callable[[Path], bool], wanted: Sequence[str], unwanted: Sequence[str] = ()
 ) -> Path:
     """The folder of a hub model, where one that is here needs to be `whole`; the others are patterns of names."""

@@ -80,7 +80,7 @@ def unet_weights(own: Stored) -> dict[str, Tensor]:
 def _unet_name(name: str, per_level: int) -> str:
     found = re.fullmatch(r"(input|output)_blocks\.(\d+)\.(\d+)\.(.*)", name)
     if not found or name.startswith("input_blocks.0."):
-        return _renamed(_renamed(name, _UNET_ENDS), _RESNET)
+        return _rename(_rename(name, _UNET_ENDS), _RESNET)
     way, slot, rest = found[1], int(found[3]), found[4]
     level, place = divmod(int(found[2]) - (way == "input"), per_level)
     block = f"{'down' if way == 'input' else 'up'}_blocks.{level}"
@@ -89,7 +89,7 @@ def _unet_name(name: str, per_level: int) -> str:
     if rest.startswith("conv."):
         return f"{block}.upsamplers.0.{rest}"
     return (
-        f"{block}.attentions.{place}.{rest}" if slot else f"{block}.resnets.{place}.{_renamed(rest, _RESNET)}"
+        f"{block}.attentions.{place}.{rest}" if slot else f"{block}.resnets.{place}.{_rename(rest, _RESNET)}"
     )
 
 
@@ -103,7 +103,7 @@ def original_unet_names(layers: Iterable[str]) -> dict[str, list[str]]:
 def _original_names(layer: str, per_level: int) -> list[str]:
     piece = r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.*)"
     if not (found := re.fullmatch(piece, layer)):
-        return [_renamed(_renamed(layer, _swapped(_RESNET)), _swapped(_UNET_ENDS))]
+        return [_rename(_rename(layer, _invert(_RESNET)), _invert(_UNET_ENDS))]
     way, level, kind, place, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
     block, first = ("input_blocks", 1) if way == "down" else ("output_blocks", 0)
     first += level * per_level
@@ -113,10 +113,10 @@ def _original_names(layer: str, per_level: int) -> list[str]:
         return [f"{block}.{first + per_level - 1}.{slot}.{rest}" for slot in (1, 2)]
     if kind == "attentions":
         return [f"{block}.{first + place}.1.{rest}"]
-    return [f"{block}.{first + place}.0.{_renamed(rest, _swapped(_RESNET))}"]
+    return [f"{block}.{first + place}.0.{_rename(rest, _invert(_RESNET))}"]
 
 
-def _swapped(table: Mapping[str, str]) -> dict[str, str]:
+def _invert(table: Mapping[str, str]) -> dict[str, str]:
     return {new: old for old, new in table.items()}
 
 
@@ -135,7 +135,7 @@ def _vae_name(name: str, levels: int) -> str:
     name = re.sub(
         r"\.up\.(\d+)\.upsample\.", lambda m: f".up_blocks.{levels - 1 - int(m[1])}.upsamplers.0.", name
     )
-    return _renamed(name, _VAE)
+    return _rename(name, _VAE)
 
 
 def clip_weights(own: Stored) -> dict[str, Tensor]:
@@ -158,9 +158,9 @@ def open_clip_weights(own: Stored) -> dict[str, Tensor]:
         joined = re.fullmatch(r"(.*)\.attn\.in_proj_(weight|bias)", name)
         if joined:
             for letter, third in zip("qkv", _thirds(tensor), strict=True):
-                kept[f"{_renamed(joined[1], _OPEN_CLIP)}.self_attn.{letter}_proj.{joined[2]}"] = third
+                kept[f"{_rename(joined[1], _OPEN_CLIP)}.self_attn.{letter}_proj.{joined[2]}"] = third
         else:
-            kept[_renamed(name, _OPEN_CLIP)] = tensor
+            kept[_rename(name, _OPEN_CLIP)] = tensor
     return kept
 
 
@@ -227,7 +227,7 @@ def _count(names: Iterable[str], pattern: str) -> int:
     return 1 + max((int(m[1]) for m in (re.match(pattern, name) for name in names) if m), default=-1)
 
 
-def _renamed(name: str, table: Mapping[str, str]) -> str:
+def _rename(name: str, table: Mapping[str, str]) -> str:
     """The name with whole dotted pieces replaced, at most one entry of the table."""
     for old, new in table.items():
         found = re.search(rf"(?:^|(?<=\.)){re.escape(old)}(?=\.|$)", name)

@@ -24,7 +24,7 @@ _OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".pro
 
 
 @dataclass(frozen=True)
-class Part:
+class NetworkFiles:
     """One network on disk."""
 
     name: str  # unet | vae | text_encoder
@@ -38,18 +38,18 @@ class Part:
         return Weights(self.stored(), self.where)
 
 
-def read_part(folder: Path, part: str, model: Path, cache: Path) -> Part:
+def read_part(folder: Path, part: str, model: Path, cache: Path) -> NetworkFiles:
     """The network in a folder; `model` is the folder of the whole. ModelError names what is missing."""
     config = read_json(folder / "config.json")
     files = _weight_files(folder, _STEMS[part], model)
     digests = [remembered_digest(file, cache) for file in files]
 
-    def stored() -> Mapping[str, Tensor]:
+    def load() -> Mapping[str, Tensor]:
         return {
             _today(name, part): tensor for file in files for name, tensor in TensorFile.open(file).items()
         }
 
-    return Part(part, folder, config, key_of(part, config, digests), stored)
+    return NetworkFiles(part, folder, config, key_of(part, config, digests), load)
 
 
 def _today(name: str, part: str) -> str:

@@ -13,7 +13,7 @@ from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk import original_layout as layout
 from mezzotint.models.disk.bundle import Bundle, digest_of
 from mezzotint.models.disk.clip_vocabulary import clip_vocabulary
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.tensors import Tensor, TensorFile
 
 # In the second generation this bias is spread wider in v-prediction models; ComfyUI tells them so too.
@@ -38,8 +38,8 @@ def read_single_file(path: Path, cache: Path) -> Bundle:
     v = _predicts_v(file, open_clip)
     content = remembered_digest(path, cache)
 
-    def part(name: str, config: dict[str, Any], weights: Callable[[], Mapping[str, Tensor]]) -> Part:
-        return Part(name, path, config, key_of(name, config, content), weights)
+    def part(name: str, config: dict[str, Any], weights: Callable[[], Mapping[str, Tensor]]) -> NetworkFiles:
+        return NetworkFiles(name, path, config, key_of(name, config, content), weights)
 
     unet, vae = layout.part_of(file, layout.UNET), layout.part_of(file, layout.VAE)
     text = layout.part_of(file, layout.OPEN_CLIP if open_clip else layout.CLIP)

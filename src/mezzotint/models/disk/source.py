@@ -10,7 +10,7 @@ from mezzotint.errors import ModelError, nearest
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, is_whole, read_folder
 from mezzotint.models.disk.defaults import read_defaults
-from mezzotint.models.disk.hub import HUB_ID, fetched
+from mezzotint.models.disk.hub import HUB_ID, fetch_from_hub
 from mezzotint.models.disk.parts import PICKLED, refuse_pickle
 from mezzotint.models.disk.single_file import read_single_file
 
@@ -44,8 +44,8 @@ def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
         raise ModelError(f"a model is named by a text or a path, not by {source!r}")
     text = os.fsdecode(source)
     if text in BUNDLED:
-        return _bundled(text, cache)
-    path = expanded(Path(text))
+        return _read_bundled(text, cache)
+    path = expand_user(Path(text))
     if path.is_file():
         return _file(path, cache)
     if text and path.is_dir():  # Path("") is the current folder
@@ -63,7 +63,7 @@ def reads_text(source: str | os.PathLike[str]) -> bool | None:
     text = os.fsdecode(source)
     if text in BUNDLED:
         return BUNDLED[text].reads_text
-    path = expanded(Path(text))
+    path = expand_user(Path(text))
     if text and path.is_dir():
         return not draws_pixels(path)
     return True if path.is_file() else None
@@ -72,7 +72,7 @@ def reads_text(source: str | os.PathLike[str]) -> bool | None:
 def folder_of(source: str | os.PathLike[str]) -> Path | None:
     """The folder that `source` names; None of a single file, and of what is not on this machine."""
     text = os.fsdecode(source)
-    path = BUNDLED[text].path if text in BUNDLED else expanded(Path(text))
+    path = BUNDLED[text].path if text in BUNDLED else expand_user(Path(text))
     return path if text and path.is_dir() else None
 
 
@@ -82,7 +82,7 @@ def defaults_of(source: str | os.PathLike[str]) -> dict[str, Any]:
     return read_defaults(folder) if folder else {}
 
 
-def expanded(path: Path) -> Path:
+def expand_user(path: Path) -> Path:
     """The path with a leading `~` or `~user` replaced; ModelError where that user is not known here."""
     try:
         return path.expanduser()
@@ -90,9 +90,9 @@ def expanded(path: Path) -> Path:
         raise ModelError(f"cannot find the home folder in {str(path)!r}; write the path in full") from error
 
 
-def _bundled(name: str, cache: Path) -> AnyBundle:
+def _read_bundled(name: str, cache: Path) -> AnyBundle:
     model = BUNDLED[name]
-    if not model.installed:
+    if not model.is_installed:
         raise ModelError(
             f"the bundled model {name!r} is not in this copy of Mezzotint; install a released package"
         )
@@ -108,4 +108,4 @@ def _file(path: Path, cache: Path) -> AnyBundle:
 
 
 def _download(repo: str) -> Path:
-    return fetched(repo, is_whole, _WANTED, _UNWANTED)
+    return fetch_from_hub(repo, is_whole, _WANTED, _UNWANTED)

@@ -78,7 +78,7 @@ class TensorFile(Mapping[str, Tensor]):
                     raise ModelError(f"{path} is not a safetensors file, or it was cut short; fetch it again")
                 header = json.loads(file.read(length), object_pairs_hook=_without_duplicates)
             metadata = dict(header.pop("__metadata__", None) or {})
-            tensors = {name: _tensor(path, name, told, 8 + length, size) for name, told in header.items()}
+            tensors = {name: _tensor(path, name, entry, 8 + length, size) for name, entry in header.items()}
             _check_overlaps(path, header)
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
@@ -97,16 +97,16 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_overlaps(path: Path, header: Mapping[str, Any]) -> None:
     """ModelError where two tensors share bytes, as the safetensors library refuses them."""
-    spans = sorted((*told["data_offsets"], name) for name, told in header.items())
+    spans = sorted((*entry["data_offsets"], name) for name, entry in header.items())
     for (_, end, first), (begin, _, second) in itertools.pairwise(spans):
         if begin < end:
             raise ModelError(f"{path}: the values of {first} and {second} overlap; fetch the file again")
 
 
-def _tensor(path: Path, name: str, told: Mapping[str, Any], start: int, size: int) -> Tensor:
+def _tensor(path: Path, name: str, entry: Mapping[str, Any], start: int, size: int) -> Tensor:
     try:
-        dtype, shape = told["dtype"], tuple(told["shape"])
-        begin, end = told["data_offsets"]
+        dtype, shape = entry["dtype"], tuple(entry["shape"])
+        begin, end = entry["data_offsets"]
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: the entry of {name} is damaged; fetch the file again") from error
     numbers = (begin, end, *shape)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mezzotint.models.disk.bundle import AnyBundle
-from mezzotint.models.lora.kept import lora_file
+from mezzotint.models.lora.files import lora_file
 from mezzotint.models.lora.read import adapted_bundle
 from mezzotint.models.runtime import PixelRuntime
 from mezzotint.models.steering.steered import Steered
@@ -36,7 +36,7 @@ class Adapting(Steered):
         """
         self._with(lora)
 
-    def adapted(self, lora: str) -> Self:
+    def with_lora(self, lora: str) -> Self:
         """The model with adapters merged into denoiser and text encoder; "" is the model itself."""
         if not lora:
             return self

@@ -129,12 +129,12 @@ def magnitude_axis(magnitude: tuple[int, ...], weight: tuple[int, ...]) -> int:
     """
     for axis in (0, 1):
         ones = [1 if i != axis else n for i, n in enumerate(weight)]
-        if _trimmed(magnitude) == _trimmed(tuple(ones)):
+        if _trim_ones(magnitude) == _trim_ones(tuple(ones)):
             return axis
     raise ValueError
 
 
-def _trimmed(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _trim_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     while shape[1:] and shape[-1] == 1:
         shape = shape[:-1]
     return shape

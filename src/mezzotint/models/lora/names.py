@@ -40,28 +40,28 @@ _OLD_TEXT = {"q": "q_proj", "k": "k_proj", "v": "v_proj", "out.0": "out_proj"}
 _WORDS = "bundle_emb."  # OneTrainer puts the embeddings of new words beside the LoRA
 
 
-class Place(NamedTuple):
+class LayerName(NamedTuple):
     """What one layer of one file is for."""
 
     network: str  # unet | text_encoder | text_encoder_2
     spelled: str  # the layer as the file has it
 
 
-def layers_of(file: TensorFile) -> dict[Place, dict[str, Tensor]]:
+def layers_of(file: TensorFile) -> dict[LayerName, dict[str, Tensor]]:
     """The tensors of each layer by their role; embeddings of words are passed over.
 
     Roles: A, B, mid, alpha, diff, diff_b, peft's lora_magnitude_vector, and LyCORIS' own names for the others.
     ModelError where a tensor has no place in a LoRA.
     """
-    layers: dict[Place, dict[str, Tensor]] = {}
+    layers: dict[LayerName, dict[str, Tensor]] = {}
     for name, tensor in file.items():
         if not name.startswith(_WORDS):
-            place, role = _parsed(name, file)
+            place, role = _parse_name(name, file)
             layers.setdefault(place, {})[role] = tensor
     return layers
 
 
-def _parsed(name: str, file: TensorFile) -> tuple[Place, str]:
+def _parse_name(name: str, file: TensorFile) -> tuple[LayerName, str]:
     network, rest = "unet", name
     if flat := _FLAT.fullmatch(name):
         network, rest = _NETWORKS[flat["network"] or "unet"], flat["rest"]
@@ -77,7 +77,7 @@ def _parsed(name: str, file: TensorFile) -> tuple[Place, str]:
     if not (found := _TENSOR.fullmatch(rest)):
         raise ModelError(f"{file.path}: {name} is of no kind of LoRA that is read")
     role = found["role"] or found["alpha"] or _SIDES[found["side"]]
-    return Place(network, _today(network, found["layer"])), _ROLES.get(role, role)
+    return LayerName(network, _today(network, found["layer"])), _ROLES.get(role, role)
 
 
 def _today(network: str, layer: str) -> str:

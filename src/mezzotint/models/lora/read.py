@@ -17,11 +17,11 @@ from mezzotint.errors import ModelError, nearest
 from mezzotint.lora import parse
 from mezzotint.models.cache import key_of
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.tensors import Tensor, TensorFile
 from mezzotint.models.lora.delta import Delta, Factors, Roles, Whole, magnitude_axis
-from mezzotint.models.lora.names import Place, Stored, layers_of, spellings
-from mezzotint.models.lora.settings import Settings, settings_of
+from mezzotint.models.lora.names import LayerName, Stored, layers_of, spellings
+from mezzotint.models.lora.settings import PeftSettings, settings_of
 from mezzotint.models.weight_kinds import LORA, kind_of
 
 _SOURCES = ("read.py", "delta.py", "names.py", "settings.py")
@@ -46,7 +46,7 @@ class LoraFile(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Merged(Tensor):
+class MergedTensor(Tensor):
     """A stored weight and what adapters add to it."""
 
     base: Tensor
@@ -76,13 +76,15 @@ def adapted_bundle(find: Callable[[str], LoraFile], bundle: AnyBundle, lora: str
         path, name = find(adapter.digest)
         for (network, weight), delta in deltas(TensorFile.open(path), name, stored).items():
             added.setdefault(network, {}).setdefault(weight, []).append((adapter.weight, delta))
-    merged = {name: _merged(parts[name], stored[name], more, lora) for name, more in added.items()}
+    merged = {name: _merge_into(parts[name], stored[name], more, lora) for name, more in added.items()}
     return replace(bundle, **merged)  # type: ignore[arg-type]  # both kinds have these parts
 
 
-def _merged(part: Part, stored: Stored, added: Mapping[str, list[tuple[float, Delta]]], lora: str) -> Part:
+def _merge_into(
+    part: NetworkFiles, stored: Stored, added: Mapping[str, list[tuple[float, Delta]]], lora: str
+) -> NetworkFiles:
     tensors = {
-        name: Merged(stored[name].file, "F32", stored[name].shape, 0, stored[name], tuple(more))
+        name: MergedTensor(stored[name].file, "F32", stored[name].shape, 0, stored[name], tuple(more))
         for name, more in added.items()
     }
     code = [
@@ -98,7 +100,7 @@ def deltas(file: TensorFile, name: str, stored: Mapping[str, Stored]) -> dict[tu
     """
     spelled = {network: spellings(weights) for network, weights in stored.items()}
     settings = {network: settings_of(file, network, name) for network in stored}
-    layers = {place: (roles, _layer_of(place, spelled)) for place, roles in grouped(file).items()}
+    layers = {place: (roles, _layer_of(place, spelled)) for place, roles in group_by_layer(file).items()}
     _tell_missing(
         file, name, [place for place, (_, layer) in layers.items() if not layer], len(layers), spelled
     )
@@ -113,13 +115,17 @@ def deltas(file: TensorFile, name: str, stored: Mapping[str, Stored]) -> dict[tu
     return found
 
 
-def _layer_of(place: Place, spelled: Mapping[str, Mapping[str, str]]) -> str:
+def _layer_of(place: LayerName, spelled: Mapping[str, Mapping[str, str]]) -> str:
     """The model's name of a layer; "" where it has none."""
     return spelled.get(place.network, {}).get(place.spelled, "")
 
 
 def _tell_missing(
-    file: TensorFile, name: str, missing: list[Place], count: int, spelled: Mapping[str, Mapping[str, str]]
+    file: TensorFile,
+    name: str,
+    missing: list[LayerName],
+    count: int,
+    spelled: Mapping[str, Mapping[str, str]],
 ) -> None:
     """ModelError where no layer is the model's, or the file is for another family; else a warning on those missing."""
     if not missing:
@@ -137,7 +143,7 @@ def _tell_missing(
     warnings.warn(f"{name}: the model lacks {layers}; they are left out", stacklevel=3)
 
 
-def grouped(file: TensorFile) -> dict[Place, dict[str, Tensor]]:
+def group_by_layer(file: TensorFile) -> dict[LayerName, dict[str, Tensor]]:
     """The tensors of each layer by their role. ModelError where the file holds anything else, or half a layer."""
     try:
         layers = layers_of(file)
@@ -154,7 +160,7 @@ def grouped(file: TensorFile) -> dict[Place, dict[str, Tensor]]:
     return layers
 
 
-def _check_whole(file: TensorFile, place: Place, roles: set[str]) -> None:
+def _check_whole(file: TensorFile, place: LayerName, roles: set[str]) -> None:
     forms = [set(form) for form in _FORMS if roles & set(form)]
     if any(role.startswith("lokr_") for role in roles):
         forms.append({"lokr_w1"} if "lokr_w1" in roles else {"lokr_w1_a", "lokr_w1_b"})
@@ -171,9 +177,9 @@ class _Builder(NamedTuple):
     """Makes the difference of one layer's weight out of its tensors."""
 
     name: str
-    place: Place
+    place: LayerName
     layer: str
-    settings: Settings
+    settings: PeftSettings
 
     def deltas(self, roles: Roles, own: Stored, layer: str) -> Iterator[tuple[str, Delta]]:
         """What is added to its weight and to its bias."""

@@ -33,7 +33,7 @@ MOST_REPEATS, LONGEST = 4, 300  # of a pattern: matching one with many repeats m
 
 
 @dataclass(frozen=True)
-class Settings:
+class PeftSettings:
     """Of one network's adapter; empty where the file has none."""
 
     values: Mapping[str, Any]
@@ -90,11 +90,11 @@ def config_beside(path: Path) -> dict[str, Any]:
     return {key: config[key] for key in _USED if config.get(key)}
 
 
-def settings_of(file: TensorFile, network: str, name: str) -> Settings:
+def settings_of(file: TensorFile, network: str, name: str) -> PeftSettings:
     """What a file says for a network. ModelError where it is damaged, or asks for what is not merged."""
     key = PEFT_KEY if PEFT_KEY in file.metadata else _DIFFUSERS_KEY
     if key not in file.metadata:
-        return Settings({})
+        return PeftSettings({})
     start = "" if key == PEFT_KEY else f"{network}."
     try:
         written = json.loads(file.metadata[key])
@@ -102,7 +102,7 @@ def settings_of(file: TensorFile, network: str, name: str) -> Settings:
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ModelError(f"{name} has damaged settings ({key}); fetch it again") from None
     _check(values, name)
-    return Settings(values)
+    return PeftSettings(values)
 
 
 def _check(config: Mapping[str, Any], name: str) -> None:

@@ -38,8 +38,8 @@ def save_lora(
 
     tensors: dict[str, NDArray[np.float32]] = {}
     for name, (a, b) in layers.items():
-        down, up = _checked(name, a, b)
-        tensors |= (_diffusers if kind == "diffusers" else _kohya)(*_placed(name), down, up, alpha)
+        down, up = _check_pair(name, a, b)
+        tensors |= (_diffusers if kind == "diffusers" else _kohya)(*_split_network(name), down, up, alpha)
     put(path, save(tensors, {"format": "pt", **(metadata or {})}), f"write {path}")
 
 
@@ -53,7 +53,7 @@ def peft_layers(state: Mapping[str, Any]) -> dict[str, Pair]:
     return layers
 
 
-def _checked(name: str, a: Any, b: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _check_pair(name: str, a: Any, b: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     down, up = (np.ascontiguousarray(value, np.float32) for value in (a, b))
     if down.ndim not in (2, 4) or up.ndim != down.ndim or up.shape[1] != len(down):
         raise ModelError(f"{name}: A {list(down.shape)} and B {list(up.shape)} are no LoRA of one layer")
@@ -62,7 +62,7 @@ def _checked(name: str, a: Any, b: Any) -> tuple[NDArray[np.float32], NDArray[np
     return down, up
 
 
-def _placed(name: str) -> tuple[str, str]:
+def _split_network(name: str) -> tuple[str, str]:
     """Network and layer. Files spell the text encoder's as transformers did while they came up."""
     if name.startswith("text_encoder."):
         layer = name.removeprefix("text_encoder.").removeprefix("text_model.")

@@ -33,8 +33,8 @@ class Derived(Ops):
     def conv(self, x: Node, kernel: Array, bias: Array) -> tuple[Node, Back]:
         """(n, cin, h, w) -> (n, cout, h, w); kernel (cout, cin, s, s) of odd size, zeros outside."""
         mirrored = np.ascontiguousarray(kernel.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
-        y = self.op.add(self._convolved(x, kernel), self.constant(bias.reshape(1, -1, 1, 1)))
-        return y, lambda g: self._convolved(g, mirrored)
+        y = self.op.add(self._convolve(x, kernel), self.constant(bias.reshape(1, -1, 1, 1)))
+        return y, lambda g: self._convolve(g, mirrored)
 
     def layer_norm(self, x: Node, weight: Array, bias: Array, eps: float) -> tuple[Node, Back]:
         """(..., width), normalized over the last axis."""
@@ -65,9 +65,9 @@ class Derived(Ops):
         """x * Phi(x), exact."""
 
         def back(g: Node) -> Node:
-            below = self.op.multiply(self.scalar(0.5), self.op.erf(self._scaled(x, math.sqrt(0.5))))
-            density = self.op.exp(self._scaled(self.op.multiply(x, x), -0.5))
-            weighed = self._scaled(self.op.multiply(x, density), 1 / math.sqrt(2 * math.pi))
+            below = self.op.multiply(self.scalar(0.5), self.op.erf(self._scale(x, math.sqrt(0.5))))
+            density = self.op.exp(self._scale(self.op.multiply(x, x), -0.5))
+            weighed = self._scale(self.op.multiply(x, density), 1 / math.sqrt(2 * math.pi))
             return self.op.multiply(g, self.op.add(self.op.add(below, self.scalar(0.5)), weighed))
 
         return self.op.gelu(x, "erf"), back
@@ -89,11 +89,11 @@ class Derived(Ops):
 
         return matmul(share, v, False, False), back
 
-    def _convolved(self, x: Node, kernel: Array) -> Node:
+    def _convolve(self, x: Node, kernel: Array) -> Node:
         pad = [kernel.shape[-1] // 2] * 2
         return self.op.convolution(x, self.constant(kernel), [1, 1], pad, pad, [1, 1])
 
-    def _scaled(self, x: Node, by: float) -> Node:
+    def _scale(self, x: Node, by: float) -> Node:
         return self.op.multiply(x, self.scalar(by))
 
     def _mean(self, x: Node) -> Node:

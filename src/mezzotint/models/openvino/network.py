@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.models.cache import entry, key_of, write_atomic
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.weights import Weights, is_positions
 from mezzotint.models.openvino.silent import load
 from mezzotint.models.openvino.vae import belongs_to_encoder
@@ -40,7 +40,7 @@ class CompiledNetwork:
 
     def __init__(
         self,
-        part: Part,
+        part: NetworkFiles,
         build: Callable[[Weights], Any],
         cache: Path,
         dtype: Dtype,
@@ -103,16 +103,16 @@ class CompiledNetwork:
 
     def _compile(self, shapes: tuple[Shape, ...]) -> Compiled:
         if self._graph is not None:
-            return Compiled(self._compiled(self._read(), shapes))
+            return Compiled(self._compile_graph(self._read(), shapes))
         # a blob holds decisions taken for one kind of processor, and the cache may be shared between machines
         blob = self._folder / "blobs" / f"{key_of(shapes, self._options, machine())}.blob"
         compiled = self._from_blob(blob)
         if compiled is None:
-            compiled = self._compiled(self._read(), shapes)
+            compiled = self._compile_graph(self._read(), shapes)
             _keep_blob(blob, compiled)
         return Compiled(compiled)
 
-    def _compiled(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
+    def _compile_graph(self, graph: Any, shapes: tuple[Shape, ...]) -> Any:
         graph.reshape({node: list(shape) for node, shape in zip(graph.inputs, shapes, strict=True)})
         return self._core.compile_model(graph, "CPU", self._options)
 
@@ -161,7 +161,7 @@ def options(precision: Dtype, threads: int) -> dict[str, Any]:
     }
 
 
-def _key(part: Part) -> str:
+def _key(part: NetworkFiles) -> str:
     """A network's name in the cache: its content, this OpenVINO, and the code that builds graphs."""
     files = sorted(file for file in Path(__file__).parent.glob("*.py") if file.stem not in _NO_GRAPHS)
     others = {code for name, code in _OWN_CODE.items() if name != part.name}
@@ -169,7 +169,7 @@ def _key(part: Part) -> str:
     return f"{part.name}-{key_of(part.digest, load().get_version(), code)}"
 
 
-def _build(part: Part, build: Callable[[Weights], Any]) -> Any:
+def _build(part: NetworkFiles, build: Callable[[Weights], Any]) -> Any:
     weights = part.weights()
     graph = build(weights)
     if part.name == "vae":

@@ -24,7 +24,7 @@ class _PixelUNet(UShape):
         self.arch = arch
         self.middle_attends = arch.middle_attends
 
-    def attended(self, x: Node, name: str, level: int) -> Node:
+    def attention_layer(self, x: Node, name: str, level: int) -> Node:
         c = self.arch.channels[level]
         return self.attend_grid(x, name, c, self.arch.heads(c))
 

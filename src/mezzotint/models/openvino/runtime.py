@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mezzotint.models.cache import forget
 from mezzotint.models.disk.bundle import Bundle, PixelBundle
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.weights import Weights
 from mezzotint.models.openvino.attention import build_attending_unet
 from mezzotint.models.openvino.encoder import build_encoder
@@ -38,7 +38,9 @@ class _Maker:
     threads: int
     pool: ThreadPoolExecutor
 
-    def __call__(self, part: Part, build: Callable[[Weights], Any], precision: Dtype) -> CompiledNetwork:
+    def __call__(
+        self, part: NetworkFiles, build: Callable[[Weights], Any], precision: Dtype
+    ) -> CompiledNetwork:
         return CompiledNetwork(part, build, self.cache, precision, self.threads, self.pool)
 
     def aside(self) -> _Maker:
@@ -79,7 +81,7 @@ class OpenVinoRuntime:
             other._set_unet(bundle.unet)
         return other
 
-    def _set_text(self, part: Part) -> None:
+    def _set_text(self, part: NetworkFiles) -> None:
         """And the same with new words, which is built when it is asked for."""
         arch, network = self._text_arch, self._network
         self._text = network(part, lambda w: build_text(arch, w), "float32")
@@ -88,7 +90,7 @@ class OpenVinoRuntime:
             lambda: network(worded, lambda w: build_worded_text(arch, w), "float32")
         )
 
-    def _set_unet(self, part: Part) -> None:
+    def _set_unet(self, part: NetworkFiles) -> None:
         """And the same with attention, which is built when it is asked for."""
         arch, dtype, network = self._unet_arch, self.dtype, self._network
         self._unet = network(part, lambda w: build_unet(arch, w), dtype)
@@ -147,7 +149,7 @@ class OpenVinoPixels:
         other._set_unet(bundle.unet)
         return other
 
-    def _set_unet(self, part: Part) -> None:
+    def _set_unet(self, part: NetworkFiles) -> None:
         arch = self._arch
         self._unet = self._network(part, lambda w: build_pixel_unet(arch, w), self.dtype)
 

@@ -16,7 +16,7 @@ import numpy as np
 from mezzotint.errors import ModelError
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.configs import whole
-from mezzotint.models.disk.parts import Part, read_json
+from mezzotint.models.disk.parts import NetworkFiles, read_json
 from mezzotint.models.disk.tensors import TensorFile
 from mezzotint.models.disk.weights import Weights
 from mezzotint.models.openvino.derived import Back, Derived
@@ -66,7 +66,7 @@ class SmallArch:
         return {"_class_name": "SmallDecoder", **asdict(self)}
 
 
-def small_part(model: Path, cache: Path) -> Part | None:
+def small_part(model: Path, cache: Path) -> NetworkFiles | None:
     """The small decoder of a model's folder, where it has one."""
     folder = model / FOLDER
     if not folder.is_dir():
@@ -75,7 +75,7 @@ def small_part(model: Path, cache: Path) -> Part | None:
     if not file.is_file():
         raise ModelError(f"{file} is missing; copy the model's folder again")
     digest = key_of(FOLDER, config, remembered_digest(file, cache))
-    return Part(FOLDER, folder, config, digest, lambda: TensorFile.open(file))
+    return NetworkFiles(FOLDER, folder, config, digest, lambda: TensorFile.open(file))
 
 
 def build_small(arch: SmallArch, weights: Weights) -> Any:

@@ -35,7 +35,7 @@ class _UNet(UShape):
     def middle(self, x: Node) -> Node:
         return super().middle(x) if self.arch.has_middle else x
 
-    def attended(self, x: Node, name: str, level: int) -> Node:
+    def attention_layer(self, x: Node, name: str, level: int) -> Node:
         a = self.arch
         return self.transformer(x, name, a.channels[level], a.heads[level], a.depth[level])
 

@@ -38,7 +38,7 @@ class UShape(Layers):
         self.time_width = 4 * arch.channels[0]
         self.time: Node = None  # (n, time_width), through its last silu
 
-    def attended(self, x: Node, name: str, level: int) -> Node:
+    def attention_layer(self, x: Node, name: str, level: int) -> Node:
         """An attention layer on the grid of a level."""
         raise NotImplementedError
 
@@ -61,7 +61,7 @@ class UShape(Layers):
             for j in range(a.layers[i]):
                 x = self.resnet(x, f"{block}.resnets.{j}", cin if j == 0 else c, c)
                 if a.down_attends[i]:
-                    x = self.attended(x, f"{block}.attentions.{j}", i)
+                    x = self.attention_layer(x, f"{block}.attentions.{j}", i)
                 skips.append((x, c))
             if i < len(a.channels) - 1:
                 x = self.halve(x, f"{block}.downsamplers.0.conv", c)
@@ -74,7 +74,7 @@ class UShape(Layers):
         c = self.levels.channels[-1]
         x = self.resnet(x, "mid_block.resnets.0", c, c)
         if self.middle_attends:
-            x = self.attended(x, "mid_block.attentions.0", len(self.levels.channels) - 1)
+            x = self.attention_layer(x, "mid_block.attentions.0", len(self.levels.channels) - 1)
         return self.resnet(x, "mid_block.resnets.1", c, c)
 
     def up(self, x: Node, skips: list[tuple[Node, int]]) -> Node:
@@ -86,7 +86,7 @@ class UShape(Layers):
                 skip, extra = skips.pop()
                 x = self.resnet(self.op.concat([x, skip], 1), f"{block}.resnets.{j}", cin + extra, c)
                 if a.up_attends[i]:
-                    x = self.attended(x, f"{block}.attentions.{j}", level)
+                    x = self.attention_layer(x, f"{block}.attentions.{j}", level)
                 cin = c
             if level:
                 x = self.conv(self.grow(x, skips[-1][0]), f"{block}.upsamplers.0.conv", c, c)

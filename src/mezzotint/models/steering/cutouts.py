@@ -17,7 +17,7 @@ from mezzotint.models.runtime import Floats
 _AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # torchvision's defaults
 
 
-class Pieces(NamedTuple):
+class Cutouts(NamedTuple):
     """k pieces of a picture of height H and width W."""
 
     rows: Floats  # (k, size, H)
@@ -32,24 +32,24 @@ class _Box(NamedTuple):
     width: int
 
 
-def pieces(term: Clip, height: int, width: int, size: int, draw: np.random.Generator) -> Pieces:
+def sample_cutouts(term: Clip, height: int, width: int, size: int, draw: np.random.Generator) -> Cutouts:
     """What a term looks at: `crop` "resized" as torchvision's RandomResizedCrop and RandomHorizontalFlip, with
     `degrees` also RandomAffine; "square" as MakeCutouts of the community pipeline; "whole" the picture once."""
     if term.crop == "whole":
-        return _seen([_Box(0, 0, height, width)], np.zeros(1, bool), 0, height, width, size, draw)
+        return _resize_boxes([_Box(0, 0, height, width)], np.zeros(1, bool), 0, height, width, size, draw)
     if term.crop == "square":
-        boxes = [_square(height, width, size, draw) for _ in range(term.cutouts)]
-        return Pieces(
-            pooled([(b.top, b.height) for b in boxes], height, size),
-            pooled([(b.left, b.width) for b in boxes], width, size),
-            _turns(term.degrees, len(boxes), draw),
+        boxes = [_square_box(height, width, size, draw) for _ in range(term.cutouts)]
+        return Cutouts(
+            pool_matrices([(b.top, b.height) for b in boxes], height, size),
+            pool_matrices([(b.left, b.width) for b in boxes], width, size),
+            _rotations(term.degrees, len(boxes), draw),
         )
-    boxes = [_resized(height, width, draw) for _ in range(term.cutouts)]
+    boxes = [_random_box(height, width, draw) for _ in range(term.cutouts)]
     flips = draw.random(len(boxes)) < 0.5
-    return _seen(boxes, flips, term.degrees, height, width, size, draw)
+    return _resize_boxes(boxes, flips, term.degrees, height, width, size, draw)
 
 
-def resized(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
+def resize_matrices(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
     """(k, size, length): spans (first, count) of a side, resized as torch's antialiased bilinear interpolation."""
     first, count = (np.array(values, np.float32)[:, None, None] for values in zip(*spans, strict=True))
     scale = count / size
@@ -61,7 +61,7 @@ def resized(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
     return np.asarray(weights, np.float32)
 
 
-def pooled(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
+def pool_matrices(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
     """(k, size, length): spans (first, count) of a side, pooled as torch's adaptive average pooling."""
     first, count = (np.array(values)[:, None, None] for values in zip(*spans, strict=True))
     target, source = np.arange(size)[:, None], np.arange(length)
@@ -70,7 +70,7 @@ def pooled(spans: list[tuple[int, int]], length: int, size: int) -> Floats:
     return np.asarray(inside / inside.sum(-1, keepdims=True), np.float32)
 
 
-def _seen(
+def _resize_boxes(
     boxes: list[_Box],
     flips: NDArray[np.bool_],
     degrees: float,
@@ -78,21 +78,21 @@ def _seen(
     width: int,
     size: int,
     draw: np.random.Generator,
-) -> Pieces:
-    columns = resized([(b.left, b.width) for b in boxes], width, size)
+) -> Cutouts:
+    columns = resize_matrices([(b.left, b.width) for b in boxes], width, size)
     columns[flips] = columns[flips, ::-1]
-    turns = _turns(degrees, len(boxes), draw)
+    turns = _rotations(degrees, len(boxes), draw)
     turns[flips] *= -1  # a mirror turns the other way round
-    return Pieces(resized([(b.top, b.height) for b in boxes], height, size), columns, turns)
+    return Cutouts(resize_matrices([(b.top, b.height) for b in boxes], height, size), columns, turns)
 
 
-def _turns(degrees: float, count: int, draw: np.random.Generator) -> Floats:
+def _rotations(degrees: float, count: int, draw: np.random.Generator) -> Floats:
     return (
         draw.uniform(-degrees, degrees, count).astype(np.float32) if degrees else np.zeros(count, np.float32)
     )
 
 
-def _resized(height: int, width: int, draw: np.random.Generator) -> _Box:
+def _random_box(height: int, width: int, draw: np.random.Generator) -> _Box:
     """A box of random area and shape that fits within ten tries, else the largest one in the middle."""
     for _ in range(10):
         area = height * width * draw.uniform(*_AREA)
@@ -104,7 +104,7 @@ def _resized(height: int, width: int, draw: np.random.Generator) -> _Box:
     return _Box((height - h) // 2, (width - w) // 2, h, w)
 
 
-def _square(height: int, width: int, size: int, draw: np.random.Generator) -> _Box:
+def _square_box(height: int, width: int, size: int, draw: np.random.Generator) -> _Box:
     most = min(height, width)
     least = min(most, size)
     side = int(draw.random() * (most - least) + least)

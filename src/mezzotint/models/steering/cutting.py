@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from mezzotint.models.steering.cutouts import Pieces
+from mezzotint.models.steering.cutouts import Cutouts
 
 Back = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def cut(pictures: Tensor, made: Sequence[Pieces], raw: Sequence[bool]) -> tuple[Tensor, Back]:
+def extract_cutouts(pictures: Tensor, made: Sequence[Cutouts], raw: Sequence[bool]) -> tuple[Tensor, Back]:
     """(m, 3, size, size) pieces of pictures (n, 3, H, W) in -1..1, those of the first before those of the second.
 
     They are in 0..1 as a CLIP reads them; where `raw`, they stay as the pictures are, unclipped. And what turns a
@@ -29,12 +29,12 @@ def cut(pictures: Tensor, made: Sequence[Pieces], raw: Sequence[bool]) -> tuple[
     rows = [_like(one.rows, pictures).view(-1, height) for one in made]  # (k*size, H)
     columns = _like(np.concatenate([one.columns for one in made]), pictures)  # (m, size, W)
     turns = np.concatenate([one.turns for one in made])
-    seen, keep = _ranged(pictures, raw)
+    seen, keep = _to_clip_range(pictures, raw)
     flat = seen.transpose(1, 2).flatten(2)  # (n, H, 3*W)
     lines = torch.cat([row @ picture for row, picture in zip(rows, flat, strict=True)])
     square = lines.view(len(columns), -1, width) @ columns.transpose(1, 2)  # (m, size*3, size)
     square = square.view(-1, size, 3, size).transpose(1, 2)
-    pieces, turned_back = turned(square, _like(turns, pictures)) if turns.any() else (square, _same)
+    pieces, turned_back = rotate(square, _like(turns, pictures)) if turns.any() else (square, _same)
 
     @torch.no_grad()
     def back(g: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def cut(pictures: Tensor, made: Sequence[Pieces], raw: Sequence[bool]) -> tuple[
 
 
 @torch.no_grad()
-def turned(pictures: Tensor, degrees: Tensor) -> tuple[Tensor, Back]:
+def rotate(pictures: Tensor, degrees: Tensor) -> tuple[Tensor, Back]:
     """(n, c, s, s), each turned about its middle, with zeros at the corners; and the way back."""
     angle = degrees.float() * (math.pi / 180)
     zero = torch.zeros_like(angle)
@@ -63,7 +63,7 @@ def turned(pictures: Tensor, degrees: Tensor) -> tuple[Tensor, Back]:
     return found.detach().to(pictures.dtype), back
 
 
-def _ranged(pictures: Tensor, raw: Sequence[bool]) -> tuple[Tensor, Tensor]:
+def _to_clip_range(pictures: Tensor, raw: Sequence[bool]) -> tuple[Tensor, Tensor]:
     """The pictures as the pieces have them, and the slope of that."""
     clipped, slope = (pictures / 2 + 0.5).clamp_(0, 1), (pictures.abs() <= 1) * pictures.new_tensor(0.5)
     if not any(raw):

@@ -22,7 +22,7 @@ def linear_map(decode: Callable[[Floats], Floats], channels: int, digest: str, c
     found = np.array(read_json_quietly(note).get("map", []), np.float32)
     if found.shape == (channels + 1, 3) and np.isfinite(found).all():
         return found
-    fitted = _fitted(decode, channels)
+    fitted = _fit(decode, channels)
     remember(note, {"map": [[float(v) for v in row] for row in fitted]})
     return fitted
 
@@ -32,7 +32,7 @@ def colors(latents: Floats, matrix: Floats) -> Floats:
     return np.asarray(np.moveaxis(latents, 1, -1) @ matrix[:-1] + matrix[-1], np.float32)
 
 
-def _fitted(decode: Callable[[Floats], Floats], channels: int) -> Floats:
+def _fit(decode: Callable[[Floats], Floats], channels: int) -> Floats:
     latents = _smooth_noise(channels)
     pictures = np.concatenate([decode(latents[i : i + 1]) for i in range(len(latents))]).clip(-1, 1)
     factor = pictures.shape[1] // _SIDE

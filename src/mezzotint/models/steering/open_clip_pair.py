@@ -75,9 +75,9 @@ class OpenClipPair:
     def features(self, pictures: Tensor, dtype: torch.dtype) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """(n, d), not of unit length, of (n, 3, size, size) in 0..1, computed inside in `dtype`; and what turns a
         gradient with respect to them into one with respect to the pictures."""
-        from mezzotint.models.steering.vision import derived
+        from mezzotint.models.steering.image_tower import autograd_features
 
-        return derived(self._model.encode_image, pictures, dtype, self._mean, self._std)
+        return autograd_features(self._model.encode_image, pictures, dtype, self._mean, self._std)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, d) of unit length; each text is read once."""

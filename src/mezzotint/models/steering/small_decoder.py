@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.networks import stored_state
 from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.runtime import Floats
@@ -40,7 +40,7 @@ class SmallDecoder(nn.Module):
         return pictures
 
     @classmethod
-    def open(cls, part: Part) -> SmallDecoder:
+    def open(cls, part: NetworkFiles) -> SmallDecoder:
         """From a model's folder, in float32 and without gradients of its weights. ModelError where it is damaged."""
         decoder, weights = cls(SmallArch.read(part.config, str(part.where / "config.json"))), part.weights()
         state = stored_state(decoder, weights)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError
-from mezzotint.guidance.steer import Job, Pull, Steer
+from mezzotint.guidance.steer import LossGradient, LossQuery, Steer
 from mezzotint.models.cache import default_cache
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
@@ -22,7 +22,7 @@ from mezzotint.models.steering.linear_map import colors, linear_map
 if TYPE_CHECKING:
     import torch
 
-    from mezzotint.models.steering.pulls import Steering
+    from mezzotint.models.steering.loss_evaluator import LossEvaluator
 
 Back = Callable[[Floats], Floats]
 
@@ -44,9 +44,9 @@ class Steered:
         """Open what a term needs. ModelError where it is missing or damaged, or torch is not installed."""
         self._steering.ready(term)
 
-    def pull(self, jobs: Sequence[Job], alone: bool) -> list[Pull]:
-        """The loss of each job and the gradient of its negative with respect to what it sees."""
-        return self._steering.pull(jobs, alone)
+    def loss_gradients(self, queries: Sequence[LossQuery], alone: bool) -> list[LossGradient]:
+        """The loss of each query and the gradient of its negative with respect to what it sees."""
+        return self._steering.loss_gradients(queries, alone)
 
     def facts(self, term: Steer) -> dict[str, str]:
         """What computes a term, for the provenance: decoder and pair with their digests, and the precision."""
@@ -54,9 +54,9 @@ class Steered:
 
     def pullback(self, x: Floats, timestep: Floats, text: Floats) -> tuple[Floats, Back]:
         """As `denoise`, in float32, and what turns d_out (n, c, h, w) into d_x, once."""
-        from mezzotint.models.steering.pulls import pulled_back
+        from mezzotint.models.steering.loss_evaluator import with_pullback
 
-        return pulled_back(self._network(timestep, text), x, self._device)
+        return with_pullback(self._network(timestep, text), x, self._device)
 
     def preview(self, latents: Floats) -> NDArray[np.uint8]:
         """(n, H, W, 3) quick pictures of (n, c, h, w): by the small decoder, else by the linear map."""
@@ -65,7 +65,7 @@ class Steered:
         elif self._small is not None:
             pictures = self._small(np.ascontiguousarray(latents, np.float32))
         else:
-            return _enlarged(_bytes(colors(latents, self._linear())), self.vae_factor)
+            return _upscale(_bytes(colors(latents, self._linear())), self.vae_factor)
         return _bytes(pictures)
 
     @property
@@ -76,21 +76,21 @@ class Steered:
         return found
 
     @property
-    def _steering(self) -> Steering:
+    def _steering(self) -> LossEvaluator:
         return self._once("steering", self._steer)  # type: ignore[no-any-return]
 
-    def _steer(self) -> Steering:
+    def _steer(self) -> LossEvaluator:
         try:
-            from mezzotint.models.steering.eyes import LatentEyes, PixelEyes
-            from mezzotint.models.steering.pulls import Steering
+            from mezzotint.models.steering.loss_decoders import LatentLossDecoder, PixelLossDecoder
+            from mezzotint.models.steering.loss_evaluator import LossEvaluator
         except ImportError as error:
             raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
         threads, graphs = self._runtime.threads, self._runtime.name == "openvino"
         if isinstance(self._bundle, PixelBundle):
-            return Steering(PixelEyes(), self._device, threads, graphs)
+            return LossEvaluator(PixelLossDecoder(), self._device, threads, graphs)
         place, factor = self._bundle.path, self.vae_factor
-        eyes = LatentEyes(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
-        return Steering(eyes, self._device, threads, graphs)
+        decoder = LatentLossDecoder(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
+        return LossEvaluator(decoder, self._device, threads, graphs)
 
     def _linear(self) -> Floats:
         def fit() -> Floats:
@@ -150,7 +150,7 @@ def _bytes(pictures: Floats) -> NDArray[np.uint8]:
     return np.asarray(np.nan_to_num(((pictures + 1) * 127.5).round().clip(0, 255)), np.uint8)
 
 
-def _enlarged(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+def _upscale(pictures: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     height, width = pictures.shape[1] * factor, pictures.shape[2] * factor
     grown = [Image.fromarray(p).resize((width, height), Image.Resampling.BICUBIC) for p in pictures]
     return np.stack([np.asarray(image) for image in grown])

@@ -23,7 +23,7 @@ _SIZES = ("read", "given", "length", "width", "layers", "heads")
 MOST = 4096  # of any of these
 
 
-class Adapter(nn.Module):
+class BertAdapter(nn.Module):
     """BERT's states (n, length, read) to own states (n, length, given); every position attends to every other.
 
     What BERT has at its padding is not looked at: those positions begin as one learned vector.
@@ -52,11 +52,11 @@ class Adapter(nn.Module):
         out: Tensor = self.out(self.norm(x))
         return out
 
-    def normalized(self, own: Tensor) -> Tensor:
+    def normalize(self, own: Tensor) -> Tensor:
         """Own states less their mean, over their deviation, feature by feature."""
         return (own - self.mean) / self.std
 
-    def unnormalized(self, out: Tensor) -> Tensor:
+    def denormalize(self, out: Tensor) -> Tensor:
         """The inverse of `normalized`."""
         return out * self.std + self.mean
 
@@ -96,24 +96,24 @@ def open_adapter(folder: Path, read: int, given: int, length: int) -> Callable[[
         f"{name} {config.get(name)}, not {size}" for name, size in fits.items() if config.get(name) != size
     ]:
         raise ModelError(f"{folder} is for another pair: {', '.join(wrong)}; train one for this model")
-    module = _filled(folder, config)
+    module = _load(folder, config)
 
     def adapt(states: Floats, words: int) -> Floats:
         mask = torch.arange(length)[None] < words
         with torch.no_grad():
-            out = module.unnormalized(module(torch.from_numpy(states)[None], mask))[0]
+            out = module.denormalize(module(torch.from_numpy(states)[None], mask))[0]
         return np.asarray(out.numpy(), np.float32)
 
     return adapt
 
 
-def _filled(folder: Path, config: dict[str, Any]) -> Adapter:
+def _load(folder: Path, config: dict[str, Any]) -> BertAdapter:
     sizes: dict[str, Any] = {name: config.get(name) for name in _SIZES}
     if not all(type(size) is int and 0 < size <= MOST for size in sizes.values()):
         raise ModelError(f"{folder / 'config.json'} asks for {sizes}; it is damaged")
     try:
         with torch.device("meta"):
-            module = Adapter(**sizes)
+            module = BertAdapter(**sizes)
         module.load_state_dict(load_file(folder / "model.safetensors"), assign=True)
     except (RuntimeError, OSError, SafetensorError) as error:
         raise ModelError(f"the adapter in {folder} is damaged ({reason(error)}); train it again") from error

@@ -14,7 +14,7 @@ from mezzotint.errors import ModelError, RequestError
 from mezzotint.models.cache import entry, key_of, remembered_digest
 from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import PICKLED, read_json
-from mezzotint.models.disk.source import expanded
+from mezzotint.models.disk.source import expand_user
 from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.tokenizer import Spans, Tokens, in_row, spans_in_row
 from mezzotint.prompt import Piece
@@ -115,7 +115,7 @@ def minilm(cache: Path) -> Path:
 
 def _folder(source: str) -> Path:
     """A folder on this machine, else a hub id: what is already there, else fetched."""
-    path = expanded(Path(source))
+    path = expand_user(Path(source))
     if path.is_dir():
         return path
     try:

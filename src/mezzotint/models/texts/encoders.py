@@ -35,7 +35,7 @@ _USUAL = (
 """Texts whose states tell how the model's own usually look."""
 
 
-class Encoders:
+class TextEncoders:
     """All encoders of one model. An encoder but its own is opened when a text first asks for it."""
 
     def __init__(self, run: Run, tokenizer: ClipTokenizer, width: int, folder: Path, cache: Path) -> None:
@@ -43,7 +43,7 @@ class Encoders:
         self._width, self._folder, self._cache = width, folder, cache
         self._berts: dict[str, Bert] = {}
 
-    def over(self, run: Run, tokenizer: ClipTokenizer | None = None) -> Encoders:
+    def over(self, run: Run, tokenizer: ClipTokenizer | None = None) -> TextEncoders:
         """The same but for the model's own, which is another; what is open is shared."""
         other = copy(self)
         other._run, other._tokenizer = run, tokenizer or self._tokenizer
@@ -57,13 +57,13 @@ class Encoders:
         """
         shares = parse(encoder).shares
         reads = [self._by_name(share.name, text) for share in shares]
-        told = next((told for _, told in reads if told), "")
+        warning = next((warning for _, warning in reads if warning), "")
         if len(shares) == 1 and shares[0].weight == 1:
             return reads[0]
         total = sum(
             np.float32(share.weight) * states for share, (states, _) in zip(shares, reads, strict=True)
         )
-        return np.asarray(total, np.float32), told
+        return np.asarray(total, np.float32), warning
 
     def facts(self, encoder: str) -> dict[str, str]:
         """The digests of what an expression reads beside the model's own, by name; what opens it may raise."""
@@ -72,8 +72,8 @@ class Encoders:
 
     def _fact(self, name: str) -> str:
         if name == "bert-adapted":
-            return f"bert {self._opened(MINILM).digest[:16]}, adapter {self._adapter_digest[:16]}"
-        return f"bert {self._opened('' if name in NAMES else name).digest[:16]}"
+            return f"bert {self._open_bert(MINILM).digest[:16]}, adapter {self._adapter_digest[:16]}"
+        return f"bert {self._open_bert('' if name in NAMES else name).digest[:16]}"
 
     @cached_property
     def _adapter_digest(self) -> str:
@@ -87,67 +87,69 @@ class Encoders:
             raise RequestError(f"the states of encoder {encoder!r} belong to no words; {advice}")
         if name in ("clip", "bert-adapted"):
             return self._tokenizer.spans(pieces(text))
-        bert = self._opened("" if name in NAMES else name)
+        bert = self._open_bert("" if name in NAMES else name)
         return bert.spans(pieces(text), self._tokenizer.length)
 
     def _by_name(self, name: str, text: str) -> tuple[Floats, str]:
         kinds: dict[str, Callable[[str], tuple[Floats, str]]] = {
-            "clip": self._own,
-            "bert": self._bert,
-            "bert-unmasked": lambda text: self._bert(text, masked=False),
-            "bert-adapted": self._adapted,
-            "random": self._random,
-            "shuffled": self._shuffled,
-            "norm-matched": self._norm_matched,
+            "clip": self._own_states,
+            "bert": self._bert_states,
+            "bert-unmasked": lambda text: self._bert_states(text, masked=False),
+            "bert-adapted": self._adapted_bert_states,
+            "random": self._random_states,
+            "shuffled": self._shuffled_states,
+            "norm-matched": self._norm_matched_states,
         }
-        return kinds[name](text) if name in NAMES else self._bert(text, name)
+        return kinds[name](text) if name in NAMES else self._bert_states(text, name)
 
-    def _own(self, text: str) -> tuple[Floats, str]:
-        tokens = self._tokenizer.weighted(pieces(text))
-        return weighted(self._run(tokens.ids)[0], tokens.weights), tokens.told
+    def _own_states(self, text: str) -> tuple[Floats, str]:
+        tokens = self._tokenizer.encode_pieces(pieces(text))
+        return apply_token_weights(self._run(tokens.ids)[0], tokens.weights), tokens.warning
 
-    def _bert(self, text: str, source: str = "", masked: bool = True) -> tuple[Floats, str]:
+    def _bert_states(self, text: str, source: str = "", masked: bool = True) -> tuple[Floats, str]:
         """BERT's last hidden states, padding included, as CLIP's are."""
         states, tokens = self._read_bert(text, source, masked)
-        return weighted(states, tokens.weights), tokens.told
+        return apply_token_weights(states, tokens.weights), tokens.warning
 
     def _read_bert(self, text: str, source: str, masked: bool = True) -> tuple[Floats, Tokens]:
-        bert = self._opened(source)
+        bert = self._open_bert(source)
         tokens = bert.tokens(pieces(text), self._tokenizer.length)
         return bert.states(tokens, masked), tokens
 
-    def _adapted(self, text: str) -> tuple[Floats, str]:
+    def _adapted_bert_states(self, text: str) -> tuple[Floats, str]:
         """BERT's states mapped to the own ones, position by position, so it is the own tokens that have weights."""
         states, tokens = self._read_bert(text, MINILM)
-        own = self._tokenizer.weighted(pieces(text))
-        return weighted(self._adapter(states, tokens.words), own.weights), tokens.told or own.told
+        own = self._tokenizer.encode_pieces(pieces(text))
+        return apply_token_weights(
+            self._adapter(states, tokens.words), own.weights
+        ), tokens.warning or own.warning
 
-    def _random(self, text: str) -> tuple[Floats, str]:
+    def _random_states(self, text: str) -> tuple[Floats, str]:
         """Normal states with the usual mean and deviation of each feature; the text decides the draw alone."""
         mean, std = self._usual
         drawn = _generator(text).standard_normal((self._tokenizer.length, len(mean)))
         return np.asarray(mean + std * drawn, np.float32), ""
 
-    def _shuffled(self, text: str) -> tuple[Floats, str]:
+    def _shuffled_states(self, text: str) -> tuple[Floats, str]:
         """The own states with tokens and features permuted: the same numbers without their meaning.
 
         Cross-attention does not see the order of tokens, so permuting these alone would change nothing.
         """
-        states, told = self._own(text)
+        states, warning = self._own_states(text)
         rng = _generator(text)
         rows, columns = (rng.permutation(n) for n in states.shape)
-        return np.ascontiguousarray(states[rows][:, columns]), told
+        return np.ascontiguousarray(states[rows][:, columns]), warning
 
-    def _norm_matched(self, text: str) -> tuple[Floats, str]:
+    def _norm_matched_states(self, text: str) -> tuple[Floats, str]:
         """BERT's directions with the own lengths, token by token."""
-        (bert, told), (own, _) = self._bert(text), self._own(text)
+        (bert, warning), (own, _) = self._bert_states(text), self._own_states(text)
         length, target = (np.linalg.norm(states, axis=1, keepdims=True) for states in (bert, own))
-        return np.asarray(bert * (target / np.maximum(length, 1e-12)), np.float32), told
+        return np.asarray(bert * (target / np.maximum(length, 1e-12)), np.float32), warning
 
     @cached_property
     def _usual(self) -> tuple[Floats, Floats]:
         """(width,) mean and deviation of each feature of the own states, over texts and positions."""
-        states = np.concatenate([self._own(text)[0] for text in _USUAL])
+        states = np.concatenate([self._own_states(text)[0] for text in _USUAL])
         return states.mean(0), states.std(0)
 
     def _fitting(self) -> str:
@@ -158,7 +160,7 @@ class Encoders:
             raise RequestError(f"bert is {known} wide, the model reads text {self._width} wide; {advice}")
         return BY_WIDTH[self._width]
 
-    def _opened(self, source: str) -> Bert:
+    def _open_bert(self, source: str) -> Bert:
         """The BERT of a folder or hub id; "": the one that fits the model."""
         source = source or self._fitting()
         if source not in self._berts:
@@ -177,7 +179,7 @@ class Encoders:
         return open_adapter(folder, MINILM_WIDTH, self._width, self._tokenizer.length)
 
 
-def weighted(states: Floats, weights: Floats) -> Floats:
+def apply_token_weights(states: Floats, weights: Floats) -> Floats:
     """States (length, width) times the weights of their tokens, rescaled to the mean from before, as A1111 does.
 
     Where a mean is nothing beside the states themselves (under 1 % of their root mean square) it is left: there

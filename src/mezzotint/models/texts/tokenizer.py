@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.parts import read_json
-from mezzotint.models.texts.knowing import Knowing
+from mezzotint.models.texts.extended_tokenizer import ExtendedTokenizer
 from mezzotint.prompt import Piece
 
 # Characters that both Python and the tokenizer's regex take for white space.
@@ -41,7 +41,7 @@ class Tokens(NamedTuple):
     ids: NDArray[np.int64]  # (1, length): start, text, end, padding
     weights: NDArray[np.float32]  # (length,)
     words: int  # tokens before the padding, start and end among them
-    told: str  # what there is to tell where the text is cut
+    warning: str  # what there is to tell where the text is cut
 
 
 class ClipTokenizer:
@@ -57,7 +57,7 @@ class ClipTokenizer:
         pad = pad_token or settings.get("pad_token", _END)
         self.length = length
         self._bpe = _bpe(folder, vocab, merges, settings.get("unk_token", _END))
-        self._bpe.add_special_tokens(_added(settings, [*names.values(), pad]))
+        self._bpe.add_special_tokens(_special_tokens(settings, [*names.values(), pad]))
         self._start, self._end, self._pad = (self._id(name, folder) for name in (*names.values(), pad))
         self.words = 1 + max(*vocab.values(), *self._bpe.get_added_tokens_decoder())  # ids are below it
         self._longest_word = 4096 + 4 * length * max(len(token) for token in vocab)
@@ -81,34 +81,34 @@ class ClipTokenizer:
         ):
             raise ModelError(f"{word!r} is a word of this model already; take another, such as '<{word}>'")
 
-    def knowing(self, words: Mapping[str, int], first: int) -> ClipTokenizer:
+    def with_words(self, words: Mapping[str, int], first: int) -> ClipTokenizer:
         """The same with new words, each of so many tokens; their ids go on from `first`, the size of the table."""
         for word in words:
             self.check_new(word)
         other = copy(self)
-        other._bpe = Knowing(self._bpe, words, first)
+        other._bpe = ExtendedTokenizer(self._bpe, words, first)
         return other
 
     def __call__(self, text: str) -> NDArray[np.int64]:
         """(1, length) token ids: start, text, end, padding. TruncatedPromptWarning where text is cut."""
-        ids, told = self.encode(text)
-        if told:
-            warnings.warn(TruncatedPromptWarning(told), stacklevel=2)
+        ids, warning = self.encode(text)
+        if warning:
+            warnings.warn(TruncatedPromptWarning(warning), stacklevel=2)
         return ids
 
     def encode(self, text: str) -> tuple[NDArray[np.int64], str]:
         """(1, length) token ids, and what there is to tell where text is cut."""
-        tokens = self.weighted([Piece(text)])
-        return tokens.ids, tokens.told
+        tokens = self.encode_pieces([Piece(text)])
+        return tokens.ids, tokens.warning
 
-    def weighted(self, pieces: Sequence[Piece]) -> Tokens:
+    def encode_pieces(self, pieces: Sequence[Piece]) -> Tokens:
         """The tokens of the pieces in turn, each with the weight of its piece; start, end and padding weigh 1."""
-        shortened = [Piece(self._shortened(piece.text), piece.weight) for piece in pieces]
+        shortened = [Piece(self._keep_first_words(piece.text), piece.weight) for piece in pieces]
         return in_row(self._bpe, shortened, (self._start, self._end, self._pad), self.length)
 
     def spans(self, pieces: Sequence[Piece]) -> Spans:
         """Each word that is read, see `spans_in_row`."""
-        return spans_in_row(self._bpe, [Piece(self._shortened(p.text)) for p in pieces], self.length)
+        return spans_in_row(self._bpe, [Piece(self._keep_first_words(p.text)) for p in pieces], self.length)
 
     def _id(self, token: str, folder: Path) -> int:
         found: int | None = self._bpe.token_to_id(token)
@@ -116,7 +116,7 @@ class ClipTokenizer:
             raise ModelError(f"{folder}: the vocabulary lacks the token {token!r}")
         return found
 
-    def _shortened(self, text: str) -> str:
+    def _keep_first_words(self, text: str) -> str:
         """The words that decide the tokens that are read: each gives one token or more, white space none.
 
         One giant word is cut far behind the last token that can be read.
@@ -129,7 +129,7 @@ def in_row(tokenizer: Any, pieces: Sequence[Piece], marks: tuple[int, int, int],
     """The pieces' tokens in one row of `length`; `marks` are the ids of start, end and padding."""
     ids: list[int] = []
     weights: list[float] = []
-    room, told = length - 2, ""
+    room, warning = length - 2, ""
     for piece in pieces:
         found = tokenizer.encode(piece.text, add_special_tokens=False)
         left = room - len(ids)
@@ -137,13 +137,13 @@ def in_row(tokenizer: Any, pieces: Sequence[Piece], marks: tuple[int, int, int],
         weights += [piece.weight] * len(found.ids[:left])
         if len(found.ids) > left:
             word = _word_at(piece.text, found.offsets[left][0])
-            told = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
+            warning = f"the prompt is longer than {room} tokens; all from the word {word!r} on has no effect"
             break
     start, end, pad = marks
     row = [start, *ids, end]
     padding = length - len(row)
     heavy = np.array([1, *weights, *[1] * (1 + padding)], np.float32)
-    return Tokens(np.array([row + [pad] * padding], np.int64), heavy, len(row), told)
+    return Tokens(np.array([row + [pad] * padding], np.int64), heavy, len(row), warning)
 
 
 def _bpe(folder: Path, vocab: dict[str, int], merges: list[tuple[str, str]], unknown: str) -> Any:
@@ -163,7 +163,7 @@ def _bpe(folder: Path, vocab: dict[str, int], merges: list[tuple[str, str]], unk
     return bpe
 
 
-def _added(settings: dict[str, Any], names: list[str]) -> list[Any]:
+def _special_tokens(settings: dict[str, Any], names: list[str]) -> list[Any]:
     """The tokens that are found in a text before it is split, with the flags that their files give them."""
     from tokenizers import AddedToken
 

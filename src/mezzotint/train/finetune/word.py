@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from mezzotint.errors import ConfigError
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_text, torch_unet
-from mezzotint.models.texts.beside import Beside
+from mezzotint.models.texts.extended_embedding import ExtendedEmbedding
+from mezzotint.models.texts.inversion import FILE_NAME
 from mezzotint.models.texts.tokenizer import ClipTokenizer
-from mezzotint.models.texts.words import FILE_NAME
 from mezzotint.prompt import Piece
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.task import device_of
@@ -30,7 +30,7 @@ class Learned(nn.Module):
     def __init__(self, unet: Any, text: Any, start: Tensor):
         super().__init__()
         self.vector = nn.Parameter(start.clone())  # (width,)
-        text.set_input_embeddings(Beside(text.get_input_embeddings(), lambda: self.vector[None]))
+        text.set_input_embeddings(ExtendedEmbedding(text.get_input_embeddings(), lambda: self.vector[None]))
         self._frozen = (unet, text)
         self._there: torch.device | None = None
 
@@ -55,7 +55,7 @@ class Word:
         tokenizer, text = ClipTokenizer.of(bundle), torch_text(bundle.text_encoder)
         table = text.get_input_embeddings().weight
         start = beginning(tokenizer, table, config.word_from)
-        self._tokenizer = tokenizer.knowing({config.new_word: 1}, len(table))
+        self._tokenizer = tokenizer.with_words({config.new_word: 1}, len(table))
         self.module: nn.Module = Learned(torch_unet(bundle.unet), text, start)
 
     def condition(self, words: Sequence[str]) -> Tensor:
@@ -79,7 +79,7 @@ def beginning(tokenizer: ClipTokenizer, table: Tensor, word: str) -> Tensor:
     """(width,) the mean of a known word's embeddings; without one, of them all. ConfigError where it has no tokens."""
     if not word:
         return table.mean(0)
-    tokens = tokenizer.weighted([Piece(word)])
+    tokens = tokenizer.encode_pieces([Piece(word)])
     ids = tokens.ids[0, 1 : tokens.words - 1]
     if not len(ids):
         raise ConfigError(f"word_from {word!r} has no tokens; name a word")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mezzotint.engine import Network
-from mezzotint.library import fitted
+from mezzotint.library import fit_to_size
 from mezzotint.looking.codec import Pixels
 from mezzotint.looking.figure import Look, draw
 from mezzotint.looking.latents import Latents, decode, encode, psnr
@@ -116,7 +116,7 @@ def _near(claim: str, spread: Sequence[float]) -> Finding:
 def explained(pixels: Pixels, z: Latents) -> float:
     """R² of the picture at the latents' size, fitted from the channels and a constant."""
     c, h, w = z.values.shape
-    small = fitted(pixels, w, h).reshape(-1, 3).astype(np.float64)
+    small = fit_to_size(pixels, w, h).reshape(-1, 3).astype(np.float64)
     given = np.concatenate([z.values.reshape(c, -1).T, np.ones((h * w, 1))], 1)
     left = small - given @ np.linalg.lstsq(given, small, rcond=None)[0]
     return float(1 - np.square(left).sum() / max(np.square(small - small.mean(0)).sum(), 1e-9))

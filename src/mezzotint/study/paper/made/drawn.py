@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.engine import Engine, Network
-from mezzotint.library import fitted
+from mezzotint.library import fit_to_size
 from mezzotint.picture import Picture
-from mezzotint.progress import Progress
+from mezzotint.progress import ProgressReporter
 from mezzotint.request import Request
 from mezzotint.store import precision_of
 from mezzotint.study.paper.section import Setting
@@ -28,7 +28,7 @@ def pictures(setting: Setting, network: Network, requests: Sequence[Request]) ->
     found = [store.get(request, network.digest, "fast", precision) for request in requests]
     missing = [request for request, picture in zip(requests, found, strict=True) if picture is None]
     if missing:
-        progress = Progress(say, len(missing), phase=network.name)
+        progress = ProgressReporter(say, len(missing), phase=network.name)
         with Engine(network) as engine:
             new = [_counted(future, progress) for future in engine.submit_all(missing)]
         for picture in new:
@@ -38,7 +38,7 @@ def pictures(setting: Setting, network: Network, requests: Sequence[Request]) ->
     return [picture for picture in found if picture]
 
 
-def _counted(future: Future[Picture], progress: Progress) -> Picture:
+def _counted(future: Future[Picture], progress: ProgressReporter) -> Picture:
     picture = future.result()
     progress.step()
     return picture
@@ -61,4 +61,4 @@ def scenes(
 
 def enlarged(picture: Picture, network: Network) -> NDArray[np.uint8]:
     """A picture's pixels (H, W, 3) at the size that another model draws."""
-    return fitted(np.asarray(picture.image.convert("RGB")), *network.default_size)
+    return fit_to_size(np.asarray(picture.image.convert("RGB")), *network.default_size)

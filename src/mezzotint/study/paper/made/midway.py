@@ -15,7 +15,7 @@ from mezzotint.looking.noise import Level, level_at
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.pages.layout import figure, folded, wide
 from mezzotint.request import Request
-from mezzotint.samplers.levels import Run, k_levels
+from mezzotint.samplers.levels import SamplerRun, k_levels
 from mezzotint.samplers.lms import weights
 from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.channels import STABLE
@@ -103,7 +103,7 @@ def sums(begin: int, of: int, skipped: bool) -> Floats:
 
     `skipped`: the order counts steps that were never taken, and slopes that are missing are left out.
     """
-    every = k_levels(Run(STABLE, of))
+    every = k_levels(SamplerRun(STABLE, of))
     sigma, after = every.sigma[begin:], every.sigma_next[begin:]
     earlier = every.sigma[:begin] if skipped else every.sigma[:0]
     found = weights(np.append(earlier, sigma), after, leaps=not skipped)[:, : ORDER - 1, 0]  # (4, 3)

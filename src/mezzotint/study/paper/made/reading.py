@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.attention import MARKS, Attention, Level
+from mezzotint.attention import MARKS, Attention, AttentionLevel
 from mezzotint.engine import Engine
 from mezzotint.errors import ModelError
 from mezzotint.looking.heat import inferno, overlay
@@ -168,7 +168,7 @@ def _seen(picture: Picture) -> Attention:
     return picture.attention
 
 
-def _level(seen: Attention, name: str) -> Level:
+def _level(seen: Attention, name: str) -> AttentionLevel:
     return next(level for level in seen.levels if level.name == name)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.engine import Network
-from mezzotint.planning import Plan, plan, unprompted
+from mezzotint.planning import Plan, plan, without_prompt
 from mezzotint.request import Request
 from mezzotint.rng import Generator
 
@@ -29,7 +29,7 @@ class State(NamedTuple):
 
 def walk(network: Network, request: Request, seeds: Sequence[int]) -> tuple[Plan, list[State], Floats]:
     """The plan, the state of every call, and the finished latents (n, C, h, w); of samplers that add no noise."""
-    table = plan(request if network.reads_text else unprompted(request), network.schedule)
+    table = plan(request if network.reads_text else without_prompt(request), network.schedule)
     slots = np.zeros((table.slots, len(seeds), *_shape(network, request)), np.float32)
     slots[0] = table.init * np.stack([Generator(seed).normal(slots.shape[2:]) for seed in seeds])
     states = list(_stepped(network, request, table, slots))
@@ -47,7 +47,7 @@ def _stepped(network: Network, request: Request, table: Plan, slots: Floats) -> 
 
 def _asked(network: Network, request: Request, table: Plan, s: int, x: Floats) -> Floats:
     """(n, C, h, w) the network's output, guided."""
-    texts = [request.prompt] + [request.negative_prompt] * bool(table.without[s])
+    texts = [request.prompt] + [request.negative_prompt] * bool(table.needs_uncond[s])
     read = np.concatenate([x * np.float32(table.input_scale[s])] * len(texts))
     states = np.concatenate([np.stack([network.encode(text)[0]] * len(x)) for text in texts])
     time = np.full(len(read), table.timestep[s], np.float32)

@@ -26,7 +26,7 @@ def foldable(model: Any) -> bool:
     return known and getattr(config, "hidden_act", "") in ("quick_gelu", "gelu")
 
 
-def derived(
+def autograd_features(
     network: Callable[[Tensor], Tensor],
     pictures: Tensor,
     dtype: torch.dtype,
@@ -46,14 +46,14 @@ def derived(
     return found.detach(), back
 
 
-class Linear(NamedTuple):
+class TowerLinear(NamedTuple):
     """y = x @ weight.T + bias."""
 
     weight: Tensor
     bias: Tensor
 
 
-class Vision:
+class ImageTower:
     """(n, 3, size, size) pictures in 0..1 to (n, d) features in float32, not of unit length, and the way back."""
 
     def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype):
@@ -72,8 +72,8 @@ class Vision:
                 model.visual_projection.weight,
             )
         )
-        self.before, self.after = Norm(tower.pre_layrnorm, dtype), Norm(tower.post_layernorm, dtype)
-        self.layers = [Layer(layer, dtype) for layer in tower.encoder.layers]
+        self.before, self.after = TowerNorm(tower.pre_layrnorm, dtype), TowerNorm(tower.post_layernorm, dtype)
+        self.layers = [TowerLayer(layer, dtype) for layer in tower.encoder.layers]
 
     @torch.no_grad()
     def __call__(self, pictures: Tensor) -> tuple[Tensor, Back]:
@@ -93,7 +93,7 @@ class Vision:
             g = after((g.to(self._dtype) @ self.out)[:, None])
             for back in reversed(backs):
                 g = back(g)
-            return self._unpatched(before(g)[:, 1:] @ self.embed, across)
+            return self._merge_patches(before(g)[:, 1:] @ self.embed, across)
 
         return features, whole
 
@@ -102,13 +102,13 @@ class Vision:
         split = x.reshape(len(x), -1, across, self.patch, across, self.patch)
         return split.permute(0, 2, 4, 1, 3, 5).reshape(len(x), across**2, -1)
 
-    def _unpatched(self, g: Tensor, across: int) -> Tensor:
+    def _merge_patches(self, g: Tensor, across: int) -> Tensor:
         side = across * self.patch
         split = g.view(len(g), across, across, -1, self.patch, self.patch)
         return split.permute(0, 3, 1, 4, 2, 5).reshape(len(g), -1, side, side)
 
 
-class Norm:
+class TowerNorm:
     """Layer normalization."""
 
     def __init__(self, norm: Any, dtype: torch.dtype):
@@ -127,7 +127,7 @@ class Norm:
         return y, back
 
 
-class Layer:
+class TowerLayer:
     """Attention and the two linear layers after it, each added to what it reads."""
 
     def __init__(self, layer: Any, dtype: torch.dtype):
@@ -137,16 +137,16 @@ class Layer:
         slope, scale = 1.702 if self.quick else 1.0, attention.head_dim**-0.5
         q, k, v = attention.q_proj, attention.k_proj, attention.v_proj
 
-        def kept(weight: Tensor, bias: Tensor) -> Linear:
-            return Linear(weight.detach().to(dtype).contiguous(), bias.detach().to(dtype))
+        def fold_linear(weight: Tensor, bias: Tensor) -> TowerLinear:
+            return TowerLinear(weight.detach().to(dtype).contiguous(), bias.detach().to(dtype))
 
-        self.read = kept(
+        self.read = fold_linear(
             torch.cat([q.weight * scale, k.weight, v.weight]), torch.cat([q.bias * scale, k.bias, v.bias])
         )
-        self.write = kept(attention.out_proj.weight, attention.out_proj.bias)
-        self.widen = kept(mlp.fc1.weight * slope, mlp.fc1.bias * slope)
-        self.narrow = kept(mlp.fc2.weight / slope, mlp.fc2.bias)
-        self.norm1, self.norm2 = Norm(layer.layer_norm1, dtype), Norm(layer.layer_norm2, dtype)
+        self.write = fold_linear(attention.out_proj.weight, attention.out_proj.bias)
+        self.widen = fold_linear(mlp.fc1.weight * slope, mlp.fc1.bias * slope)
+        self.narrow = fold_linear(mlp.fc2.weight / slope, mlp.fc2.bias)
+        self.norm1, self.norm2 = TowerNorm(layer.layer_norm1, dtype), TowerNorm(layer.layer_norm2, dtype)
 
     def __call__(self, y: Tensor, count: int) -> tuple[Tensor, Back]:
         """(n, tokens, d) -> the first `count` tokens, (n, count, d)."""
@@ -172,37 +172,37 @@ class Layer:
         n, tokens, d = z.shape
         weight, bias = self.read
         if count == tokens:
-            q, k, v = self.split(F.linear(z, weight, bias), 3)
+            q, k, v = self.split_heads(F.linear(z, weight, bias), 3)
         else:
-            (q,) = self.split(F.linear(z[:, :count], weight[:d], bias[:d]), 1)
-            k, v = self.split(F.linear(z, weight[d:], bias[d:]), 2)
+            (q,) = self.split_heads(F.linear(z[:, :count], weight[:d], bias[:d]), 1)
+            k, v = self.split_heads(F.linear(z, weight[d:], bias[d:]), 2)
         # plain products: on CPUs the fused attention is slower, most of all backward
         share = torch.softmax(torch.bmm(q, k.transpose(1, 2)), -1)
-        found = self.joined(torch.bmm(share, v)[None], n)
+        found = self.merge_heads(torch.bmm(share, v)[None], n)
 
         def back(g: Tensor) -> Tensor:
-            (out,) = self.split(g, 1)
+            (out,) = self.split_heads(g, 1)
             slope = _OPS._softmax_backward_data(torch.bmm(out, v.transpose(1, 2)), share, -1, share.dtype)
             if count < tokens:
                 kv = torch.stack([torch.bmm(slope.transpose(1, 2), q), torch.bmm(share.transpose(1, 2), out)])
-                whole = self.joined(kv, n) @ weight[d:]
-                whole[:, :count] += self.joined(torch.bmm(slope, k)[None], n) @ weight[:d]
+                whole = self.merge_heads(kv, n) @ weight[d:]
+                whole[:, :count] += self.merge_heads(torch.bmm(slope, k)[None], n) @ weight[:d]
                 return whole
             qkv = k.new_empty(3, *k.shape)
             torch.bmm(slope, k, out=qkv[0])
             torch.bmm(slope.transpose(1, 2), q, out=qkv[1])
             torch.bmm(share.transpose(1, 2), out, out=qkv[2])
-            return self.joined(qkv, n) @ weight
+            return self.merge_heads(qkv, n) @ weight
 
         return found, back
 
-    def split(self, x: Tensor, parts: int) -> Tensor:
+    def split_heads(self, x: Tensor, parts: int) -> Tensor:
         """(n, tokens, parts*d) -> (parts, n*heads, tokens, d/heads), contiguous."""
         n, tokens, _ = x.shape
         apart = x.view(n, tokens, parts, self.heads, -1).permute(2, 0, 3, 1, 4)
         return apart.reshape(parts, n * self.heads, tokens, -1)
 
-    def joined(self, x: Tensor, n: int) -> Tensor:
+    def merge_heads(self, x: Tensor, n: int) -> Tensor:
         """(parts, n*heads, tokens, d/heads) -> (n, tokens, parts*d)."""
         parts, _, tokens, _ = x.shape
         return x.view(parts, n, self.heads, tokens, -1).permute(1, 3, 0, 2, 4).reshape(n, tokens, -1)

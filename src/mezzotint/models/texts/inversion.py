@@ -18,22 +18,22 @@ from pathlib import Path
 import numpy as np
 
 from mezzotint.errors import ModelError, RequestError
+from mezzotint.inversion import NewWord, check_name
+from mezzotint.models.content_store import ContentStore
 from mezzotint.models.disk.tensors import Tensor, TensorFile
 from mezzotint.models.runtime import Floats
-from mezzotint.models.shelf import Shelf
 from mezzotint.models.weight_kinds import EMBEDDING_KEYS, kind_of
-from mezzotint.words import Word, check_name
 
 FILE_NAME = "learned_embeds.safetensors"
 MOST_ROWS = 75  # more than these no text encoder reads
 
 _BUNDLED = re.compile(r"bundle_emb\.(?P<word>.+)\.(?P<key>emb_params|clip_[lgh]|string_to_param\.\*)")
-_SHELF = Shelf("words", "word", "embedding of a word", "--word", 64 << 20)
+_SHELF = ContentStore("words", "word", "embedding of a word", "--word", 64 << 20)
 
 Rows = Mapping[str, Tensor]  # (k, width) or (width,) by text tower, of one word
 
 
-def keep_word(path: str | os.PathLike[str], name: str = "", cache: Path | None = None) -> Word:
+def keep_word(path: str | os.PathLike[str], name: str = "", cache: Path | None = None) -> NewWord:
     """Take the file of a word, or the folder of one, into the cache. `name`: how prompts say it, else as the file does.
 
     ModelError where it holds none or several, or is pickled; OutputError where nothing can be kept.
@@ -44,7 +44,7 @@ def keep_word(path: str | os.PathLike[str], name: str = "", cache: Path | None =
     return words[0]
 
 
-def keep_word_file(path: str | os.PathLike[str], name: str = "", cache: Path | None = None) -> list[Word]:
+def keep_word_file(path: str | os.PathLike[str], name: str = "", cache: Path | None = None) -> list[NewWord]:
     """Take a file of one word or several, as `keep_word`; of several, each by the file's own name for it."""
     path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
@@ -52,13 +52,13 @@ def keep_word_file(path: str | os.PathLike[str], name: str = "", cache: Path | N
     words = words_of(file)
     if len(words) == 1:
         own = next(iter(words))
-        return [Word(check_name(name or own), _SHELF.keep(path, cache))]
+        return [NewWord(check_name(name or own), _SHELF.keep(path, cache))]
     if name:
         raise ModelError(f"{path} holds {len(words)} words, each with a name; leave {name}= out")
     return [_keep_rows(word, rows, file, cache) for word, rows in words.items()]
 
 
-def keep_words(given: Sequence[str], brought: Sequence[Word] = ()) -> str:
+def keep_words(given: Sequence[str], brought: Sequence[NewWord] = ()) -> str:
     """`Request.words` of new words, each `PATH` or `NAME=PATH`; they are kept by their content.
 
     `brought`: words in LoRA files; one that is given by its name takes the place of theirs.
@@ -76,7 +76,7 @@ def keep_words(given: Sequence[str], brought: Sequence[Word] = ()) -> str:
     return " ".join(map(str, words))
 
 
-def keep_bundled_words(file: TensorFile, cache: Path | None = None) -> list[Word]:
+def keep_bundled_words(file: TensorFile, cache: Path | None = None) -> list[NewWord]:
     """Take the words of a LoRA file into the cache; one that no prompt could say is left out with a warning."""
     bundles: dict[str, dict[str, Tensor]] = {}
     for name, tensor in file.items():
@@ -92,7 +92,7 @@ def keep_bundled_words(file: TensorFile, cache: Path | None = None) -> list[Word
     return words
 
 
-def _keep_rows(word: str, rows: Rows, file: TensorFile, cache: Path | None) -> Word:
+def _keep_rows(word: str, rows: Rows, file: TensorFile, cache: Path | None) -> NewWord:
     """A file of its own for a word that shares one with others."""
     from safetensors.numpy import save
 
@@ -105,7 +105,7 @@ def _keep_rows(word: str, rows: Rows, file: TensorFile, cache: Path | None) -> W
         else dict.fromkeys(rows, "emb_params")
     )
     content = save({keys[key]: np.array(tensor.read(), np.float32) for key, tensor in rows.items()})
-    return Word(word, _SHELF.keep_bytes(content, f"{word} of {file.path}", cache))
+    return NewWord(word, _SHELF.keep_bytes(content, f"{word} of {file.path}", cache))
 
 
 def files_in(path: Path) -> list[Path]:
@@ -149,13 +149,13 @@ def _check_shape(tensor: Tensor, file: TensorFile) -> None:
         )
 
 
-def kept_rows(words: tuple[Word, ...], width: int) -> Mapping[str, Tensor]:
+def kept_rows(words: tuple[NewWord, ...], width: int) -> Mapping[str, Tensor]:
     """Word by word what its file holds. RequestError where it is not kept here, ModelError where it does not fit."""
     return {word.name: _rows_of(word, width) for word in words}
 
 
-def _rows_of(word: Word, width: int) -> Tensor:
-    [rows] = words_of(TensorFile.open(_found(word))).values()
+def _rows_of(word: NewWord, width: int) -> Tensor:
+    [rows] = words_of(TensorFile.open(_find_file(word))).values()
     fits = [tensor for tensor in rows.values() if tensor.shape[-1] == width]
     if not fits:
         widths = " and ".join(str(tensor.shape[-1]) for tensor in rows.values())
@@ -164,7 +164,7 @@ def _rows_of(word: Word, width: int) -> Tensor:
     return fits[0]
 
 
-def _found(word: Word) -> Path:
+def _find_file(word: NewWord) -> Path:
     try:
         return _SHELF.find(word.digest)
     except RequestError as error:

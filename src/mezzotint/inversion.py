@@ -18,7 +18,7 @@ _SYNTAX = re.compile(r"[\s()\\]")  # a prompt reads these in ways of its own
 
 
 @dataclass(frozen=True)
-class Word:
+class NewWord:
     """A word, as it stands in texts, and the file of its embedding by the sha256 of its bytes."""
 
     name: str
@@ -28,20 +28,20 @@ class Word:
         return f"{self.name}={self.digest}"
 
 
-def canonical(words: tuple[Word, ...]) -> str:
+def canonical(words: tuple[NewWord, ...]) -> str:
     """Their expression, sorted by name; "" has none."""
     return " ".join(map(str, sorted(words, key=lambda word: word.name)))
 
 
-def parse(text: str) -> tuple[Word, ...]:
+def parse(text: str) -> tuple[NewWord, ...]:
     """The words of an expression. RequestError says what is wrong."""
     if not isinstance(text, str) or len(text) > LONGEST:
         raise RequestError(f"words must be text of at most {LONGEST} characters, got {short(text)}")
-    return _parsed(text.strip())
+    return _parse(text.strip())
 
 
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> tuple[Word, ...]:
+def _parse(text: str) -> tuple[NewWord, ...]:
     words = tuple(map(_word, text.split()))
     if len(words) > MOST:
         raise RequestError(f"at most {MOST} new words are read, got {len(words)}")
@@ -51,11 +51,11 @@ def _parsed(text: str) -> tuple[Word, ...]:
     return words
 
 
-def _word(text: str) -> Word:
+def _word(text: str) -> NewWord:
     found = _ONE.fullmatch(text)
     if not found:
         raise RequestError(f"words: {short(text)} cannot be read; {_ADVICE}")
-    return Word(check_name(found[1]), found[2])
+    return NewWord(check_name(found[1]), found[2])
 
 
 def check_name(name: str) -> str:

@@ -10,35 +10,40 @@ from torch import Tensor, nn
 
 from mezzotint.errors import ModelError
 from mezzotint.guidance.steer import Decoder
-from mezzotint.models.disk.parts import Part
+from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.networks import torch_vae
 from mezzotint.models.openvino.small import SmallArch, small_part
 from mezzotint.models.runtime import Floats
-from mezzotint.models.steering.lenses import Bare, Lens, Linear, Small
-from mezzotint.models.steering.precision import named, quick
+from mezzotint.models.steering.graph_decoders import (
+    GraphDecoder,
+    LinearGraphDecoder,
+    PixelGraphDecoder,
+    SmallGraphDecoder,
+)
+from mezzotint.models.steering.precision import dtype_name, gradient_dtype
 from mezzotint.models.steering.small_decoder import SmallDecoder
 
 
-class PixelEyes:
+class PixelLossDecoder:
     """Of a model whose latents are the picture."""
 
-    def settle(self, decoder: Decoder) -> Decoder:
+    def resolve(self, decoder: Decoder) -> Decoder:
         """There is nothing to decode, whatever is asked for."""
         return "full"
 
     def open(self, decoder: Decoder) -> None:
         """Nothing to open."""
 
-    def look(self, decoder: Decoder, seen: Tensor) -> Tensor:
+    def decode(self, decoder: Decoder, seen: Tensor) -> Tensor:
         """The same."""
         return seen
 
-    def lens(self, decoder: Decoder) -> Lens | None:
+    def graph_decoder(self, decoder: Decoder) -> GraphDecoder | None:
         """The same without torch."""
-        return Bare()
+        return PixelGraphDecoder()
 
     def pixels(self, decoder: Decoder) -> int:
-        """Pixels of the picture for each that `look` gives."""
+        """Pixels of the picture for each that `decode` gives."""
         return 1
 
     def digest(self, decoder: Decoder) -> str:
@@ -46,16 +51,18 @@ class PixelEyes:
         return ""
 
 
-class LatentEyes:
+class LatentLossDecoder:
     """Of a model with an autoencoder."""
 
-    def __init__(self, model: Path, vae: Part, cache: Path, factor: int, device: torch.device, fit: Any):
+    def __init__(
+        self, model: Path, vae: NetworkFiles, cache: Path, factor: int, device: torch.device, fit: Any
+    ):
         self._model, self._vae, self._cache = model, vae, cache
         self._factor, self._device, self._fit = factor, device, fit
         self._small_part = small_part(model, cache)
         self._open: dict[str, Any] = {}
 
-    def settle(self, decoder: Decoder) -> Decoder:
+    def resolve(self, decoder: Decoder) -> Decoder:
         """What "auto" stands for here. ModelError where the model has no such decoder."""
         if decoder == "auto":
             return "small" if self._small_part else "linear"
@@ -66,29 +73,31 @@ class LatentEyes:
         return decoder
 
     def open(self, decoder: Decoder) -> None:
-        """Have a settled decoder in memory."""
+        """Have a resolved decoder in memory."""
         if decoder not in self._open:
             made = {"small": self._small, "linear": self._linear, "full": self._full}[decoder]()
             self._open[decoder] = made
 
-    def look(self, decoder: Decoder, seen: Tensor) -> Tensor:
+    def decode(self, decoder: Decoder, seen: Tensor) -> Tensor:
         """(n, 3, H, W) about -1..1 from (n, c, h, w); "linear" gives a pixel for each latent."""
         self.open(decoder)
         picture: Tensor = self._open[decoder](seen)
         return picture
 
-    def lens(self, decoder: Decoder) -> Lens | None:
+    def graph_decoder(self, decoder: Decoder) -> GraphDecoder | None:
         """The same by compiled graphs; None where only torch can."""
         if decoder == "linear":
-            return Linear(self._fit(), self._factor)
+            return LinearGraphDecoder(self._fit(), self._factor)
         if decoder == "full":
             return None
         assert self._small_part is not None
         arch = SmallArch.read(self._small_part.config, str(self._small_part.where / "config.json"))
-        return Small(self._small_part, arch, named(quick(self._device, arch.channels)))
+        return SmallGraphDecoder(
+            self._small_part, arch, dtype_name(gradient_dtype(self._device, arch.channels))
+        )
 
     def pixels(self, decoder: Decoder) -> int:
-        """Pixels of the picture for each that `look` gives."""
+        """Pixels of the picture for each that `decode` gives."""
         return self._factor**2 if decoder == "linear" else 1
 
     def digest(self, decoder: Decoder) -> str:
@@ -99,7 +108,7 @@ class LatentEyes:
     def _small(self) -> Any:
         assert self._small_part is not None
         net = SmallDecoder.open(self._small_part)
-        dtype = quick(self._device, net.arch.channels)
+        dtype = gradient_dtype(self._device, net.arch.channels)
         net.to(self._device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return lambda z: net(z.to(dtype, memory_format=torch.channels_last))
 
@@ -115,4 +124,4 @@ class LatentEyes:
         return lambda z: net.decode(z / scaling, return_dict=False)[0]
 
 
-Eyes = PixelEyes | LatentEyes
+LossDecoder = PixelLossDecoder | LatentLossDecoder

@@ -14,7 +14,7 @@ class Encoded(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-class Knowing:
+class ExtendedTokenizer:
     """The words are found anywhere in a text, whatever their case, as diffusers finds them; the longest first."""
 
     def __init__(self, bpe: Any, words: Mapping[str, int], first: int) -> None:

@@ -1,4 +1,4 @@
-"""The press: everything in flight, moved one network call at a time. One thread owns it."""
+"""The worker: everything in flight, moved one network call at a time. One thread owns it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from time import perf_counter
 from mezzotint.engine.batcher import Batcher
 from mezzotint.engine.finish import finish, origin
 from mezzotint.engine.lane import Lane
-from mezzotint.engine.network import Adaptable, Latents, Network
-from mezzotint.engine.rows import Mode, Rows
+from mezzotint.engine.network import Latents, Network, SupportsLora
+from mezzotint.engine.rows import Mode, RowPadding
 from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import MezzotintError, ModelError
@@ -18,7 +18,7 @@ from mezzotint.picture import Picture
 NETWORKS = 3  # with different adapters that take turns; models keep as many open
 
 
-class Press:
+class Worker:
     """Trajectories enter with `add`, leave as a result of their future, and move with `tick`.
 
     A sick one dies alone: whatever a trajectory raises becomes the result of its own future.
@@ -26,7 +26,7 @@ class Press:
 
     def __init__(self, network: Network, mode: Mode) -> None:
         self.stats = Stats()
-        self._network, self._rows, self._alone = network, Rows(network, mode), mode == "exact"
+        self._network, self._rows, self._alone = network, RowPadding(network, mode), mode == "exact"
         self._origin = origin(network, mode)
         self._queue: Batcher[Trajectory] = Batcher(self._rows, attrgetter("lora"), NETWORKS)
         self._lanes: dict[LaneKey, Lane] = {}
@@ -67,7 +67,7 @@ class Press:
         batch = [t for t in self._queue.take() if t.place >= 0 or self._start(t)]
         if batch:
             batch.sort(key=attrgetter("place"))  # then hardly any row of text changes between two calls
-            self._advance(batch, self._rows.padded(batch[0].lane, sum(t.rows for t in batch)))
+            self._advance(batch, self._rows.padded_rows(batch[0].lane, sum(t.rows for t in batch)))
         self._clock()
 
     def _start(self, t: Trajectory) -> bool:
@@ -80,25 +80,27 @@ class Press:
         return t.place >= 0
 
     def _lane(self, key: LaneKey) -> Lane:
-        network = self._network.adapted(key.lora) if isinstance(self._network, Adaptable) else self._network
+        network = (
+            self._network.with_lora(key.lora) if isinstance(self._network, SupportsLora) else self._network
+        )
         return Lane(network, key, self._rows.budget(key), self._alone, self.stats)
 
     def _advance(self, batch: list[Trajectory], rows: int) -> None:
         lane = self._lanes[batch[0].lane]
         try:
-            prediction, moves = lane.predict(batch, rows)
+            prediction, displacement = lane.predict(batch, rows)
         except Exception as error:
             if len(batch) == 1:
                 return self._fail(batch[0], error)
             for t in batch:  # whose fault is it? Each alone, among as many rows as before: not a bit changes
                 self._advance([t], rows)
             return
-        lane.update(batch, prediction, moves)
+        lane.update(batch, prediction, displacement)
         x0 = prediction.x0_guided.reshape(len(batch), *batch[0].lane.shape)
         x0.setflags(write=False)
         for i, t in enumerate(batch):
-            if i in prediction.sick:
-                self._fail(t, ModelError(prediction.sick[i]))
+            if i in prediction.failures:
+                self._fail(t, ModelError(prediction.failures[i]))
             else:
                 self._after(t, x0[i])
 
@@ -106,7 +108,7 @@ class Press:
         try:
             t.advance(x0)
             self._branch(t)
-            picture = self._develop(t) if t.finished else None
+            picture = self._develop(t) if t.is_finished else None
         except Exception as error:
             return self._fail(t, error)
         if picture:

@@ -17,7 +17,7 @@ from mezzotint.schedule import Floats
 Calls = tuple[Hashable, ...]  # what guidance does at each network call
 
 
-def calls(plan: Plan, guidance: Guidance) -> Calls:
+def guidance_calls(plan: Plan, guidance: Guidance) -> Calls:
     """All that distinguishes a call from the same call of a request that differs in its guidance."""
     nothing = [()] * plan.evaluations
     adaptive = np.zeros_like(plan.adaptive) if guidance.mixes else plan.adaptive  # it heeds no mixes
@@ -39,20 +39,20 @@ def _acting(terms: Sequence[tuple[Hashable, ...]], weights: Floats) -> list[tupl
     return [tuple((t, w) for t, w in zip(terms, row, strict=True) if w) for row in weights.tolist()]
 
 
-def tree(members: Sequence[Calls]) -> list[tuple[int, int]]:
+def prefix_tree(members: Sequence[Calls]) -> list[tuple[int, int]]:
     """For each: the earlier one with which it has the most calls in common, and how many; (-1, 0) for a root.
 
     The last call is never shared, so that each has something to do.
     """
     found = []
     for i, mine in enumerate(members):
-        shared = [(_common(mine, other), -j) for j, other in enumerate(members[:i])]
+        shared = [(_common_calls(mine, other), -j) for j, other in enumerate(members[:i])]
         most, j = max(shared, default=(0, 1))
         found.append((-j, most) if most else (-1, 0))
     return found
 
 
-def _common(one: Calls, other: Calls) -> int:
+def _common_calls(one: Calls, other: Calls) -> int:
     most = min(len(one), len(other)) - 1
     return next((k for k in range(most) if one[k] != other[k]), most)
 
@@ -60,20 +60,20 @@ def _common(one: Calls, other: Calls) -> int:
 _TRUNK = attrgetter(*(field.name for field in fields(Request) if field.name != "guidance"))
 
 
-def trunk(request: Request) -> Hashable:
+def prefix_key(request: Request) -> Hashable:
     """What requests must have in common to share anything: all but their guidance."""
     return _TRUNK(request)
 
 
-def joined(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+def share_prefixes(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
     """Hang each under the one that it goes along with at first; returns those that start on their own."""
     groups: dict[Hashable, list[Trajectory]] = {}
     for t in trajectories:
-        groups.setdefault((t.lane, t.trace, trunk(t.request)), []).append(t)
+        groups.setdefault((t.lane, t.trace, prefix_key(t.request)), []).append(t)
     roots = set()
     for group in groups.values():
-        ways = [calls(t.plan, t.request.terms) for t in group] if len(group) > 1 else [()]
-        for t, (parent, shared) in zip(group, tree(ways), strict=True):
+        ways = [guidance_calls(t.plan, t.request.terms) for t in group] if len(group) > 1 else [()]
+        for t, (parent, shared) in zip(group, prefix_tree(ways), strict=True):
             if parent < 0:
                 roots.add(t)
             else:
@@ -81,7 +81,7 @@ def joined(trajectories: Sequence[Trajectory]) -> list[Trajectory]:
     return [t for t in trajectories if t in roots]
 
 
-def spared(members: Sequence[tuple[Plan, Calls]]) -> tuple[int, int]:
+def count_shared(members: Sequence[tuple[Plan, Calls]]) -> tuple[int, int]:
     """Evaluations and rows that need not be computed where all of these go along together."""
-    shared = [(members[i][0], n) for i, (_, n) in enumerate(tree([ways for _, ways in members]))]
+    shared = [(members[i][0], n) for i, (_, n) in enumerate(prefix_tree([ways for _, ways in members]))]
     return sum(n for _, n in shared), sum(int(plan.reads[:n].sum()) for plan, n in shared)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Beside(nn.Module):
+class ExtendedEmbedding(nn.Module):
     """A table of embeddings whose ids go on in further rows (k, width), which are asked for at each call."""
 
     def __init__(self, table: nn.Embedding, rows: Callable[[], Tensor]):
@@ -34,7 +34,7 @@ class Beside(nn.Module):
 def with_rows(text: Any, rows: Tensor) -> Iterator[None]:
     """While this lasts, a text encoder's ids go on in these rows."""
     table = text.get_input_embeddings()
-    text.set_input_embeddings(Beside(table, lambda: rows))
+    text.set_input_embeddings(ExtendedEmbedding(table, lambda: rows))
     try:
         yield
     finally:

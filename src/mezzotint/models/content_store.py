@@ -14,7 +14,7 @@ from mezzotint.models.disk.tensors import TensorFile
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ContentStore:
     """A folder of the cache with safetensors files under the sha256 of their bytes."""
 
     folder: str

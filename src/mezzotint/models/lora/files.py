@@ -8,16 +8,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mezzotint.inversion import NewWord
 from mezzotint.lora import weight_of
-from mezzotint.models.lora.read import LoraFile, grouped
+from mezzotint.models.content_store import ContentStore
+from mezzotint.models.lora.read import LoraFile, group_by_layer
 from mezzotint.models.lora.settings import PEFT_KEY, WEIGHTS_NAME, config_beside
 from mezzotint.models.lora.write import FILE_NAME
-from mezzotint.models.shelf import Shelf
-from mezzotint.models.texts.words import keep_bundled_words
-from mezzotint.words import Word
+from mezzotint.models.texts.inversion import keep_bundled_words
 
 _WEIGHTED = re.compile(r"(.+):([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", re.ASCII)  # style.safetensors:0.8
-_SHELF = Shelf("loras", "adapter", "LoRA", "--lora", 4 << 30)
+_SHELF = ContentStore("loras", "adapter", "LoRA", "--lora", 4 << 30)
 
 
 def keep_lora(path: str | os.PathLike[str], cache: Path | None = None) -> str:
@@ -27,7 +27,7 @@ def keep_lora(path: str | os.PathLike[str], cache: Path | None = None) -> str:
     OutputError where nothing can be kept.
     """
     path = _file_of(Path(path))
-    grouped(_SHELF.open(path))
+    group_by_layer(_SHELF.open(path))
     if not (config := config_beside(path)):
         return _SHELF.keep(path, cache)
     return _SHELF.keep_bytes(
@@ -37,13 +37,13 @@ def keep_lora(path: str | os.PathLike[str], cache: Path | None = None) -> str:
 
 def keep_loras(given: Sequence[str], folder: Path = Path()) -> str:
     """`Request.lora` of several, each `FILE` or `FILE:0.8`, relative to the folder; they are kept by their content."""
-    adapters = [_weighted(text, folder) for text in given]
+    adapters = [_split_weight(text, folder) for text in given]
     return " + ".join(f"{weight!r}*{keep_lora(path)}" for path, weight in adapters)
 
 
-def words_in_loras(given: Sequence[str], folder: Path = Path()) -> list[Word]:
+def words_in_loras(given: Sequence[str], folder: Path = Path()) -> list[NewWord]:
     """The words that such files bring along, as OneTrainer's do; they are kept by their content."""
-    files = [_SHELF.open(_file_of(_weighted(text, folder)[0])) for text in given]
+    files = [_SHELF.open(_file_of(_split_weight(text, folder)[0])) for text in given]
     return [word for file in files for word in keep_bundled_words(file)]
 
 
@@ -57,7 +57,7 @@ def lora_file(digest: str) -> LoraFile:
     return LoraFile(kept_lora(digest), _SHELF.name_of(digest))
 
 
-def _weighted(text: str, folder: Path) -> tuple[Path, float]:
+def _split_weight(text: str, folder: Path) -> tuple[Path, float]:
     path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
     return folder / os.path.expanduser(path), weight_of(number)
 
