@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from starlette.testclient import TestClient
-from toy import Toy
 
 from mezzotint.serve.app import create_app
 from mezzotint.serve.settings import ServeSettings
+from toy import Toy
 
 Serve = Callable[..., TestClient]  # settings in, and `network`, `address`; a client out
 

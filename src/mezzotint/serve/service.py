@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.engine import Network, Progress
-from mezzotint.engine.network import Previewing
+from mezzotint.engine.network import SupportsPreview
 from mezzotint.errors import MezzotintError
 from mezzotint.models.disk.source import defaults_of
 from mezzotint.picture import Picture
@@ -351,7 +351,7 @@ class PictureService:
             return
         pixels = None
         wanted = peeked or (every and progress.done % every == 0)
-        if wanted and isinstance(host.network, Previewing):
+        if wanted and isinstance(host.network, SupportsPreview):
             pixels = ticket.job.preview = host.network.preview(progress.x0[None])[0]
         news = {"number": item.number, "step": progress.done, "of": progress.total}
         log.add("step", news, slot=("step", item.number), preview=pixels)
