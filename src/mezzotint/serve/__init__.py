@@ -2,8 +2,8 @@
 
 How a picture comes about::
 
-    face (a router) --> PictureService.submit --> JobJournal (on the disk), FairQueue
-    Dispatcher: FairQueue --> EngineHosts (one engine a model) --> Picture --> Store, JobJournal, EventLog
+    face (a router) --> PictureService.submit --> JobBoard: JobJournal (on the disk), FairQueue
+    Dispatcher: FairQueue --> EngineHosts (one engine a model) --> PictureDrawing: Store, JobJournal, EventLog
 
 | file | what it is |
 |---|---|
@@ -12,11 +12,14 @@ How a picture comes about::
 | `service.py` | `PictureService`: what all faces use; it knows no HTTP |
 | `orders.py` | `PictureOrder`: our own JSON, sweeps too, and the requests that it stands for; the owner's limits |
 | `jobs.py`, `events.py` | `PictureJob` of `JobItem`s, with states; `EventLog`: the news of a job |
-| `fair.py`, `dispatch.py` | who is next; a thread that gives engines what fills a network call |
+| `board.py`, `fair.py` | `JobBoard`: all jobs, safe under threads; `FairQueue`: who is next |
+| `dispatch.py`, `drawing.py` | a thread that gives engines what fills a network call; what becomes of the pictures |
 | `hosts.py` | `EngineHosts`: models opened on first use, the least recently used given up |
-| `journal.py` | `JobJournal`: jobs in SQLite or PostgreSQL; what was accepted outlives the process |
+| `journal.py`, `beside.py` | jobs in SQLite or PostgreSQL, which outlive the process; traces and attention as files |
 | `images.py`, `views.py` | pictures as PNG, WebP, JPEG with their recipe; jobs as JSON |
-| `pictures.py`, `capabilities.py`, `health.py` | routers of our own API |
+| `pictures.py`, `inside.py`, `uploads.py`, `capabilities.py` | routers of our own API |
+| `access.py`, `tokens.py`, `login.py`, `rates.py`, `headers.py` | who may come in |
+| `health.py`, `metrics.py`, `logs.py`, `run.py` | how it is run |
 
 A job is `queued`, `running`, `finished`, `failed` or `cancelled`, and so is each of its pictures. State is the truth;
 events are hints that may be missed.
@@ -37,8 +40,9 @@ events are hints that may be missed.
 - `await service.requests(order)` turns a `PictureOrder` (defaults of the model, random seeds, sweeps) into that list.
 - `service.settings.sources` names the models that are served, the first is the default; `await service.network(name)`
   gives an open one for its `default_size`, `digest`, `reads_text`; `service.hosts.find(name)` only where it is open.
-- `service.view_of(job)`, or `await service.view(id)`, is the JSON state with place and ETA; `job.items[n]` has
-  `done` of `evaluations`; `service.item(job, n)` checks n.
+- `await service.view(job)` is the JSON state with place and ETA; `job.items[n]` has `done` of `evaluations`;
+  `service.item(job, n)` checks n. `await service.job(id)` finds a job.
+- `uploads.keep_picture(data)` takes a picture's file and gives the digest that `Request.init` and `mask` name it by.
 - `service.preview(job)` is the newest rough picture of a job, for clients that ask rather than listen.
 - Errors are `MezzotintError`; those of `errors.py` know their HTTP status. `app.py` answers them in OpenAI's form; a
   face that wants another one gives its router an `APIRoute` class of its own (`route_class`).

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from mezzotint import __version__
 from mezzotint.errors import MezzotintError, OutputError
-from mezzotint.serve import capabilities, health, login, metrics, pictures
+from mezzotint.serve import capabilities, health, inside, login, metrics, pictures, uploads
 from mezzotint.serve.access import Gate
 from mezzotint.serve.answers import error_response
 from mezzotint.serve.errors import ServeError
@@ -27,12 +27,15 @@ from mezzotint.serve.settings import ServeSettings
 from mezzotint.serve.tokens import Tokens
 from mezzotint.settings import describe_errors
 
-ROUTERS = (
+ROUTERS = (  # the faces: a file each, and a line here
     health.router,
+    metrics.router,
     login.router,
     pictures.router,
+    inside.router,
+    uploads.router,
     capabilities.router,
-)  # the faces: a file each, and a line here
+)
 
 
 def create_app(settings: ServeSettings, open_network: OpenNetwork | None = None) -> FastAPI:
@@ -65,9 +68,8 @@ def create_app(settings: ServeSettings, open_network: OpenNetwork | None = None)
     app.state.tries = login.new_tries()
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(
-        Gate, settings=settings, tokens=tokens
-    )  # the last that is added is the first that is asked
+    # The last that is added is the first that is asked.
+    app.add_middleware(Gate, settings=settings, tokens=tokens)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=counted)

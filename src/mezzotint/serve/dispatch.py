@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from mezzotint.engine import Progress
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
-from mezzotint.serve.fair import FairQueue, Ticket
+from mezzotint.serve.board import JobBoard
+from mezzotint.serve.fair import Ticket
 from mezzotint.serve.hosts import EngineHost, EngineHosts
 from mezzotint.serve.jobs import JobItem
 
@@ -23,14 +24,13 @@ class Dispatcher:
 
     def __init__(
         self,
-        queue: FairQueue,
+        board: JobBoard,
         hosts: EngineHosts,
-        door: threading.Condition,
         begin: Callable[[Ticket, EngineHost], Future[Picture] | None],
         step: Callable[[Ticket, EngineHost, Progress], None],
         end: Callable[[Ticket, EngineHost | None, Future[Picture]], None],
     ) -> None:
-        self._queue, self._hosts, self._door = queue, hosts, door
+        self._board, self._hosts, self._door = board, hosts, board.door
         self._begin, self._step, self._end = begin, step, end
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="mezzotint-dispatch", daemon=True)
@@ -55,8 +55,8 @@ class Dispatcher:
         """The next picture, as soon as there is one with room; None: stopped."""
         with self._door:
             while not self._stopped:
-                if ticket := self._queue.pop(self._has_room):
-                    ticket.item.state = "running"
+                if ticket := self._board.queue.pop(self._has_room):
+                    self._board.draw(ticket.job, ticket.item)
                     return ticket
                 self._door.wait()
         return None

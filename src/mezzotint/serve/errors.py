@@ -52,3 +52,15 @@ class DrainingError(ServeError):
     """The server is going down; what was queued stays for its next start."""
 
     status, code, retry_after = 503, "draining", 10
+
+
+class ForbiddenError(ServeError):
+    """The owner of the server does not allow it."""
+
+    status, code = 403, "forbidden"
+
+
+class TooLargeError(ServeError):
+    """More bytes than the owner takes."""
+
+    status, code = 413, "too_large"

@@ -49,6 +49,7 @@ class JobItem:
     error: str = ""  # why it failed
     seconds: float = 0.0
     future: Future[Picture] | None = None  # while an engine has it
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)  # (H, W, 3) of its trace, until it is kept
 
 
 @dataclass(eq=False)

@@ -55,7 +55,7 @@ class _Engines(Collector):
         self._service = service
 
     def collect(self) -> Iterable[Metric]:
-        drawn, waiting = self._service.counts()
+        drawn, waiting = self._service.board.counts()
         yield GaugeMetricFamily("mezzotint_queue_pictures", "Pictures that wait.", value=waiting)
         yield GaugeMetricFamily("mezzotint_drawn_pictures", "Pictures that engines have.", value=drawn)
         limit = self._service.settings.max_queue

@@ -35,6 +35,7 @@ _IMAGE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _IMAGES: dict[int | str, dict[str, Any]] = {
     200: {"content": {f"image/{kind}": _IMAGE for kind in ("png", "webp", "jpeg")}}
 }
+_SHOWN = 20  # pictures of each job in a list
 Id = Annotated[str, Field(max_length=40)]
 
 
@@ -61,11 +62,11 @@ async def submit(
     )
     if not wait:
         response.headers["Location"] = f"/v1/pictures/{job.id}"
-        return await service.view(job.id)
+        return await service.view(job)
     await _wait(service, job, request, keep=bool(idempotency_key))
     if len(job.items) > 1:
         response.status_code = 200
-        return await service.view(job.id)
+        return await service.view(job)
     return await _image(service, job.id, 0, kind)
 
 
@@ -76,16 +77,21 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
 ) -> JobListView:
-    """Jobs of all clients, newest first."""
+    """Jobs of all clients, newest first, each with its first pictures."""
     jobs, total = await service.jobs(status, limit, offset)
     page = Pagination(offset=offset, limit=limit, total=total, has_more=offset + len(jobs) < total)
-    return JobListView(jobs=[service.view_of(job) for job in jobs], pagination=page)
+    return JobListView(jobs=[await service.view(job, limit=_SHOWN) for job in jobs], pagination=page)
 
 
 @router.get("/{id}")
-async def state(id: Id, service: ServiceDep) -> JobView:
+async def state(
+    id: Id,
+    service: ServiceDep,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="Of its pictures.")] = 1000,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> JobView:
     """How far a job is."""
-    return await service.view(id)
+    return await service.view(await service.job(id), offset, limit)
 
 
 class JobChange(BaseModel):
@@ -99,8 +105,7 @@ class JobChange(BaseModel):
 @router.patch("/{id}")
 async def change(id: Id, wanted: JobChange, service: ServiceDep) -> JobView:
     """Let a job come sooner or later."""
-    await service.set_priority(id, wanted.priority)
-    return await service.view(id)
+    return await service.view(await service.set_priority(id, wanted.priority))
 
 
 @router.post("/{id}/cancel")
@@ -170,7 +175,7 @@ async def _stream(service: PictureService, job: PictureJob, after: int) -> Async
 async def _data(service: PictureService, job: PictureJob, event: JobEvent) -> dict[str, Any]:
     data = {"job": job.id, **event.data}
     if event.kind == "queued":
-        data["place"], data["eta_seconds"] = service.outlook(job)
+        data["place"], data["eta_seconds"] = await service.off_loop(lambda: service.board.outlook(job))
     if event.preview is not None:
         jpeg = encode_preview(event.preview)
         data["preview"] = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

@@ -32,7 +32,7 @@ class PictureServer(uvicorn.Server):
         """Once drains; a second Ctrl-C ends at once, as uvicorn does."""
         service = self._service
         if not service.draining:
-            drawn, waiting = service.counts()
+            drawn, waiting = service.board.counts()
             log.info("draining: %d pictures are finished first, %d wait for the next start", drawn, waiting)
             threading.Thread(target=service.drain, name="mezzotint-drain", daemon=True).start()
         super().handle_exit(sig, frame)
