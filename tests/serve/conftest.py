@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving import Serve, servers
+from starlette.testclient import TestClient
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts a server with these settings; `network` in place of a toy, `address` of the client."""
     with servers(tmp_path / "store") as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """Of one server for all tests of a file that change nothing."""
+    with servers(tmp_path_factory.mktemp("store")) as start:
+        yield start(max_count=50, hosts=("pictures.example",))

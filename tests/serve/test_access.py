@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from mezzotint.errors import ConfigError
 from mezzotint.serve.access import PUBLIC
@@ -86,15 +87,13 @@ def test_a_session_ends_with_its_time_and_with_a_change_of_tokens(monkeypatch: p
         ({"X-Forwarded-For": "1.2.3.4"}, 403),
     ],
 )
-def test_host_and_origin_are_ours(serve: Serve, headers: dict[str, str], status: int) -> None:
-    client = serve(hosts=("pictures.example",))
+def test_host_and_origin_are_ours(client: TestClient, headers: dict[str, str], status: int) -> None:
     answer = client.get("/v1/pictures", headers=headers)
     assert answer.status_code == status
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_answers_carry_a_strict_policy(serve: Serve) -> None:
-    client = serve()
+def test_answers_carry_a_strict_policy(client: TestClient) -> None:
     for path in ("/healthz", "/v1/pictures", "/nowhere"):
         headers = client.get(path).headers
         assert "default-src 'none'" in headers["content-security-policy"]

@@ -157,9 +157,9 @@ def test_seeds_that_are_not_given_are_drawn_and_told(serve: Serve) -> None:
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_line(
-    serve: Serve, order: dict[str, Any], status: int, message: str
+    client: TestClient, order: dict[str, Any], status: int, message: str
 ) -> None:
-    answer = serve(max_count=50).post("/v1/pictures", json=order)
+    answer = client.post("/v1/pictures", json=order)
     assert answer.status_code == status, answer.text
     assert message in answer.json()["error"]["message"] and "\n" not in answer.json()["error"]["message"]
 
@@ -167,8 +167,8 @@ def test_what_cannot_be_drawn_is_refused_in_a_line(
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"eta": NaN}', b'{"prompt": "\\ud800"}', b"[" * 100_000, b"\xff"]
 )
-def test_broken_json_is_no_fault_of_the_server(serve: Serve, body: bytes) -> None:
-    answer = serve().post("/v1/pictures", content=body, headers={"Content-Type": "application/json"})
+def test_broken_json_is_no_fault_of_the_server(client: TestClient, body: bytes) -> None:
+    answer = client.post("/v1/pictures", content=body, headers={"Content-Type": "application/json"})
     assert 400 <= answer.status_code < 500 and answer.json()["error"]["message"]
 
 
@@ -191,6 +191,8 @@ def test_a_sick_picture_fails_alone_and_says_why(serve: Serve) -> None:
     job = client.post("/v1/pictures?wait=1", json=order).json()
     assert [one["state"] for one in job["pictures"]] == ["finished", "failed"] and job["state"] == "failed"
     assert "step 1 of 3" in job["pictures"][1]["error"]
+    answer = client.post("/v1/pictures?wait=1", json={"prompt": "sick", "steps": 3})
+    assert answer.status_code == 422 and "step 1 of 3" in answer.json()["error"]["message"]
 
 
 def test_one_idempotency_key_is_one_job(serve: Serve) -> None:

@@ -6,28 +6,14 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint import library
-from serving import Serve
-from toy import Toy
-
-
-class Encoding(Toy):
-    """A toy that runs may start from a picture with, and that shows how far they are."""
-
-    def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[Any, Any]:
-        small = pixels.astype(np.float32).reshape(8, 8, 8, 8, 3).mean((1, 3)) / 128 - 1
-        mean = np.concatenate([np.moveaxis(small, -1, 0), np.zeros((1, 8, 8), np.float32)])
-        return mean, np.zeros_like(mean)
-
-    def preview(self, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        return np.stack([self.decode(one[None]) for one in latents])
+from serving import Encoding, Serve
+from starlette.testclient import TestClient
 
 
 def png(width: int = 64, height: int = 64, color: str = "red") -> bytes:
@@ -64,8 +50,8 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     "data", [b"", b"GIF89a" + b"0" * 100, png()[:60], bomb(), b"\xff\xd8\xff", b"<svg onload=alert(1)/>"]
 )
-def test_what_is_no_picture_is_refused_and_no_path_is_told(serve: Serve, data: bytes) -> None:
-    answer = serve().post("/v1/uploads", content=data)
+def test_what_is_no_picture_is_refused_and_no_path_is_told(client: TestClient, data: bytes) -> None:
+    answer = client.post("/v1/uploads", content=data)
     assert answer.status_code == 400
     message = answer.json()["error"]["message"]
     assert "the upload" in message and "/" not in message.replace("RGB", "")
@@ -77,13 +63,13 @@ def test_files_are_bounded(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("digest", ["0" * 64, "..%2f..%2fetc%2fpasswd", "a" * 63, "A" * 64])
-def test_no_other_file_is_reached_by_a_digest(serve: Serve, digest: str) -> None:
-    assert serve().get(f"/v1/uploads/{digest}").status_code in (400, 404, 422)
+def test_no_other_file_is_reached_by_a_digest(client: TestClient, digest: str) -> None:
+    assert client.get(f"/v1/uploads/{digest}").status_code in (400, 404, 422)
 
 
-def test_adapters_and_words_come_in_where_the_owner_says_so(serve: Serve) -> None:
+def test_adapters_and_words_come_in_where_the_owner_says_so(client: TestClient) -> None:
     for path in ("/v1/adapters", "/v1/words"):
-        assert serve().post(path, content=b"x").status_code == 403
+        assert client.post(path, content=b"x").status_code == 403
 
 
 def test_no_pickle_comes_in(serve: Serve) -> None:

@@ -19,7 +19,7 @@ How a picture comes about::
 | `images.py`, `views.py` | pictures as PNG, WebP, JPEG with their recipe; jobs as JSON |
 | `pictures.py`, `inside.py`, `uploads.py`, `capabilities.py` | routers of our own API |
 | `access.py`, `tokens.py`, `login.py`, `rates.py`, `headers.py` | who may come in |
-| `health.py`, `metrics.py`, `logs.py`, `run.py` | how it is run |
+| `health.py`, `metrics.py`, `logs.py`, `run.py`, `claim.py` | how it is run |
 
 A job is `queued`, `running`, `finished`, `failed` or `cancelled`, and so is each of its pictures. State is the truth;
 events are hints that may be missed.

@@ -115,4 +115,4 @@ class Dispatcher:
             with self._door:
                 if self._stopped:
                     return None
-                self._door.wait(1.0)
+                self._door.wait(0.2)

@@ -30,8 +30,14 @@ class NotFoundError(ServeError):
     status, code = 404, "not_found"
 
 
+class FailedPictureError(ServeError):
+    """The picture could not be drawn; the message says at which step, and why."""
+
+    status, code = 422, "failed"
+
+
 class NotFinishedError(ServeError):
-    """The picture is not there yet, or will never be."""
+    """The picture is not there yet, or was cancelled."""
 
     status, code = 409, "not_finished"
 

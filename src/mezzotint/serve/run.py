@@ -51,6 +51,7 @@ def run_server(settings: ServeSettings, open_network: OpenNetwork | None = None)
             f"cannot listen on {where}: {error.strerror or error}; take another --port"
         ) from None
     app = create_app(settings, open_network)
+    app.state.service.warm()
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,8 +20,9 @@ from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.serve.beside import Beside
 from mezzotint.serve.board import JobBoard
+from mezzotint.serve.claim import StoreClaim
 from mezzotint.serve.drawing import PictureDrawing
-from mezzotint.serve.errors import NotFinishedError, NotFoundError, QueueFullError
+from mezzotint.serve.errors import FailedPictureError, NotFinishedError, NotFoundError, QueueFullError
 from mezzotint.serve.events import JobEvent
 from mezzotint.serve.hosts import EngineHosts, OpenNetwork
 from mezzotint.serve.jobs import JobItem, JobOptions, JobState, PictureJob
@@ -30,7 +33,9 @@ from mezzotint.serve.views import JobView, view_of
 from mezzotint.store import Store
 
 _T = TypeVar("_T")
+log = logging.getLogger("mezzotint.serve")
 _PLAIN = JobOptions()
+_LOGGED = 20  # prompts of a job, where they are logged
 _PEEK = 5.0  # seconds for which somebody who asked for a preview is thought to ask again
 _TELL = 1.0  # seconds between two tellings of places in the queue
 
@@ -45,15 +50,23 @@ class PictureService:
         self.settings = settings
         opener = open_network or _opener(settings)
         self.hosts = EngineHosts(settings.sources, opener, settings.mode, settings.max_memory)
-        self.store = Store.open(settings.store)
+        with ExitStack() as undo:  # what is open already, where the next cannot be opened
+            self.store = undo.enter_context(Store.open(settings.store))
+            undo.enter_context(closing(StoreClaim(settings.store)))
+            url = settings.database or f"sqlite:///{settings.store / 'jobs.sqlite'}"
+            self.journal = undo.enter_context(closing(JobJournal(url)))
+            self._undo = undo.pop_all()
         self.beside = Beside(settings.store)
-        self.journal = JobJournal(settings.database or f"sqlite:///{settings.store / 'jobs.sqlite'}")
         self.board = JobBoard(self.journal, self.hosts, settings.max_queue)
         self._drawing = PictureDrawing(self.board, self.hosts, self.store, self.beside)
         self._threads = ThreadPoolExecutor(8, "mezzotint-serve")
         self._stopped = threading.Event()
 
     # From start to stop.
+
+    def warm(self) -> None:
+        """Open the first model in the background, so that the first picture need not wait for it."""
+        threading.Thread(target=self._warm, name="mezzotint-warm", daemon=True).start()
 
     def start(self) -> None:
         """Take up what an earlier process left, and begin to draw."""
@@ -77,8 +90,7 @@ class PictureService:
         self.hosts.close(drain=True)
         self._drawing.close()
         self._threads.shutdown()
-        self.journal.close()
-        self.store.close()
+        self._undo.close()
 
     # For faces.
 
@@ -99,9 +111,14 @@ class PictureService:
 
         RequestError, ModelError: it cannot be drawn. QueueFullError, DrainingError, UnknownModelError.
         """
-        return await self.off_loop(
+        job = await self.off_loop(
             lambda: self.board.accept(requests, client, options, priority, idempotency, self._checked)
         )
+        facts: dict[str, Any] = {"job": job.id, "client": client, "pictures": len(job.items)}
+        if self.settings.log_prompts:
+            facts["prompts"] = sorted({request.prompt for _, request in requests})[:_LOGGED]
+        log.info("accepted", extra={"facts": facts})
+        return job
 
     async def job(self, id_: str) -> PictureJob:
         """A job, whoever submitted it. NotFoundError."""
@@ -136,10 +153,12 @@ class PictureService:
         return job
 
     async def picture(self, id_: str, number: int = 0) -> Picture:
-        """A finished picture. NotFoundError; NotFinishedError says why there is none."""
+        """A finished picture. NotFoundError, NotFinishedError; FailedPictureError says what went wrong."""
         item = self.item(await self.job(id_), number)
+        if item.state == "failed":
+            raise FailedPictureError(item.error)
         if item.state != "finished":
-            raise NotFinishedError(item.error or f"picture {number} is {item.state}")
+            raise NotFinishedError(f"picture {number} is {item.state}")
         picture = await self.off_loop(lambda: self.store.read(item.key))
         if picture is None:
             raise NotFoundError(f"picture {number} of {id_[:40]} is no longer in the store")
@@ -202,6 +221,13 @@ class PictureService:
             raise QueueFullError(f"{model} has no room while others draw", retry_after=10)
         self.hosts.release(host)
         return host.network
+
+    def _warm(self) -> None:
+        with suppress(Exception):  # whoever asks for a picture hears what is wrong
+            if host := self.hosts.acquire(next(iter(self.settings.sources))):
+                if prepare := getattr(host.network, "prepare", None):
+                    prepare(2 if host.network.reads_text else 1)
+                self.hosts.release(host)
 
     def _tell(self) -> None:
         while not self._stopped.wait(_TELL):
