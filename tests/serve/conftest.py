@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from serving import Serve, servers
-from starlette.testclient import TestClient
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from mezzotint import library
 from serving import Encoding, Serve
-from starlette.testclient import TestClient
 
 
 def png(width: int = 64, height: int = 64, color: str = "red") -> bytes:
