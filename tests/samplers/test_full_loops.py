@@ -58,7 +58,15 @@ class Loop:
     changes: dict[str, Any] = field(default_factory=dict)
     begin: int = 0  # starts with noise on the picture, at this step
     steps: int = 10
+    rel: float = 1e-6  # of the total: diffusers computes in float32
+    within: float = 6e-5  # of the mean: four digits are published
 
+
+# The steps of DDPM near t=0 divide by 1 - alpha_bar, of which float32 keeps four digits; in float64 diffusers' own
+# DDPM gives 387.9673 where 387.9466 is published, and Mezzotint 387.9676.
+_CANCELLATION = 6e-5
+# Published numbers from which diffusers' own code is as far today (its tests allow 1e-3).
+_STALE = 5e-4
 
 LOOPS = (
     Loop("DDIMScheduler", "ddim", PIXELS, 0.223967, 172.0067),
@@ -66,16 +74,26 @@ LOOPS = (
     Loop("DDIMScheduler", "ddim", PIXELS, 0.1951, 149.8295, {"set_alpha_to_one": True, "beta_start": 0.01}),
     Loop("DDIMScheduler", "ddim", PIXELS, 0.1941, 149.0784, {"set_alpha_to_one": False, "beta_start": 0.01}),
     Loop("DDIMScheduler", "ddim", PIXELS, 0.4616, 354.5418, begin=8),
-    Loop("DDPMScheduler", "ddpm", PIXELS, 0.3372, 258.9606, steps=1000),
-    Loop("DDPMScheduler", "ddpm", PIXELS, 0.2631, 202.0296, V, steps=1000),
-    Loop("DDPMScheduler", "ddpm", PIXELS, 0.5051, 387.9466, begin=998, steps=1000),
+    Loop("DDPMScheduler", "ddpm", PIXELS, 0.3372, 258.9606, steps=1000, rel=6e-6),
+    Loop("DDPMScheduler", "ddpm", PIXELS, 0.2631, 202.0296, V, steps=1000, rel=6e-6),
+    Loop(
+        "DDPMScheduler",
+        "ddpm",
+        PIXELS,
+        0.5051,
+        387.9466,
+        begin=998,
+        steps=1000,
+        rel=_CANCELLATION,
+        within=1e-4,
+    ),
     Loop("DPMSolverMultistepScheduler", "dpmpp-2m", DPM, 0.3301),
     Loop("DPMSolverMultistepScheduler", "dpmpp-2m", DPM, 0.4146, 318.4111, begin=5),
     Loop("DPMSolverMultistepScheduler", "dpmpp-2m", DPM, 0.2251, changes=V),
-    Loop("DPMSolverMultistepScheduler", "dpmpp-2m", DPM, 0.2096, changes=V | KARRAS),
+    Loop("DPMSolverMultistepScheduler", "dpmpp-2m", DPM, 0.2096, changes=V | KARRAS, within=_STALE),
     Loop("EulerDiscreteScheduler", "euler", K, 0.0131, 10.0807),
-    Loop("EulerDiscreteScheduler", "euler", K, 2.2676e-06, 0.0002, V),
-    Loop("EulerDiscreteScheduler", "euler", K, 0.16213932633399963, 124.52299499511719, KARRAS),
+    Loop("EulerDiscreteScheduler", "euler", K, 2.2676e-06, changes=V),
+    Loop("EulerDiscreteScheduler", "euler", K, 0.16213932633399963, 124.52299499511719, KARRAS, rel=4e-6),
     Loop("EulerDiscreteScheduler", "euler", K, 74.3007, 57062.9297, begin=8),
     Loop("EulerAncestralDiscreteScheduler", "euler-a", K, 0.1983, 152.3192),
     Loop("EulerAncestralDiscreteScheduler", "euler-a", K, 0.1412, 108.4439, V),
@@ -84,14 +102,14 @@ LOOPS = (
     Loop("HeunDiscreteScheduler", "heun", K, 6.1112e-10, 4.6934e-07, V),
     Loop("HeunDiscreteScheduler", "heun", K, 1.9869554535034695e-07, 0.00015, KARRAS),
     Loop("HeunDiscreteScheduler", "heun", K, 97.7538, 75074.8906, begin=8),
-    Loop("LMSDiscreteScheduler", "lms", K, 1.31, 1006.388),
+    Loop("LMSDiscreteScheduler", "lms", K, 1.31, 1006.388, within=5e-4),
     Loop("LMSDiscreteScheduler", "lms", K, 2.2676e-06, 0.0017, V),
     Loop("LMSDiscreteScheduler", "lms", K, 4.9648, 3812.9927, KARRAS),
     Loop("LMSDiscreteScheduler", "lms", K, 36.0204, 27663.6895, begin=8),
     Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.2464),
     Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.2925, changes=KARRAS),
     Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.1014, changes=V),
-    Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.1966, changes=V | KARRAS),
+    Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.1966, changes=V | KARRAS, within=_STALE),
     Loop("UniPCMultistepScheduler", "unipc", UNIPC, 0.4109, 315.5757, begin=8),
 )
 # Those of settings that Mezzotint does not follow, and the key that the refusal names.
@@ -149,9 +167,9 @@ def test_plan_repeats_published_loop(loop: Loop) -> None:
     else:
         start = ours.init * picture
     x = walked(ours, start, noise)
-    assert np.abs(x).mean() == pytest.approx(loop.mean, abs=1e-3)
+    assert np.abs(x).mean() == pytest.approx(loop.mean, abs=loop.within)
     if loop.total is not None:
-        assert np.abs(x).sum() == pytest.approx(loop.total, abs=1e-2, rel=1e-4)  # theirs is in float32
+        assert np.abs(x).sum() == pytest.approx(loop.total, abs=6e-5, rel=loop.rel)
 
 
 @pytest.mark.parametrize(("loop", "key"), REFUSED, ids=lambda it: it if isinstance(it, str) else it.sampler)
