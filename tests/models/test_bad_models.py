@@ -260,39 +260,9 @@ def test_sources(tmp_path: Path, refused: Callable[..., str], monkeypatch: pytes
     assert "home folder in '~nosuchuser/x'" in refused("~nosuchuser/x")
     assert "not by 42" in refused(42)
     monkeypatch.setattr(
-        source, "_download", lambda repo: pytest.fail("asked the hub for weights in a pickle")
+        source, "download_model", lambda repo: pytest.fail("asked the hub for weights in a pickle")
     )
     assert "no model" in refused("owner/missing.ckpt")
-
-
-def test_a_hub_model_without_a_network(
-    refused: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    def offline(*args: object, local_files_only: bool = False, **kw: object) -> str:
-        raise ValueError("nothing here") if local_files_only else ConnectionError("no route to host")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    message = refused("owner/model")
-    assert "cannot fetch 'owner/model'" in message and "no route to host" in message
-
-
-def test_a_hub_model_that_is_here(smallest: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    asked = []
-
-    def local(repo: str, **kw: Any) -> str:
-        asked.append(kw["local_files_only"])
-        assert not any(pattern.endswith((".bin", ".py", ".ckpt")) for pattern in kw["allow_patterns"])
-        return str(smallest.folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", local)
-    assert (
-        open_model("owner/model", dtype="float32", runtime="openvino", cache=tmp_path).name == "owner/model"
-    )
-    assert asked == [True]
 
 
 def test_options(smallest: Any, tmp_path: Path) -> None:

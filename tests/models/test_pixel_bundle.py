@@ -75,37 +75,6 @@ def test_ddim_pipelines_open_too(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("old", [True, False])
-def test_from_the_hub(
-    plain: Path, tmp_path: Path, cache: Path, old: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is asked for suffices for either layout, and a model that is here is not asked for again."""
-    import fnmatch
-
-    import huggingface_hub
-
-    source = flattened(plain, tmp_path / "hub") if old else plain
-    (tmp_path / "local").mkdir()
-    fetched = []
-
-    def snapshot_download(
-        repo: str, allow_patterns: list[str], local_files_only: bool = False, **more: Any
-    ) -> str:
-        if not local_files_only:
-            fetched.append(repo)
-            for file in filter(Path.is_file, source.rglob("*")):
-                name = str(file.relative_to(source))
-                if any(fnmatch.fnmatch(name, pattern) for pattern in allow_patterns):
-                    (tmp_path / "local" / name).parent.mkdir(exist_ok=True)
-                    shutil.copy(file, tmp_path / "local" / name)
-        return str(tmp_path / "local")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for _ in range(2):
-        assert open_model("owner/ddpm", "openvino", "float32", 1, cache).name == "owner/ddpm"
-    assert fetched == ["owner/ddpm"]
-
-
-@pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("name", ["diffusion_pytorch_model.bin", "w.pt"])
 def test_pickles_are_refused_with_the_way_out(
     model: Path, tmp_path: Path, refused: Callable[..., str], old: bool, name: str

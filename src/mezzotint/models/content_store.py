@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models.cache import default_cache, put, remembered_digest, write_atomic
-from mezzotint.models.disk.parts import PICKLED
 from mezzotint.models.disk.tensors import TensorFile
+from mezzotint.models.disk.variants import PICKLED
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def open_model(
     bundle = find(source, cache)
     _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
-    for remark in remarks(bundle.scheduler):
+    for remark in (*bundle.remarks, *remarks(bundle.scheduler)):
         warnings.warn(f"{bundle.name}: {remark}", stacklevel=2)
     if _choose_runtime(runtime) == "torch":
         return _torch_model(bundle, chosen, threads, schedule, cache)

@@ -15,8 +15,8 @@ from mezzotint.errors import ModelError, nearest
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
 from mezzotint.models.disk.architecture_pixel import PixelArch
-from mezzotint.models.disk.parts import NetworkFiles, read_json, read_part
-from mezzotint.scheduler_config import correct_config
+from mezzotint.models.disk.parts import NetworkFiles, has_weights, read_json, read_part
+from mezzotint.scheduler_config import check, correct_config
 
 _TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 _PIXELS = ("DDPMPipeline", "DDIMPipeline")
@@ -27,7 +27,7 @@ _CLASSES = {
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }
 _PIXEL_UNET = "UNet2DModel"
-
+_NETWORKS = ("unet", "vae", "text_encoder")
 
 # What a foreign pipeline is, by a part of its name; the first that fits.
 _FOREIGN = {
@@ -92,18 +92,13 @@ class Bundle:
 
     def architectures(self) -> tuple[UNetArch, VaeArch, TextArch]:
         """What the three networks are; ModelError where they do not fit together."""
-        unet = UNetArch.read(self.unet.config, str(self.unet.where / "config.json"))
-        vae = VaeArch.read(self.vae.config, str(self.vae.where / "config.json"))
-        text = TextArch.read(self.text_encoder.config, str(self.text_encoder.where / "config.json"))
-        if unet.latent_channels != vae.latent_channels:
-            raise ModelError(
-                f"{self.path}: unet has {unet.latent_channels} channels, vae {vae.latent_channels}"
-            )
-        if unet.context != text.width:
-            raise ModelError(
-                f"{self.path}: unet reads text {unet.context} wide, text_encoder gives {text.width}"
-            )
-        return unet, vae, text
+        parts = {part.name: (part.config, part.where) for part in (self.unet, self.vae, self.text_encoder)}
+        return _fitting(parts, self.path)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of the files that were chosen."""
+        return [part.remark for part in (self.unet, self.vae, self.text_encoder) if part.remark]
 
 
 @dataclass(frozen=True)
@@ -119,6 +114,11 @@ class PixelBundle:
     def architecture(self) -> PixelArch:
         """What the network is."""
         return PixelArch.read(self.unet.config, str(self.unet.where / "config.json"))
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of the files that were chosen."""
+        return [self.unet.remark] if self.unet.remark else []
 
 
 AnyBundle = Bundle | PixelBundle
@@ -149,26 +149,53 @@ def draws_pixels(path: Path) -> bool:
 
 def is_whole(path: Path) -> bool:
     """Whether a folder has the files of a model, of either kind, as far as their names tell."""
-    parts = ("unet", "vae", "text_encoder")
-    if (path / "model_index.json").is_file() and all((path / part).is_dir() for part in parts):
+    if (path / "model_index.json").is_file() and all((path / part).is_dir() for part in _NETWORKS):
         scheduled = (path / "scheduler" / "scheduler_config.json").is_file()
-        return (
-            scheduled and (path / "tokenizer").is_dir() and all(_has_weights(path / part) for part in parts)
-        )
+        return scheduled and (path / "tokenizer").is_dir() and all(_filled(path / p, p) for p in _NETWORKS)
     unet = _pixel_folder(path, "unet")
     scheduled = (_pixel_folder(path, "scheduler") / "scheduler_config.json").is_file()
-    return (
-        scheduled and _has_weights(unet) and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
-    )
+    filled = _filled(unet, "unet")
+    return scheduled and filled and read_json(unet / "config.json").get("_class_name") == _PIXEL_UNET
 
 
-def _has_weights(part: Path) -> bool:
-    return (part / "config.json").is_file() and any(part.glob("*.safetensors"))
+def _filled(folder: Path, part: str) -> bool:
+    return (folder / "config.json").is_file() and has_weights(folder, part)
+
+
+def check_configs(path: Path) -> dict[str, Path]:
+    """The folder of each network of a model of which only the configs are looked at, not the weights.
+
+    ModelError where it is no model that Mezzotint opens.
+    """
+    if draws_pixels(path):
+        folders = {"unet": _pixel_folder(path, "unet")}
+        _check_pixels(path, read_json(folders["unet"] / "config.json"), folders["unet"])
+        check(read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json"))
+        return folders
+    _check_index(path / "model_index.json", _CLASSES)
+    folders = {part: path / part for part in _NETWORKS}
+    _fitting({part: (read_json(folder / "config.json"), folder) for part, folder in folders.items()}, path)
+    check(read_json(path / "scheduler" / "scheduler_config.json"))
+    return folders
+
+
+def _fitting(
+    parts: Mapping[str, tuple[Mapping[str, Any], Path]], path: Path
+) -> tuple[UNetArch, VaeArch, TextArch]:
+    """What three networks are by their configs; ModelError where they do not fit together."""
+    configs = {part: (config, str(where / "config.json")) for part, (config, where) in parts.items()}
+    unet, vae = UNetArch.read(*configs["unet"]), VaeArch.read(*configs["vae"])
+    text = TextArch.read(*configs["text_encoder"])
+    if unet.latent_channels != vae.latent_channels:
+        raise ModelError(f"{path}: unet has {unet.latent_channels} channels, vae {vae.latent_channels}")
+    if unet.context != text.width:
+        raise ModelError(f"{path}: unet reads text {unet.context} wide, text_encoder gives {text.width}")
+    return unet, vae, text
 
 
 def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
     _check_index(path / "model_index.json", _CLASSES)
-    unet, vae, text = (read_part(path / part, part, path, cache) for part in ("unet", "vae", "text_encoder"))
+    unet, vae, text = (read_part(path / part, part, path, cache) for part in _NETWORKS)
     if not (path / "tokenizer").is_dir():
         raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
     scheduler = correct_config(read_json(path / "scheduler" / "scheduler_config.json"))
@@ -178,13 +205,18 @@ def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
 
 def _read_pixels(path: Path, name: str, cache: Path) -> PixelBundle:
     """The parts lie in folders of their own or, in the oldest models, in the model's folder itself."""
-    if (path / "model_index.json").is_file():
-        _check_index(path / "model_index.json", {"unet": (_PIXEL_UNET,)})
     unet = read_part(_pixel_folder(path, "unet"), "unet", path, cache)
-    if (kind := unet.config.get("_class_name", _PIXEL_UNET)) != _PIXEL_UNET:
-        raise ModelError(f"{unet.where / 'config.json'}: class {kind!r}; a pixel model has a {_PIXEL_UNET}")
+    _check_pixels(path, unet.config, unet.where)
     scheduler = read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json")
     return PixelBundle(name, path, key_of("model", [unet.digest], dict(scheduler)), unet, scheduler)
+
+
+def _check_pixels(path: Path, config: Mapping[str, Any], folder: Path) -> None:
+    if (path / "model_index.json").is_file():
+        _check_index(path / "model_index.json", {"unet": (_PIXEL_UNET,)})
+    if (kind := config.get("_class_name", _PIXEL_UNET)) != _PIXEL_UNET:
+        raise ModelError(f"{folder / 'config.json'}: class {kind!r}; a pixel model has a {_PIXEL_UNET}")
+    PixelArch.read(config, str(folder / "config.json"))
 
 
 def _pixel_folder(path: Path, part: str) -> Path:

@@ -1,4 +1,4 @@
-"""Folders of the Hugging Face hub: what is already on this machine, else fetched."""
+"""The Hugging Face hub: what a repository holds, and folders of it, here already or fetched."""
 
 from __future__ import annotations
 
@@ -9,34 +9,71 @@ from pathlib import Path
 from mezzotint.errors import ModelError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_SMALL = ("config.json", "model_index.json", "scheduler_config.json")  # one of them is in every model
+_LOG_IN = "log in with: hf auth login"
+_ADVICE = {
+    "GatedRepoError": f"its terms must be accepted on its page first; then {_LOG_IN}",
+    "RepositoryNotFoundError": f"there is none of that name, or it is private; then {_LOG_IN}",
+}
 
 
-def fetch_from_hub(
-    repo: str, whole: Callable[[Path], bool], wanted: Sequence[str], unwanted: Sequence[str] = ()
-) -> Path:
-    """The folder of a hub model, where one that is here needs to be `whole`; the others are patterns of names."""
+def list_files(repo: str) -> list[str]:
+    """The names of all files of a hub repository; no file is fetched."""
+    _need_library(repo)
+    from huggingface_hub import list_repo_files
+
     try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise ModelError(
-            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
-        ) from error
-    patterns = {"allow_patterns": list(wanted), "ignore_patterns": list(unwanted) or None}
-    try:
-        local = Path(snapshot_download(repo, **patterns, local_files_only=True))
-        if whole(local):
-            return local
-    except (OSError, ValueError):
-        pass  # not fetched yet
-    try:
-        return Path(snapshot_download(repo, **patterns))
+        return sorted(list_repo_files(repo))
     except Exception as error:  # the hub's, httpx's and the system's errors share no root
-        raise ModelError(
-            f"cannot fetch {repo!r} from the hub ({reason(error)}); "
-            "without a network, name a folder on this machine"
-        ) from error
+        raise _not_fetched(repo, error) from error
+
+
+def local_folder(repo: str) -> Path | None:
+    """What was fetched of a repository before, perhaps in part; None where nothing was."""
+    _need_library(repo)
+    from huggingface_hub import snapshot_download
+
+    try:  # few names: with all that was ever wanted, a whole model beside an unwanted file is no whole snapshot
+        return Path(snapshot_download(repo, allow_patterns=list(_SMALL), local_files_only=True))
+    except (OSError, ValueError):
+        return None
+
+
+def fetch(repo: str, names: Sequence[str]) -> Path:
+    """The folder that files of a repository are in, by their names or patterns, after fetching those not here."""
+    _need_library(repo)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repo, allow_patterns=list(names)))
+    except Exception as error:  # as above
+        raise _not_fetched(repo, error) from error
+
+
+def fetch_from_hub(repo: str, whole: Callable[[Path], bool], wanted: Sequence[str]) -> Path:
+    """The folder of a repository: where what is here is `whole`, that, else what `wanted` names, fetched."""
+    local = local_folder(repo)
+    return local if local and whole(local) else fetch(repo, wanted)
 
 
 def reason(error: Exception) -> str:
     """What an error of another library says, in one line."""
     return str(error).strip().split("\n")[0] or type(error).__name__
+
+
+def _need_library(repo: str) -> None:
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError as error:
+        raise ModelError(
+            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
+        ) from error
+
+
+def _not_fetched(repo: str, error: Exception) -> ModelError:
+    if advice := _ADVICE.get(type(error).__name__):
+        return ModelError(f"cannot fetch {repo!r} from the hub: {advice}")
+    return ModelError(
+        f"cannot fetch {repo!r} from the hub ({reason(error)}); "
+        "without a network, name a folder on this machine"
+    )

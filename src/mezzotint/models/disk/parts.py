@@ -6,20 +6,20 @@ Only safetensors are read, and the file names in an index may not leave the fold
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mezzotint.errors import ModelError
 from mezzotint.models.cache import key_of, remembered_digest
 from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.models.disk.variants import missing_weights, pickled, weight_file
 from mezzotint.models.disk.weights import Weights
 
 MAX_JSON = 64 << 20  # bytes; the largest vocabulary in use has 4 million
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
 
-_STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
 _OLD_NAMES = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 
 
@@ -32,6 +32,7 @@ class NetworkFiles:
     config: Mapping[str, Any]
     digest: str  # of the config and the weights
     stored: Callable[[], Mapping[str, Tensor]]  # the weights, by the names diffusers gives them today
+    remark: str = ""  # what the user should know of the choice among variants
 
     def weights(self) -> Weights:
         """The weights, to be taken one by one."""
@@ -41,7 +42,7 @@ class NetworkFiles:
 def read_part(folder: Path, part: str, model: Path, cache: Path) -> NetworkFiles:
     """The network in a folder; `model` is the folder of the whole. ModelError names what is missing."""
     config = read_json(folder / "config.json")
-    files = _weight_files(folder, _STEMS[part], model)
+    files, remark = _weight_files(folder, STEMS[part], model)
     digests = [remembered_digest(file, cache) for file in files]
 
     def load() -> Mapping[str, Tensor]:
@@ -49,7 +50,7 @@ def read_part(folder: Path, part: str, model: Path, cache: Path) -> NetworkFiles
             _today(name, part): tensor for file in files for name, tensor in TensorFile.open(file).items()
         }
 
-    return NetworkFiles(part, folder, config, key_of(part, config, digests), load)
+    return NetworkFiles(part, folder, config, key_of(part, config, digests), load, remark)
 
 
 def _today(name: str, part: str) -> str:
@@ -62,30 +63,41 @@ def _today(name: str, part: str) -> str:
     return name
 
 
-def _weight_files(folder: Path, stem: str, model: Path) -> list[Path]:
-    for variant in ("", ".fp16"):
-        if (folder / f"{stem}{variant}.safetensors").is_file():
-            return [folder / f"{stem}{variant}.safetensors"]
-    for name in (f"{stem}.safetensors.index.json", f"{stem}.safetensors.index.fp16.json"):
-        if (folder / name).is_file():
-            return _shards(folder, folder / name)
-    if any(file.suffix in PICKLED for file in folder.iterdir()):
-        raise refuse_pickle(model)
-    raise ModelError(f"{folder / stem}.safetensors is missing; copy the model's folder again")
+def has_weights(folder: Path, part: str) -> bool:
+    """Whether all weight files of a network are in a folder, as far as their names tell."""
+    try:
+        return bool(_weight_files(folder, STEMS[part], folder))
+    except (ModelError, OSError):
+        return False
 
 
-def _shards(folder: Path, index: Path) -> list[Path]:
+def _weight_files(folder: Path, stem: str, model: Path) -> tuple[list[Path], str]:
+    """The files with the weights, and a remark on the choice. ModelError says what is there instead."""
+    names = [file.name for file in folder.iterdir()]
+    chosen = weight_file(names, stem, str(folder))
+    if chosen is None and pickled(names):
+        raise refuse_pickle(str(model), "folder", names)
+    if chosen is None:
+        raise missing_weights(names, stem, str(folder))
+    if not chosen.is_index:
+        return [folder / chosen.name], chosen.remark
+    files = [folder / name for name in shards(folder / chosen.name)]
+    for file in files:
+        if not file.is_file():
+            raise ModelError(f"{file} is missing; copy the model's folder again")
+    return files, chosen.remark
+
+
+def shards(index: Path) -> list[str]:
+    """The names of the files that an index lists. ModelError where one is not a .safetensors file beside it."""
     listed = read_json(index).get("weight_map")
     if not isinstance(listed, dict) or not listed:
         raise ModelError(f"{index} lists no weights; copy the file again")
-    files = []
-    for name in sorted({str(file) for file in listed.values()}):
+    names = sorted({str(file) for file in listed.values()})
+    for name in names:
         if Path(name).name != name or "\\" in name or not name.endswith(".safetensors"):
             raise ModelError(f"{index} names {name!r}, which is not a .safetensors file beside it")
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder / name} is missing; copy the model's folder again")
-        files.append(folder / name)
-    return files
+    return names
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -107,11 +119,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def refuse_pickle(path: Path) -> ModelError:
-    """The error for weights that run code when they are opened, with the way to convert them."""
-    how = "DiffusionPipeline.from_pretrained" if path.is_dir() else "StableDiffusionPipeline.from_single_file"
-    convert = f"import diffusers; diffusers.{how}({str(path)!r}).save_pretrained('converted')"
+def refuse_pickle(source: str, kind: Literal["folder", "file"], names: Collection[str] = ()) -> ModelError:
+    """The error for weights that run code when they are opened, with the way to convert them.
+
+    `names`: of the files in the folder, which tell whether they are a variant.
+    """
+    weights = [name for name in names if pickled([name])]
+    half = ", variant='fp16'" if weights and all(".fp16." in name for name in weights) else ""
+    how = (
+        "DiffusionPipeline.from_pretrained"
+        if kind == "folder"
+        else "StableDiffusionPipeline.from_single_file"
+    )
+    convert = f"import diffusers; diffusers.{how}({source!r}{half}).save_pretrained('converted')"
     return ModelError(
-        f"{path} holds pickled weights, which can run code when opened; "
-        f'if you trust them, convert them once: python -c "{convert}"'
+        f"{source} holds pickled weights, which can run code when opened; "
+        f'if you trust them, convert them once: python -c "{convert}", and open the folder converted'
     )

@@ -8,31 +8,13 @@ from typing import Any
 
 from mezzotint.errors import ModelError, nearest
 from mezzotint.models.bundled import BUNDLED
-from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, is_whole, read_folder
+from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, read_folder
 from mezzotint.models.disk.defaults import read_defaults
-from mezzotint.models.disk.hub import HUB_ID, fetch_from_hub
-from mezzotint.models.disk.parts import PICKLED, refuse_pickle
+from mezzotint.models.disk.hub import HUB_ID
+from mezzotint.models.disk.hub_model import download_model
+from mezzotint.models.disk.parts import refuse_pickle
 from mezzotint.models.disk.single_file import read_single_file
-
-# What a model is made of, and nothing else: no pickles, no code, no second copies in other formats.
-_WANTED = [
-    "model_index.json",
-    "mezzotint.json",
-    "words.json",
-    "scheduler/scheduler_config.json",
-    "tokenizer/*.json",
-    "tokenizer/*.txt",
-    "decoder_small/*.json",
-    "decoder_small/model.safetensors",
-    *(f"{part}/config.json" for part in ("unet", "vae", "text_encoder")),
-    *(f"{part}/diffusion_pytorch_model*.safetensors*" for part in ("unet", "vae")),
-    "text_encoder/model*.safetensors*",
-    # the oldest models without text have it all in one folder
-    "config.json",
-    "scheduler_config.json",
-    "diffusion_pytorch_model*.safetensors*",
-]
-_UNWANTED = ["*.fp16*", "*non_ema*", "*.bin.index*"]
+from mezzotint.models.disk.variants import PICKLED
 
 
 def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
@@ -51,7 +33,7 @@ def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:
     if text and path.is_dir():  # Path("") is the current folder
         return read_folder(path.resolve(), path.resolve().name, cache)
     if isinstance(source, str) and HUB_ID.fullmatch(text) and path.suffix not in (".safetensors", *PICKLED):
-        return read_folder(_download(text), text, cache)
+        return read_folder(download_model(text), text, cache)
     raise ModelError(
         f"no model {text!r}: neither a bundled name ({', '.join(BUNDLED)}), nor a folder or .safetensors "
         f"file, nor a hub id (owner/name){nearest(text, BUNDLED)}"
@@ -101,11 +83,7 @@ def _read_bundled(name: str, cache: Path) -> AnyBundle:
 
 def _file(path: Path, cache: Path) -> AnyBundle:
     if path.suffix in PICKLED:
-        raise refuse_pickle(path)
+        raise refuse_pickle(str(path), "file")
     if path.suffix != ".safetensors":
         raise ModelError(f"{path} is not a model; a model is a diffusers folder or a .safetensors file")
     return read_single_file(path, cache)
-
-
-def _download(repo: str) -> Path:
-    return fetch_from_hub(repo, is_whole, _WANTED, _UNWANTED)
