@@ -18,10 +18,12 @@ import pytest
 import uvicorn
 import yaml
 from PIL import Image
+from starlette.testclient import TestClient
 from typer.main import get_command
 
 from docs.blocks import blocks
 from mezzotint.cli import app as cli
+from mezzotint.cli import main
 from mezzotint.errors import ConfigError, OutputError
 from mezzotint.serve.app import create_app
 from mezzotint.serve.claim import StoreClaim
@@ -159,6 +161,44 @@ def test_two_models_take_turns_where_there_is_room_for_one(serve: Serve, tmp_pat
         with client.stream("GET", f"{url}/events") as events:
             events.read()
         assert client.get(url).json()["state"] == "finished"
+
+
+def test_an_engine_that_ended_is_opened_anew(serve: Serve) -> None:
+    client = serve()
+    assert client.post("/v1/pictures?wait=1", json={"steps": 1}).status_code == 200
+    client.app.state.service.hosts.find("toy").engine.close()  # type: ignore[attr-defined]
+    assert client.post("/v1/pictures?wait=1", json={"steps": 1}).status_code == 200
+
+
+def test_engines_are_given_what_fills_a_call_and_little_more(serve: Serve) -> None:
+    gate = threading.Event()
+    network = Toy(max_rows=8, before=lambda x, timestep, text: gate.wait(20) and None)
+    client = serve(network)
+    job = client.post("/v1/pictures", json={"steps": 4, "n": 30, "prompt": "a cat"}).json()
+    board = client.app.state.service.board  # type: ignore[attr-defined]
+    while board.counts() != (5, 25):  # ten rows for a call of eight
+        time.sleep(0.01)
+    gate.set()
+    with client.stream("GET", f"/v1/pictures/{job['id']}/events") as events:
+        events.read()
+    rows = [asked for asked, _ in network.calls]
+    assert max(rows) == 8 and sum(rows) == 30 * 4 * 2
+
+
+def test_an_open_address_without_a_token_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "--token-file" in said
+
+
+def test_the_description_of_the_interface_is_whole(client: TestClient) -> None:
+    told = client.get("/openapi.json").json()
+    assert len(told["paths"]) >= 18
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"] and operation["responses"], (method, path)
+    order = told["components"]["schemas"]["PictureOrder"]
+    assert order["examples"] and all(field.get("description") for field in order["properties"].values())
 
 
 def options(words: list[str]) -> None:

@@ -131,6 +131,11 @@ class Engine:
             self._thread.join()
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes nothing more: it was closed, or broke down."""
+        return self._closed
+
+    @property
     def stats(self) -> Stats:
         """A copy of the counts and times so far."""
         return replace(self._worker.stats)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mezzotint.errors import OutputError
 from mezzotint.request import Request
 from mezzotint.serve.errors import ConflictError, DrainingError, NotFoundError, QueueFullError
 from mezzotint.serve.fair import FairQueue
@@ -15,6 +17,7 @@ from mezzotint.serve.hosts import EngineHosts
 from mezzotint.serve.jobs import ENDED, JobItem, JobOptions, JobState, PictureJob
 from mezzotint.serve.journal import JobJournal
 
+log = logging.getLogger("mezzotint.serve")
 _REMEMBERED = 256  # jobs that ended, with their events
 _SHARE = 0.75  # of the queue that one client may fill
 _EACH = 0.1  # seconds a picture, before any was measured
@@ -137,9 +140,12 @@ class JobBoard:
             left = any(item.state not in ENDED for item in job.items)
             if job.ended is None and not left:
                 job.ended = time.time()
-        self.journal.settle(job, items)
+        try:
+            self.journal.settle(job, items)
+        except OutputError:  # the disk is full, say: the next start draws again, or finds it in the store
+            log.exception("a job's end could not be written down")
         for item in items:
-            job.log.add(item.state, _news(job, item))
+            job.log.add(item.state, _news(job, item), slot=item.number)
         if not left:
             job.log.add("done", {"state": job.state}, last=True)
         with self.door:

@@ -63,22 +63,22 @@ class Dispatcher:
 
     def _has_room(self, item: JobItem) -> bool:
         host = self._hosts.find(item.model)
-        return host is None or host.in_flight < host.window
+        return host is None or host.has_room(item.rows)
 
     def _give(self, ticket: Ticket) -> None:
         try:
-            host = self._acquire(ticket.item.model)
+            host = self._acquire(ticket.item)
         except Exception as error:
             return self._fail(ticket, error)
         if host is None:  # stopped while it waited for room
             return
         try:
             if ready := self._begin(ticket, host):
-                self._hosts.release(host)
+                self._hosts.release(host, ticket.item.rows)
                 return self._end(ticket, None, ready)
             future = self._submit(ticket, host)
         except Exception as error:
-            self._hosts.release(host)
+            self._hosts.release(host, ticket.item.rows)
             return self._fail(ticket, error)
         future.add_done_callback(lambda future: self._ended(ticket, host, future))
 
@@ -102,15 +102,15 @@ class Dispatcher:
         self._end(ticket, None, failed)
 
     def _ended(self, ticket: Ticket, host: EngineHost, future: Future[Picture]) -> None:
-        self._hosts.release(host)
+        self._hosts.release(host, ticket.item.rows)
         self._end(ticket, host, future)
         with self._door:
             self._door.notify_all()
 
-    def _acquire(self, model: str) -> EngineHost | None:
+    def _acquire(self, item: JobItem) -> EngineHost | None:
         """The model's host. Where others leave it no room, wait until they have finished what they have."""
         while True:
-            if host := self._hosts.acquire(model):
+            if host := self._hosts.acquire(item.model, item.rows):
                 return host
             with self._door:
                 if self._stopped:

@@ -42,7 +42,7 @@ class PictureDrawing:
             if picture := self._store.read(key):
                 ready.set_result(picture)
                 return ready
-        ticket.job.log.add("started", {"number": ticket.item.number}, slot=("step", ticket.item.number))
+        ticket.job.log.add("started", {"number": ticket.item.number}, slot=ticket.item.number)
         return None
 
     def _step(self, ticket: Ticket, host: EngineHost, progress: Progress) -> None:
@@ -58,7 +58,7 @@ class PictureDrawing:
             if traced:
                 item.frames.append(pixels)
         news = {"number": item.number, "step": progress.done, "of": progress.total}
-        job.log.add("step", news, slot=("step", item.number), preview=pixels)
+        job.log.add("step", news, slot=item.number, preview=pixels)
 
     def _end(self, ticket: Ticket, host: EngineHost | None, future: Future[Picture]) -> None:
         self._keeper.submit(self._keep, ticket, host, future)

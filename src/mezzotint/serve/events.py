@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,12 +29,12 @@ class JobEvent:
 class EventLog:
     """The events of one job, oldest first. Any thread may add; followers may live in any event loop.
 
-    Of the events with one `slot` only the newest is kept, such as the last step of each picture: a slow listener
-    misses steps, and memory stays bounded.
+    Of the events with one `slot` only the newest is kept, such as a picture's last: a slow listener misses steps, and
+    memory stays bounded.
     """
 
     def __init__(self) -> None:
-        self._events: dict[Hashable, JobEvent] = {}
+        self._events: dict[tuple[str, str | int], JobEvent] = {}
         self._last, self._closed = time.time_ns() // 1_000_000, False
         self._door = threading.Lock()
         self._followers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
@@ -49,7 +49,7 @@ class EventLog:
         kind: str,
         data: dict[str, Any],
         *,
-        slot: Hashable = None,
+        slot: str | int | None = None,
         preview: NDArray[np.uint8] | None = None,
         last: bool = False,
     ) -> None:
@@ -59,7 +59,7 @@ class EventLog:
                 return
             self._last += 1
             event = JobEvent(self._last, kind, data, preview)
-            key = self._last if slot is None else slot
+            key = ("event", self._last) if slot is None else ("slot", slot)
             self._events.pop(key, None)
             self._events[key] = event
             if len(self._events) > MOST:

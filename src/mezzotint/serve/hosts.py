@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from mezzotint.engine import Engine, Mode, Network
+from mezzotint.engine.rows import EXACT_ROWS
 from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.serve.errors import UnknownModelError
@@ -23,10 +24,13 @@ class EngineHost:
     def __init__(self, name: str, network: Network, mode: Mode, weight: int) -> None:
         self.name, self.network, self.mode, self.weight = name, network, mode, weight
         self.engine = Engine(network, mode)
-        self.in_flight = 0  # pictures, and threads that ask it something; under the lock of `EngineHosts`
+        self.users = 0  # pictures, and threads that ask it something; under the lock of `EngineHosts`
+        self.load = 0.0  # rows that its pictures take of a call, likewise
         self.cost_done = 0.0
         self.used = time.monotonic()
-        self.window = max(2, network.max_rows_at(*self._latents(network.default_size)))
+        rows = max(2, network.max_rows_at(*self._latents(network.default_size)))
+        rows = min(rows, EXACT_ROWS) if mode == "exact" else rows
+        self.window = rows + max(2, rows // 4)  # a few more, so that no call goes with gaps
         self._door = threading.Lock()
 
     def check(self, request: Request) -> Plan:
@@ -49,6 +53,10 @@ class EngineHost:
     def seconds_a_cost(self) -> float | None:
         """Measured since the model was opened; None before the first picture."""
         return self.engine.stats.busy / self.cost_done if self.cost_done else None
+
+    def has_room(self, rows: float) -> bool:
+        """Whether a picture that takes so many rows of a call should go to the engine now."""
+        return not self.load or self.load + rows <= self.window
 
     def _latents(self, size: tuple[int, int]) -> tuple[int, int]:
         width, height = size
@@ -86,16 +94,16 @@ class EngineHosts:
         with self._door:
             return self._hosts.get(name)
 
-    def acquire(self, name: str) -> EngineHost | None:
+    def acquire(self, name: str, rows: float = 0.0) -> EngineHost | None:
         """The host of a model, opened where it is not; None where others that draw leave it no room now.
 
-        It stays open until `release`.
+        It stays open until `release`. `rows`: of a picture that its engine will be given.
         """
         source = self.source(name)
-        if host := self._pinned(name):
+        if host := self._pinned(name, rows):
             return host
         with self._opening:
-            if host := self._pinned(name):
+            if host := self._pinned(name, rows):
                 return host
             weight = weight_of(source)
             if not self._make_room(weight):
@@ -103,20 +111,25 @@ class EngineHosts:
             host = EngineHost(name, self._open_network(source), self.mode, weight)
             with self._door:
                 self._hosts[name] = host
-                host.in_flight += 1
-            return host
+            return self._pinned(name, rows)
 
-    def release(self, host: EngineHost) -> None:
+    def release(self, host: EngineHost, rows: float = 0.0) -> None:
         """Undo one `acquire`."""
         with self._door:
-            host.in_flight -= 1
+            host.users -= 1
+            host.load = max(0.0, host.load - rows) if host.users else 0.0
             host.used = time.monotonic()
 
-    def _pinned(self, name: str) -> EngineHost | None:
+    def _pinned(self, name: str, rows: float) -> EngineHost | None:
+        """An open host, counted as used. One whose engine broke down is forgotten."""
         with self._door:
             host = self._hosts.get(name)
+            if host and host.engine.closed:
+                del self._hosts[name]
+                return None
             if host:
-                host.in_flight += 1
+                host.users += 1
+                host.load += rows
             return host
 
     def close(self, drain: bool) -> None:
@@ -132,7 +145,7 @@ class EngineHosts:
             with self._door:
                 if not self._hosts or sum(h.weight for h in self._hosts.values()) + weight <= self._limit:
                     return True
-                idle = [host for host in self.loaded() if not host.in_flight]
+                idle = [host for host in self.loaded() if not host.users]
                 if not idle:
                     return False
                 del self._hosts[idle[0].name]

@@ -51,6 +51,11 @@ class JobItem:
     future: Future[Picture] | None = None  # while an engine has it
     frames: list[NDArray[np.uint8]] = field(default_factory=list)  # (H, W, 3) of its trace, until it is kept
 
+    @property
+    def rows(self) -> float:
+        """Rows of the model's own size that it takes of a network call, on average."""
+        return self.cost / max(1, self.evaluations)
+
 
 @dataclass(eq=False)
 class PictureJob:

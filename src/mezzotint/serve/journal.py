@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -82,7 +83,7 @@ class JobJournal:
             "asked": job.asked,
         }
         try:
-            with self._engine.begin() as link:
+            with self._writing() as link:
                 link.execute(_JOBS.insert(), row)
                 link.execute(_ITEMS.insert(), [_row(job, item) for item in job.items])
         except IntegrityError:
@@ -97,7 +98,7 @@ class JobJournal:
         rows = [
             {"job_": job.id, "number_": i.number, **{name: getattr(i, name) for name in names}} for i in items
         ]
-        with self._engine.begin() as link:
+        with self._writing() as link:
             if rows:
                 link.execute(ended.values({name: sql.bindparam(name) for name in names}), rows)
             if job.ended is not None:
@@ -106,7 +107,7 @@ class JobJournal:
 
     def set_priority(self, job: PictureJob) -> None:
         """Write down a new priority."""
-        with self._engine.begin() as link:
+        with self._writing() as link:
             link.execute(_JOBS.update().where(_JOBS.c.id == job.id).values(priority=job.priority))
 
     def find(self, id_: str) -> PictureJob | None:
@@ -138,6 +139,17 @@ class JobJournal:
         with self._engine.connect() as link:
             total = link.execute(sql.select(sql.func.count()).select_from(_JOBS).where(where)).scalar_one()
         return list(self._jobs(page)), int(total)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sql.Connection]:
+        """A transaction. OutputError where it cannot be written, such as on a full disk."""
+        try:
+            with self._engine.begin() as link:
+                yield link
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise OutputError(f"jobs cannot be written down: {_line(error)}") from None
 
     def _jobs(self, asked: sql.Select[Any]) -> Iterator[PictureJob]:
         with self._engine.connect() as link:

@@ -146,6 +146,7 @@ async def _image(service: PictureService, id_: str, number: int, kind: Format, q
     headers = {
         "X-Mezzotint-Job": id_,
         "X-Mezzotint-Seed": str(picture.request.seed),
+        "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": f'inline; filename="{id_}-{number}.{kind}"',
     }
     return Response(data, media_type=media_type(kind), headers=headers)
