@@ -1,34 +1,40 @@
 PROMPT ?= a red rose
 SEED ?= 7
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
+# A module stays with one worker, so what its tests share is made once; tests/conftest.py counts the workers.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check test-older test-processor test-slow docs docs-pictures bench eval train-bundle clean
+.PHONY: demo test check test-older test-processor test-shuffled test-slow docs docs-pictures bench eval train-bundle clean
 
 demo: .venv/demo  ## four pictures from a prompt: make demo PROMPT="a red rose" SEED=7
 	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) -n 4 --grid --out out
 	@echo "Four seeds side by side: out/grid.png"
 	@echo "Next: $(BIN)/mezzotint generate \"a cat on the moon\" -n 4 --grid     (or: source $(BIN)/activate, then mezzotint)"
 
-test: .venv/dev  ## the test suite
-	$(BIN)/pytest
+test: .venv/dev  ## the test suite; WORKERS=0 runs it in one process
+	$(PYTEST)
 
 check: .venv/dev  ## what CI runs: format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(PYTEST)
 
 # Imitates a processor with AVX2 and no bfloat16; conftest.py forces float32 in OpenVINO where the first is set.
 OLDER := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 
 test-older: .venv/dev  ## the test suite as on an older processor
-	$(OLDER) $(BIN)/pytest
+	$(OLDER) $(PYTEST)
 
 test-processor: .venv/dev  ## as on an older processor, the tests that hang on it
-	$(OLDER) $(BIN)/pytest -m "processor and not slow"
+	$(OLDER) $(PYTEST) -m "processor and not slow"
 
-test-slow: .venv/dev
+test-shuffled: .venv/dev  ## the test suite in another order: make test-shuffled SEED=7
+	$(PYTEST) -p randomly --randomly-seed=$(SEED)
+
+test-slow: .venv/dev  ## what takes minutes or the whole machine, in one process
 	$(BIN)/pytest -m slow
 
 docs: .venv/dev  ## the tutorial, into site/; open site/index.html

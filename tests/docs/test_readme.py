@@ -31,11 +31,6 @@ PARSED = {
 QUICK = ("generate", "latents", "replay", "samplers", "models", "recall")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 def commands(page: Path = README) -> list[list[str]]:
     """Each command of an indented block of a page, its lines joined where they end in a backslash."""
     text = page.read_text().replace("\\\n", " ")
@@ -66,9 +61,8 @@ def test_readme_commands_parse(words: list[str]) -> None:
     command.make_context(words[0], rest)
 
 
-def test_readme_quick_commands_run(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readme_quick_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     Image.new("RGB", (128, 128), "green").save("PHOTO", format="PNG")
     quick = [words for words in commands() if runs(words)]
     assert len(quick) >= 6
@@ -83,9 +77,8 @@ def test_readme_quick_commands_run(tmp_path: Path, cache: Path, monkeypatch: pyt
     "block", [b for b in PYTHON if b.language == "python"], ids=lambda b: f"{b.page}-{b.line}"
 )
 def test_python_of_readme_and_reference_runs(
-    block: Any, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     exec(compile(block.text, f"{block.page}.md", "exec"), {"__name__": "__main__"})
     assert list(tmp_path.glob("*.png"))

@@ -51,17 +51,6 @@ def test_what_is_not_known_is_noticed(words: str) -> None:
         parse(words.split())
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    return tmp_path
-
-
 def pages() -> Iterator[Any]:
     for page in PAGES:
         yield pytest.param(page, id=page.stem, marks=pytest.mark.slow if is_slow(page) else ())
@@ -69,17 +58,17 @@ def pages() -> Iterator[Any]:
 
 @pytest.mark.processor
 @pytest.mark.parametrize("page", pages())
-def test_a_page_does_what_it_says_and_shows_what_it_made(page: Path, folder: Path) -> None:
-    run(page, folder)
+def test_a_page_does_what_it_says_and_shows_what_it_made(page: Path, tmp_path: Path) -> None:
+    run(page, tmp_path)
     for one in shown(page):
-        assert files(one.glob, folder), one
+        assert files(one.glob, tmp_path), one
 
 
-def test_a_failing_command_fails_its_page(folder: Path) -> None:
-    page = folder / "page.md"
+def test_a_failing_command_fails_its_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
     page.write_text("# Page\n\n```bash\nmezzotint generate 'a cat' --steps 0\n```\n")
     with pytest.raises(RuntimeError, match="page, line 3: exit code 2"):
-        run(page, folder)
+        run(page, tmp_path)
 
 
 def test_python_is_whole_and_files_have_names() -> None:

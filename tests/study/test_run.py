@@ -110,10 +110,10 @@ def test_when_the_time_is_over_what_is_finished_is_kept(tmp_path: Path) -> None:
         assert len(outline.table(store)) == outcome.made
 
 
-def test_ten_thousand_pictures_are_planned_in_seconds(tmp_path: Path) -> None:
+def test_costs_of_two_thousand_pictures_take_seconds(tmp_path: Path) -> None:
     import time
 
-    scales = tuple(i / 10 for i in range(1, 101))
+    scales = tuple(i / 10 for i in range(1, 21))
     study = Study(
         axes={
             "guidance.cfg.scale": scales,
@@ -125,9 +125,9 @@ def test_ten_thousand_pictures_are_planned_in_seconds(tmp_path: Path) -> None:
     )
     began = time.process_time()
     pictures, evaluations, rows = costs(tmp_path, study)
-    assert pictures == 10_000
+    assert pictures == 2_000
     assert 0 < evaluations < rows
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3  # about 1 s on one idle core
 
 
 def test_rates_are_measured_once_and_remembered(tmp_path: Path) -> None:
