@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ran(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(folder: Path) -> Ran:
     said: list[str] = []
     settings = Settings(model=str(folder), quick=True, threads=1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield Ran(run(settings, said.append), said, settings)
+    return Ran(run(settings, said.append), said, settings)

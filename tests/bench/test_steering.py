@@ -12,8 +12,7 @@ from tiny_pair import make_pair
 from tiny_pixels import PLAIN, make_pixels
 
 
-def test_every_part_is_measured(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_every_part_is_measured(folder: Path, tmp_path: Path) -> None:
     make_pair(tmp_path / "pair")
     said: list[str] = []
     found = run_steering(

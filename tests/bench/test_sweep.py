@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from mezzotint.bench.sweep import run_sweep
 
 
-def test_the_same_work_is_compared(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_the_same_work_is_compared(folder: Path) -> None:
     found = run_sweep(str(folder), scales=3, seeds=2, steps=4, rounds=2, sample=2)
     assert found["evaluations"] == 3 * 2 * 4
     assert found["psnr"]["pictures"] == 4

@@ -71,22 +71,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny real model, for OpenVINO."""
     import tiny
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny.make_pipeline(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def real(tiny_model: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The tiny model's folder, and a cache of its own."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    return tiny_model

@@ -59,10 +59,9 @@ def test_a_model_that_turns_out_to_read_prompts(cli: Cli, toy: Model) -> None:
     assert toy.calls == []
 
 
-def test_a_real_one(cli: Cli, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_one(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a folder and as a bundled name; and it is made again from its file."""
     make_pixels(tmp_path / "m", {**PLAIN, "sample_size": 64})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     how = ("--dtype", "float32", "--steps", 2, "--sampler", "ddim", "--json")
     assert cli("generate", "--model", tmp_path / "m", *how).code == 0
     monkeypatch.setattr(bundled, "_BUNDLES", tmp_path)
