@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.data.compose import PALETTE, Composer, paste, plural, tinted
+from mezzotint.data.compose import PALETTE, Composer, paste, plural, tint_sprite
 from mezzotint.data.places import landscape
 from mezzotint.errors import DataError
 from pictures import make_pictures
@@ -76,7 +76,7 @@ def test_a_named_background_has_that_color(composer: Composer) -> None:
 def test_a_tint_moves_the_colors_and_keeps_the_shape() -> None:
     sprite = Image.new("RGBA", (8, 8), (200, 180, 160, 255))
     sprite.putpixel((0, 0), (0, 0, 0, 0))
-    toned = np.asarray(tinted(sprite, (10, 20, 200)))
+    toned = np.asarray(tint_sprite(sprite, (10, 20, 200)))
     assert toned[4, 4, 2] > toned[4, 4, 0] + 30
     assert np.array_equal(toned[..., 3], np.asarray(sprite)[..., 3])
 

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mezzotint.data.pictures.ahead import Ahead, Recent
+from mezzotint.data.pictures.ahead import LruArrays, Prefetcher
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.data.pictures.order import Order
 from picture_files import noise
@@ -76,17 +76,17 @@ def test_the_next_batches_are_ready_when_a_step_is_done(tmp_path: Path) -> None:
     for step in range(10):
         alone.batch(0, step, 8)
     ready.batch(0, 0, 8)
-    first = ready.waited
+    first = ready.wait_seconds
     for step in range(1, 11):
-        time.sleep(3 * alone.waited / 10)  # as a network that computes without the interpreter
+        time.sleep(3 * alone.wait_seconds / 10)  # as a network that computes without the interpreter
         ready.batch(0, step, 8)
     ready.close()
-    assert ready.waited - first < 0.4 * alone.waited
+    assert ready.wait_seconds - first < 0.4 * alone.wait_seconds
 
 
 def test_no_more_than_asked_is_made_ahead() -> None:
     made: list[int] = []
-    ahead: Ahead[int, int] = Ahead(lambda key: made.append(key) or key * key, 1)
+    ahead: Prefetcher[int, int] = Prefetcher(lambda key: made.append(key) or key * key, 1)
     assert ahead.get(3, (4, 5)) == 9
     assert ahead.get(10, (11,)) == 100
     ahead.close()
@@ -95,7 +95,7 @@ def test_no_more_than_asked_is_made_ahead() -> None:
 
 
 def test_what_fails_ahead_fails_when_its_turn_comes() -> None:
-    ahead: Ahead[int, float] = Ahead(lambda key: 1 / key, 2)
+    ahead: Prefetcher[int, float] = Prefetcher(lambda key: 1 / key, 2)
     assert ahead.get(2, (1, 0)) == 0.5
     assert ahead.get(1, (0,)) == 1
     with pytest.raises(ZeroDivisionError):
@@ -105,7 +105,7 @@ def test_what_fails_ahead_fails_when_its_turn_comes() -> None:
 
 
 def test_recent_arrays_stay_within_their_bytes_from_many_threads() -> None:
-    recent = Recent(1000)
+    recent = LruArrays(1000)
     wrong: list[int] = []
 
     def work(seed: int) -> None:
@@ -123,7 +123,7 @@ def test_recent_arrays_stay_within_their_bytes_from_many_threads() -> None:
 
 
 def test_the_last_used_stay() -> None:
-    recent, made = Recent(300), list[int]()
+    recent, made = LruArrays(300), list[int]()
 
     def get(number: int) -> None:
         recent.get(number, lambda: made.append(number) or np.zeros(100, np.uint8))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mezzotint.data.icons import named, write_icons
+from mezzotint.data.icons import list_icons, write_icons
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import DataError
 
@@ -30,7 +30,7 @@ def package(cache: Path) -> Path:
 
 def test_names_are_words_and_one_of_those_called_alike_stays() -> None:
     icons: dict[str, dict[str, Any]] = {name: {} for name in ("tea-cup", "pen-2", "pen", "pen-duo", "man-12")}
-    assert named(icons, ["*-duo"]) == [("man-12", "man"), ("pen", "pen"), ("tea-cup", "tea cup")]
+    assert list_icons(icons, ["*-duo"]) == [("man-12", "man"), ("pen", "pen"), ("tea-cup", "tea cup")]
 
 
 def test_a_set_is_a_folder_that_can_be_trained_on(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from mezzotint.evaluation.statistics import (
     Estimate,
     Paired,
     best,
+    bootstrap_means,
     compare,
     frontier,
     frontier_shares,
     holm,
     interval,
-    resampled,
     seeds_to_tell,
     sign_flip,
     smallest_p,
@@ -67,7 +67,7 @@ def test_intervals_cover_what_is_said(kind: str, n: int) -> None:
         x = draw(n)
         _, low, high, _ = interval(x, draws=500, seed=i)
         ours += low <= 1 <= high
-        low, high = np.percentile(resampled(x[None], 500, i), [2.5, 97.5])
+        low, high = np.percentile(bootstrap_means(x[None], 500, i), [2.5, 97.5])
         plain += low <= 1 <= high
     measured = MEASURED[kind, n][0]
     assert abs(ours / 500 - measured) < 3 * math.sqrt(measured * (1 - measured) / 500)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.evaluation.statistics import interval
-from mezzotint.evaluation.steering import Outcome, _is_subject, _reached, best
+from mezzotint.evaluation.steering import GuidanceEffect, _color_gain, _is_subject, best
 
 
 def plain(*colors: tuple[int, int, int]) -> list[Image.Image]:
@@ -18,12 +18,12 @@ def plain(*colors: tuple[int, int, int]) -> list[Image.Image]:
 
 def test_the_share_of_the_way_to_a_color() -> None:
     before, after = plain((0, 0, 0), (0, 0, 0)), plain((0, 100, 0), (0, 200, 0))
-    assert _reached(before, after, ["#00c800"] * 2) == pytest.approx([0.5, 1.0])
+    assert _color_gain(before, after, ["#00c800"] * 2) == pytest.approx([0.5, 1.0])
 
 
 def test_the_best_strength() -> None:
-    def outcome(kind: str, strength: float, gain: float) -> Outcome:
-        return Outcome(kind, strength, 8, gain, gain, gain, math.nan)
+    def outcome(kind: str, strength: float, gain: float) -> GuidanceEffect:
+        return GuidanceEffect(kind, strength, 8, gain, gain, gain, math.nan)
 
     colors = [outcome("color", e, g) for e, g in ((0.1, 0.3), (0.2, 0.6), (0.4, 0.9))]
     assert best(colors).strength == 0.2  # the gentlest that goes half the way

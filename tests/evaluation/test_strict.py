@@ -18,7 +18,7 @@ from mezzotint.evaluation.blind import (
     score_answers,
     write_sheet,
 )
-from mezzotint.evaluation.nearest import Gallery, describe, halves, on_white
+from mezzotint.evaluation.nearest import Gallery, center_on_white, describe, halves
 from mezzotint.evaluation.strict import precision_and_recall, sharpness
 from pictures import COLORS, make_pictures
 
@@ -34,7 +34,7 @@ def gallery(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
 
 
 def test_nearest_finds_every_real_picture(gallery: Gallery, data: Path) -> None:
-    images = [on_white(data / f"noto/{name.replace(' ', '-')}.png") for name in COLORS]
+    images = [center_on_white(data / f"noto/{name.replace(' ', '-')}.png") for name in COLORS]
     assert all(name in found for name, found in zip(COLORS, gallery.nearest(images), strict=True))
 
 
@@ -62,7 +62,7 @@ def test_halves_are_left_and_right() -> None:
 
 
 def test_sharpness_falls_with_blur(data: Path) -> None:
-    image = on_white(data / "noto/red-ball.png")
+    image = center_on_white(data / "noto/red-ball.png")
     assert sharpness([image.filter(ImageFilter.GaussianBlur(3))]) < 0.3 * sharpness([image])
 
 

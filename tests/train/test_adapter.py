@@ -70,8 +70,8 @@ def test_what_is_trained_opens_as_an_encoder_of_its_model(home: Path) -> None:
 def test_every_batch_is_a_function_of_its_step_and_has_the_empty_text(home: Path) -> None:
     task = AdapterTask(config(home))
     seen = []
-    look = task._seen
-    task._seen = lambda texts: (seen.append(texts), look(texts))[1]  # type: ignore[func-returns-value,method-assign]
+    look = task._targets
+    task._targets = lambda texts: (seen.append(texts), look(texts))[1]  # type: ignore[func-returns-value,method-assign]
     losses = [task.loss(task.module, step)[0].item() for step in (3, 3, 4)]
     assert seen[0] == seen[1] != seen[2]
     assert losses[0] == losses[1]

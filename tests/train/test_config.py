@@ -16,6 +16,7 @@ from mezzotint.train.ddpm import DdpmConfig
 from mezzotint.train.decoder import DecoderConfig
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.grid import combinations
+from mezzotint.train.free_wording import FreeWordingConfig
 from mezzotint.train.style import StyleConfig
 from mezzotint.train.vae import VaeConfig
 
@@ -24,7 +25,7 @@ KINDS: dict[str, type[Config]] = {
     "vae": VaeConfig, "vq": VaeConfig,
     "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "bundle": CurriculumConfig,
     "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
-    "style": StyleConfig, "measure": Study,
+    "style": StyleConfig, "measure": Study, "words": FreeWordingConfig,
 }  # fmt: skip
 
 
@@ -85,12 +86,12 @@ def test_schedules_begin_after_the_warmup_and_end_at_zero(scheduler: str, said: 
 
 
 def test_steps_or_epochs() -> None:
-    assert LoopConfig(epochs=3).lasting(7).steps == 21
+    assert LoopConfig(epochs=3).in_steps(7).steps == 21
     for wrong in ({}, {"steps": 3, "epochs": 1}):
         with pytest.raises(ValueError, match="how many"):
             LoopConfig(**wrong)
     with pytest.raises(ConfigError, match="no epochs"):
-        LoopConfig(epochs=3).lasting(0)
+        LoopConfig(epochs=3).in_steps(0)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +113,4 @@ def test_former_names_of_the_precision_are_understood(said: dict[str, object], p
 @pytest.mark.parametrize("said", [{"precision": "fp23"}, {"precision": "fp32", "mixed_precision": "bf16"}])
 def test_wrong_precision_is_refused_in_one_line(said: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"precision.*(did you mean 'fp32'|keep precision)"):
-        LoopConfig.checked({"steps": 1, **said}, "file")
+        LoopConfig.from_mapping({"steps": 1, **said}, "file")

@@ -50,7 +50,7 @@ def make_config(home: Path, out: Path, stages: dict[str, dict[str, object]]) -> 
         "loop": loop,
         **network,
     }
-    return CurriculumConfig.checked(
+    return CurriculumConfig.from_mapping(
         {"out": str(out), "vae": str(home / "vae"), "base": base, "stages": stages}, "test"
     )
 
@@ -59,7 +59,7 @@ def test_stages_go_on_from_the_weights_before(home: Path, tmp_path: Path) -> Non
     config = make_config(
         home, tmp_path, {"one": {"exposures": 2}, "two": {"exposures": 2, "kinds": {"count": 1}}}
     )
-    stages = config.checked_stages("test")
+    stages = config.stage_configs("test")
     said: list[str] = []
     train_curriculum(config, stages, say=said.append)
     assert [line.split(":")[0] for line in said] == ["stage one", "stage two"]
@@ -72,19 +72,19 @@ def test_stages_go_on_from_the_weights_before(home: Path, tmp_path: Path) -> Non
 
 def test_stage_lasts_as_many_steps_as_its_exposures_take(home: Path, tmp_path: Path) -> None:
     config = make_config(home, tmp_path, {"one": {"exposures": 8}})
-    stage = config.checked_stages("test")["one"]
-    assert stage.lasting(5).loop.steps == 8
+    stage = config.stage_configs("test")["one"]
+    assert stage.with_steps(5).loop.steps == 8
 
 
 def test_stage_errors_name_the_stage(home: Path, tmp_path: Path) -> None:
     config = make_config(home, tmp_path, {"one": {"exposures": 1, "varieti": 3}})
     with pytest.raises(ConfigError, match=r"stage one: unknown setting 'varieti'.*variety"):
-        config.checked_stages("bundle.yaml")
+        config.stage_configs("bundle.yaml")
 
 
 def test_errors_of_objects_survive_a_checkpoint(home: Path, tmp_path: Path) -> None:
     config = make_config(home, tmp_path, {"one": {"exposures": 4}})
-    stage = config.checked_stages("test")["one"].model_copy(update={"vae": home / "vae"})
+    stage = config.stage_configs("test")["one"].model_copy(update={"vae": home / "vae"})
     task = DiffusionTask(stage)
     for step in range(3):
         task.loss(task.module, step)
@@ -97,7 +97,7 @@ def test_errors_of_objects_survive_a_checkpoint(home: Path, tmp_path: Path) -> N
 
 def test_objects_that_are_behind_are_drawn_more_often(home: Path, tmp_path: Path) -> None:
     config = make_config(home, tmp_path, {"one": {"exposures": 4}})
-    stage = config.checked_stages("test")["one"].model_copy(update={"vae": home / "vae"})
+    stage = config.stage_configs("test")["one"].model_copy(update={"vae": home / "vae"})
     task = DiffusionTask(stage)
     task.errors[:] = 0.5
     task.errors[2] = 4.0
@@ -121,4 +121,4 @@ def test_normalized_latents_decode_to_the_same_pictures(home: Path) -> None:
 def test_bundle_configuration_is_valid() -> None:
     path = Path(__file__).parents[2] / "configs" / "bundle.yaml"
     config = CurriculumConfig.read(path)
-    assert list(config.checked_stages(str(path))) == list(yaml.safe_load(path.read_text())["stages"])
+    assert list(config.stage_configs(str(path))) == list(yaml.safe_load(path.read_text())["stages"])

@@ -13,7 +13,7 @@ from mezzotint.errors import DataError
 from mezzotint.models.openvino.small import small_part
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.decoder import DecoderConfig, roughened, train_decoder
+from mezzotint.train.decoder import DecoderConfig, roughen, train_decoder
 from pictures import make_pictures
 
 LOOP = LoopConfig(steps=30, log_every=5, sheet_minutes=60, save_minutes=60, warmup=2, precision="fp32", ema=0)
@@ -39,7 +39,7 @@ def test_it_comes_nearer_to_the_full_decoder_and_opens(tmp_path: Path) -> None:
 
 def test_a_share_of_the_latents_is_made_smooth() -> None:
     z = torch.randn(200, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    mixed = roughened(z, 0.5, torch.Generator().manual_seed(1))
+    mixed = roughen(z, 0.5, torch.Generator().manual_seed(1))
     kept = (mixed == z).flatten(1).all(1)
     assert 70 < kept.sum() < 130
     assert mixed[~kept].std((2, 3)).mean() < 0.8 * z.std((2, 3)).mean()

@@ -19,9 +19,9 @@ from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
 from mezzotint.models.disk.source import defaults_of
 from mezzotint.models.known_words import KnownWords
-from mezzotint.train.finetune.config import asked
+from mezzotint.train.finetune.config import parse_settings
 from mezzotint.train.finetune.files import write_facts
-from mezzotint.train.finetune.run import finetune, ready
+from mezzotint.train.finetune.run import finetune, prepare
 from mezzotint.train.finetune.task import FinetuneTask
 from pictures import COLORS, make_pictures
 
@@ -68,7 +68,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     made = finetune(
-        asked(settings(home, run, lr=1e-3, measured=4, schedule="cosine", epochs=4, offset_noise=0.1)),
+        parse_settings(
+            settings(home, run, lr=1e-3, measured=4, schedule="cosine", epochs=4, offset_noise=0.1)
+        ),
         ["finetune", "--lr", "1e-3"],
     )
     assert made == run / "model"
@@ -96,7 +98,7 @@ def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
 
 def test_muon_learns_where_it_is_asked(home: Path, tmp_path: Path) -> None:
     """What it is by default is in the test above: AdamW on all, and nothing of Muon in the card."""
-    made = finetune(asked(settings(home, tmp_path / "run", lr=1e-4, muon_lr=0.01)))
+    made = finetune(parse_settings(settings(home, tmp_path / "run", lr=1e-4, muon_lr=0.01)))
     moved = {
         name: (value - weights(home / "pixels")[name]).abs().mean() for name, value in weights(made).items()
     }
@@ -107,10 +109,10 @@ def test_muon_learns_where_it_is_asked(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("sampler", ["", "ddim"])
 def test_samples_are_what_generate_draws(home: Path, tmp_path: Path, sampler: str) -> None:
     """Of the same seed, whatever company it has; the default sampler adds noise, of each seed alone."""
-    config = asked(
+    config = parse_settings(
         settings(home, tmp_path / "run", sample_steps=4, **({"sampler": sampler} if sampler else {}))
     )
-    subject = ready(config).subject
+    subject = prepare(config).subject
     one, two = (subject.draw(subject.module.eval(), seeds) for seeds in ([5], [9, 5]))
     assert np.array_equal(one[0], two[1])
     request = Request(seed=5, steps=4, sampler=sampler or "dpmpp-2m-sde", guidance="none")
@@ -120,14 +122,14 @@ def test_samples_are_what_generate_draws(home: Path, tmp_path: Path, sampler: st
 
 
 def test_stopping_after_an_epoch_changes_nothing(home: Path, tmp_path: Path) -> None:
-    whole = finetune(asked(settings(home, tmp_path / "whole", epochs=2)))
-    finetune(asked(settings(home, tmp_path / "parts", epochs=1)))
-    parts = finetune(asked(settings(home, tmp_path / "parts", epochs=2)))
+    whole = finetune(parse_settings(settings(home, tmp_path / "whole", epochs=2)))
+    finetune(parse_settings(settings(home, tmp_path / "parts", epochs=1)))
+    parts = finetune(parse_settings(settings(home, tmp_path / "parts", epochs=2)))
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
 
 
 def test_full_weights_of_a_text_to_image_model(home: Path, tmp_path: Path) -> None:
-    made = finetune(asked(settings(home, tmp_path / "run", "text", size=64, lr=1e-3)))
+    made = finetune(parse_settings(settings(home, tmp_path / "run", "text", size=64, lr=1e-3)))
     pipeline = StableDiffusionPipeline.from_pretrained(made)
     assert pipeline.unet.config.cross_attention_dim == 32
     assert open_model(made, "openvino", "float32").reads_text
@@ -140,7 +142,7 @@ def test_full_weights_of_a_text_to_image_model(home: Path, tmp_path: Path) -> No
 
 
 def test_lora_is_read_by_diffusers_and_is_what_was_learned(home: Path, tmp_path: Path) -> None:
-    config = asked(
+    config = parse_settings(
         settings(home, tmp_path / "run", "text", size=64, lora=2, lr=1e-2, lora_targets=["to_q", "to_out.0"])
     )
     made = finetune(config)
@@ -155,7 +157,7 @@ def test_lora_is_read_by_diffusers_and_is_what_was_learned(home: Path, tmp_path:
         base = pipeline.unet(x, 500, text).sample
         pipeline.load_lora_weights(made)
         theirs = pipeline.unet(x, 500, text).sample
-        task = ready(config.model_copy(update={"out": tmp_path / "other"})).subject
+        task = prepare(config.model_copy(update={"out": tmp_path / "other"})).subject
         kept = load_file(sorted((tmp_path / "run" / "checkpoints").iterdir())[-1] / "state.safetensors")
         learning = [name for name, weight in task.module.named_parameters() if weight.requires_grad]
         changed = [name for name, _ in task.module.named_parameters() if "lora_" in name]
@@ -171,7 +173,9 @@ def test_lora_is_read_by_diffusers_and_is_what_was_learned(home: Path, tmp_path:
 def test_a_new_word_is_read_by_diffusers(home: Path, tmp_path: Path) -> None:
     word = "<ball>"
     made = finetune(
-        asked(settings(home, tmp_path / "run", "text", size=64, new_word=word, word_from="the", epochs=1))
+        parse_settings(
+            settings(home, tmp_path / "run", "text", size=64, new_word=word, word_from="the", epochs=1)
+        )
     )
     vector = load_file(made / "learned_embeds.safetensors")[word]
     pipeline = StableDiffusionPipeline.from_pretrained(home / "text")
@@ -180,7 +184,9 @@ def test_a_new_word_is_read_by_diffusers(home: Path, tmp_path: Path) -> None:
     assert 0 < (vector[0] - start).abs().max() < 0.1
     pipeline.load_textual_inversion(made / "learned_embeds.safetensors", token=word)
     ids = pipeline.tokenizer(f"a cat, {word}", padding="max_length", return_tensors="pt").input_ids
-    subject: Any = ready(asked(settings(home, tmp_path / "other", "text", size=64, new_word=word))).subject
+    subject: Any = prepare(
+        parse_settings(settings(home, tmp_path / "other", "text", size=64, new_word=word))
+    ).subject
     with torch.no_grad():
         subject.module.vector.copy_(vector[0])
         ours = subject.module._frozen[1](
@@ -205,48 +211,52 @@ def test_what_cannot_be_is_said_before_any_work(
     home: Path, tmp_path: Path, more: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(MezzotintError, match=said):
-        ready(asked({**settings(home, tmp_path / "run"), **more}))
+        prepare(parse_settings({**settings(home, tmp_path / "run"), **more}))
     assert not (tmp_path / "run").exists()
 
 
 def test_pictures_without_captions(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "pictures" / "noto", tmp_path / "bare")
     with pytest.raises(DataError, match="caption"):
-        ready(asked(settings(home, tmp_path / "run", "text", size=64, data=str(tmp_path / "bare"))))
+        prepare(
+            parse_settings(settings(home, tmp_path / "run", "text", size=64, data=str(tmp_path / "bare")))
+        )
     with pytest.raises(ConfigError, match=r"lora_targets.*did you mean 'to_q'"):
-        ready(asked(settings(home, tmp_path / "run", "text", size=64, lora=2, lora_targets=["to_qq"])))
+        prepare(
+            parse_settings(settings(home, tmp_path / "run", "text", size=64, lora=2, lora_targets=["to_qq"]))
+        )
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty"):
-        ready(asked(settings(home, tmp_path / "run", data=str(tmp_path / "empty"))))
+        prepare(parse_settings(settings(home, tmp_path / "run", data=str(tmp_path / "empty"))))
 
 
 def test_a_folder_of_another_run_is_refused(home: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    finetune(asked(settings(home, run, epochs=1)))
+    finetune(parse_settings(settings(home, run, epochs=1)))
     with pytest.raises(OutputError, match=r"lr is 1e-05, here 0\.001"):
-        ready(asked(settings(home, run, epochs=1, lr=1e-3)))
-    ready(asked(settings(home, run, epochs=3, lr=1e-5, limit_minutes=3)))
+        prepare(parse_settings(settings(home, run, epochs=1, lr=1e-3)))
+    prepare(parse_settings(settings(home, run, epochs=3, lr=1e-5, limit_minutes=3)))
     note = run / "config.yaml"
     note.write_text(note.read_text().replace("muon_lr: 0.0\n", ""))
-    ready(asked(settings(home, run, epochs=1)))
+    prepare(parse_settings(settings(home, run, epochs=1)))
     with pytest.raises(OutputError, match=r"muon_lr is 0\.0, here 0\.01"):
-        ready(asked(settings(home, run, epochs=1, muon_lr=0.01)))
+        prepare(parse_settings(settings(home, run, epochs=1, muon_lr=0.01)))
     with pytest.raises(OutputError, match="other things"):
-        ready(asked(settings(home, home / "pictures")))
+        prepare(parse_settings(settings(home, home / "pictures")))
 
 
 def test_only_the_times_that_are_asked_for_are_learned(home: Path, tmp_path: Path) -> None:
     narrow = {"min_timestep": 200, "max_timestep": 300}
     task = FinetuneTask(
-        asked(settings(home, tmp_path / "run", **narrow)),
-        ready(asked(settings(home, tmp_path / "run"))).subject, 15, 2, None,
+        parse_settings(settings(home, tmp_path / "run", **narrow)),
+        prepare(parse_settings(settings(home, tmp_path / "run"))).subject, 15, 2, None,
     )  # fmt: skip
     times = torch.cat([task.batch(step)[2] for step in range(40)])
     assert 200 <= int(times.min()) < 215 and 285 <= int(times.max()) < 300
     with pytest.raises(ConfigError, match="max_timestep is above min_timestep"):
-        asked(settings(home, tmp_path / "run", min_timestep=300, max_timestep=300))
+        parse_settings(settings(home, tmp_path / "run", min_timestep=300, max_timestep=300))
     with pytest.raises(ConfigError, match="times of the model, 0 to 1000, not 0 to 1001"):
-        finetune(asked(settings(home, tmp_path / "other", max_timestep=1001)))
+        finetune(parse_settings(settings(home, tmp_path / "other", max_timestep=1001)))
     assert not list((tmp_path / "other").glob("*.jsonl"))
 
 
@@ -255,8 +265,8 @@ def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
     home: Path, tmp_path: Path
 ) -> None:
     narrow = {"lora": 2, "size": 64, "min_timestep": 200, "max_timestep": 600, "prior_loss_weight": 3}
-    config = asked(settings(home, tmp_path / "run", "text", **narrow))
-    subject = ready(config).subject
+    config = parse_settings(settings(home, tmp_path / "run", "text", **narrow))
+    subject = prepare(config).subject
     task = FinetuneTask(config, subject, 15, 2, None)
     times = torch.cat([task.batch(step)[2] for step in range(60)])
     other = (times < 200) | (times >= 600)
@@ -273,7 +283,7 @@ def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
     assert start.item() == pytest.approx((numbers["loss_t3"] + numbers["loss_t5"]) / 4)
 
     learning = {name: weight for name, weight in task.module.named_parameters() if "lora_" in name}
-    x = subject.noise.noised(x0, eps, t)
+    x = subject.noise.add_noise(x0, eps, t)
     with torch.no_grad():
         before = subject.ask(task.module, x, t, condition)
         for weight in learning.values():
@@ -292,9 +302,11 @@ def test_lora_is_held_to_the_model_before_it_at_times_that_are_not_learned(
 
 def test_holding_lora_needs_lora_and_times_that_are_not_learned(home: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="prior_loss_weight needs lora"):
-        asked(settings(home, tmp_path / "run", "text", size=64, prior_loss_weight=1, max_timestep=400))
+        parse_settings(
+            settings(home, tmp_path / "run", "text", size=64, prior_loss_weight=1, max_timestep=400)
+        )
     for learned in ({}, {"max_timestep": 1000}):
-        config = asked(
+        config = parse_settings(
             settings(home, tmp_path / "run", "text", size=64, lora=2, prior_loss_weight=1, **learned)
         )
         with pytest.raises(ConfigError, match="say which with max_timestep"):
@@ -303,10 +315,10 @@ def test_holding_lora_needs_lora_and_times_that_are_not_learned(home: Path, tmp_
 
 
 def test_offset_noise_moves_whole_channels() -> None:
-    from mezzotint.train.noise import drawn
+    from mezzotint.train.noise import draw_noise
 
-    plain = drawn((64, 3, 16, 16), 0.0, torch.Generator().manual_seed(0))
-    moved = drawn((64, 3, 16, 16), 1.0, torch.Generator().manual_seed(0))
+    plain = draw_noise((64, 3, 16, 16), 0.0, torch.Generator().manual_seed(0))
+    moved = draw_noise((64, 3, 16, 16), 1.0, torch.Generator().manual_seed(0))
     assert float(plain.mean((2, 3)).std()) < 0.1
     assert float(moved.mean((2, 3)).std()) == pytest.approx(1, abs=0.15)
     assert np.allclose((moved - plain).std((2, 3)), 0, atol=1e-5)

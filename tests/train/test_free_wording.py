@@ -57,7 +57,7 @@ def test_words_belong_to_one_object_and_are_near(home: Path) -> None:
 
 
 def test_free_wording_comes_nearer_and_the_encoder_opens(home: Path) -> None:
-    train_free_wording(FreeWordingConfig.checked(settings(home), "test"))
+    train_free_wording(FreeWordingConfig.from_mapping(settings(home), "test"))
     rows = [json.loads(line) for line in (home / "run/log.jsonl").read_text().splitlines()]
     errors = [row["free_error"] for row in rows if "free_error" in row]
     assert errors[-1] < errors[0]

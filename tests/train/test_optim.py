@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from mezzotint.train.running.optim import AdamW, Ema, Muon, clipped, optimizer, orthogonalized
+from mezzotint.train.running.optim import AdamW, Ema, Muon, clip_gradients, optimizer, orthogonalize
 
 
 def test_orthogonalized_has_singular_values_near_one() -> None:
     torch.manual_seed(0)
     for shape in ((8, 32), (32, 8), (16, 16)):
-        values = torch.linalg.svdvals(orthogonalized(torch.randn(shape)))
+        values = torch.linalg.svdvals(orthogonalize(torch.randn(shape)))
         assert 0.5 < values.min() <= values.max() < 1.3
 
 
@@ -23,7 +23,7 @@ def test_orthogonalized_equals_the_steps_on_the_whole_matrix(shape: tuple[int, i
     for _ in range(5):
         gram = x @ x.T
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    assert (orthogonalized(matrix) - x).abs().max() < 1e-3
+    assert (orthogonalize(matrix) - x).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -60,7 +60,7 @@ def test_fine_tuning_has_one_optimizer_for_all() -> None:
 def test_gradients_are_shortened_as_one_vector(most: float, factor: float) -> None:
     parameters = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
     parameters[0].grad, parameters[1].grad = torch.tensor([3.0]), torch.tensor([-4.0])
-    assert clipped(parameters, most).item() == 5
+    assert clip_gradients(parameters, most).item() == 5
     assert [p.grad.item() for p in parameters[:2] if p.grad is not None] == pytest.approx(
         [3 * factor, -4 * factor]
     )

@@ -77,10 +77,10 @@ def test_self_test_leaves_weights_buffers_and_random_state_as_they_were(tmp_path
 def test_resumed_run_keeps_its_precision_here_and_says_what_changed_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(measured, "_measured", lambda task, device, machine: ("bf16", machine, "it is fast"))
+    monkeypatch.setattr(measured, "_self_test", lambda task, device, machine: ("bf16", machine, "it is fast"))
     tiny_task.run(tmp_path, steps=1, precision="auto")
     monkeypatch.setattr(
-        measured, "_measured", lambda task, device, machine: ("fp32", machine, "bf16 is slow")
+        measured, "_self_test", lambda task, device, machine: ("fp32", machine, "bf16 is slow")
     )
     capfd.readouterr()
     tiny_task.run(tmp_path, steps=2, precision="auto")

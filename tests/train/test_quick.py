@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor, AttnP
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from mezzotint.train.running.quick import PlainAttention, doubled, quick
+from mezzotint.train.running.quick import PlainAttention, speed_up_on_cpu, upsample_2x
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def gradients(network: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:
 def test_the_gradients_are_the_same(networks: list[tuple[nn.Module, tuple[Tensor, ...]]]) -> None:
     for network, inputs in networks:
         usual = gradients(network, inputs)
-        with quick(network):
+        with speed_up_on_cpu(network):
             plain = gradients(network, inputs)
         assert len(usual) == len(plain) > 50
         assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(usual, plain, strict=True))
@@ -59,7 +59,7 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_the_usual(
             return float((found - exact).norm() / exact.norm())
 
         usual = off()
-        with quick(network):
+        with speed_up_on_cpu(network):
             assert off() < 1.2 * usual
 
 
@@ -67,7 +67,7 @@ def test_processors_are_given_back(networks: list[tuple[nn.Module, tuple[Tensor,
     network, _ = networks[0]
     layers = [layer for layer in network.modules() if isinstance(layer, Attention)]
     layers[0].set_processor(AttnProcessor())
-    with pytest.raises(KeyError), quick(network):
+    with pytest.raises(KeyError), speed_up_on_cpu(network):
         assert {type(layer.processor) for layer in layers} == {PlainAttention}
         raise KeyError
     assert [type(layer.processor) for layer in layers[:2]] == [AttnProcessor, AttnProcessor2_0]
@@ -76,7 +76,7 @@ def test_processors_are_given_back(networks: list[tuple[nn.Module, tuple[Tensor,
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_doubled_is_nearest(dtype: torch.dtype) -> None:
     x = torch.randn(2, 3, 4, 5, dtype=dtype, requires_grad=True)
-    ours, theirs = doubled(x), nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+    ours, theirs = upsample_2x(x), nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
     assert torch.equal(ours, theirs)
     up = torch.randn_like(ours)
     mine, plain = (torch.autograd.grad(out, x, up)[0] for out in (ours, theirs))
@@ -91,7 +91,7 @@ def test_doubled_is_nearest(dtype: torch.dtype) -> None:
 def test_upsampling_to_a_size_that_is_no_double() -> None:
     layer, x = Upsample2D(4, use_conv=True), torch.randn(1, 4, 3, 3)
     usual = layer(x), layer(x, (5, 7)), layer(x, output_size=(5, 7))
-    with quick(layer):
+    with speed_up_on_cpu(layer):
         assert not layer.interpolate
         assert all(
             torch.equal(a, b)
@@ -107,7 +107,7 @@ def test_pictures_are_laid_out_as_a_group_norm_likes_them() -> None:
     layer[1].register_forward_pre_hook(lambda _, x: seen.append(x[0].is_contiguous()))
     x = torch.randn(2, 8, 8, 3).permute(0, 3, 1, 2)
     layer(x)
-    with quick(layer):
+    with speed_up_on_cpu(layer):
         layer(x)
     assert seen == [False, True]
 
@@ -116,6 +116,6 @@ def test_a_mask_is_left_to_the_usual_processor() -> None:
     layer = Attention(8, heads=2, dim_head=4)
     x, mask = torch.randn(1, 3, 8), torch.tensor([[[0.0, -10000.0, 0.0]]])
     usual = layer(x, attention_mask=mask)
-    with quick(layer):
+    with speed_up_on_cpu(layer):
         assert torch.equal(layer(x, attention_mask=mask), usual)
         assert not torch.allclose(layer(x), usual)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from mezzotint.errors import ConfigError
 from mezzotint.pages.figures import Figure, Series, smoothed, svg, ticks
-from mezzotint.train.finetune.grid import combinations, study
-from mezzotint.train.finetune.report import Run, write_report
+from mezzotint.train.finetune.grid import combinations, run_grid
+from mezzotint.train.finetune.report import RunRecord, write_report
 from mezzotint.train.finetune.report_grid import write_grid
 
 
@@ -82,7 +82,7 @@ def test_a_step_that_was_logged_twice_counts_once(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text(
         '{"step": 1, "loss": 5}\n{"step": 2, "loss": 6}\n{"step": 2, "loss": 7}\n'
     )
-    assert Run.read(tmp_path).curve("loss") == ([1, 2], [5, 7])
+    assert RunRecord.read(tmp_path).curve("loss") == ([1, 2], [5, 7])
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -158,7 +158,7 @@ def test_one_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         if len(begun) == 2:
             raise ConfigError("no")
 
-    failed = study(combinations(tmp_path / "s.yaml", {}), 1, begin, lambda line: None)
+    failed = run_grid(combinations(tmp_path / "s.yaml", {}), 1, begin, lambda line: None)
     assert begun == [1, 4, 1, 4] and failed == ["lr=1e-05 accumulate=4"]
 
 

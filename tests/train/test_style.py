@@ -14,7 +14,7 @@ from mezzotint.data.emoji import STYLES
 from mezzotint.errors import ModelError
 from mezzotint.models.style_probe import StyleProbe
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.style import StyleConfig, StyleTask, held_out, on_white, train_style
+from mezzotint.train.style import StyleConfig, StyleTask, held_out, place_on_white, train_style
 
 LOOP = LoopConfig(steps=12, log_every=4, sheet_minutes=60, save_minutes=60, warmup=2, ema=0, precision="fp32")
 
@@ -56,7 +56,7 @@ def test_what_is_tested_is_never_learned(home: Path) -> None:
     assert all(held_out(name) for name in held) and not any(map(held_out, learned))
     one, again = task.batch(3), task.batch(3)
     assert torch.equal(one[0], again[0]) and torch.equal(one[1], again[1])
-    white = on_white(Image.open(home / "noto-1.png"), random.Random(0))
+    white = place_on_white(Image.open(home / "noto-1.png"), random.Random(0))
     assert white.mode == "RGB" and white.getpixel((0, 0)) == (255, 255, 255)
 
 

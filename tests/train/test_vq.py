@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from mezzotint.models.autoencoder import Autoencoder, Facts
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.regularizers import Shape, Vq
+from mezzotint.train.regularizers import AutoencoderShape, VqAutoencoder
 from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
 from pictures import make_pictures
@@ -59,15 +59,15 @@ def test_the_sheet_tells_how_many_codes_are_used(pictures: Path, tmp_path: Path)
         assert made.sheet(made.module)[1]["codes_used"] == 1
 
 
-def forward(vq: Vq, x: torch.Tensor, seed: int = 0, settled: bool = False) -> torch.Tensor:
+def forward(vq: VqAutoencoder, x: torch.Tensor, seed: int = 0, settled: bool = False) -> torch.Tensor:
     out: torch.Tensor = vq(x, torch.Generator().manual_seed(seed), settled)[1]
     return out
 
 
 @pytest.fixture
-def vq() -> Vq:
+def vq() -> VqAutoencoder:
     torch.manual_seed(0)
-    return Vq(Shape(**SMALL)).train()
+    return VqAutoencoder(AutoencoderShape(**SMALL)).train()
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def batch() -> torch.Tensor:
     return torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-def test_codes_start_at_the_latents_of_the_first_batch(vq: Vq, batch: torch.Tensor) -> None:
+def test_codes_start_at_the_latents_of_the_first_batch(vq: VqAutoencoder, batch: torch.Tensor) -> None:
     flat = vq.vae.encode(batch).latents.detach().permute(0, 2, 3, 1).flatten(0, 2)
     generator = torch.Generator().manual_seed(0)
     vq._restart(flat, generator)
@@ -83,12 +83,14 @@ def test_codes_start_at_the_latents_of_the_first_batch(vq: Vq, batch: torch.Tens
     assert len(torch.unique(vq._book, dim=0)) == 24
 
 
-def test_a_dead_code_is_brought_back_and_a_used_one_left_alone(vq: Vq, batch: torch.Tensor) -> None:
+def test_a_dead_code_is_brought_back_and_a_used_one_left_alone(
+    vq: VqAutoencoder, batch: torch.Tensor
+) -> None:
     for seed in range(3):
         forward(vq, batch, seed)
     vq._book.data[5] = 1e3  # no latent will choose it
     vq.idle[5] = 0
-    for _ in range(Vq.PATIENCE):
+    for _ in range(VqAutoencoder.PATIENCE):
         forward(vq, batch)
     assert vq._book[5, 0] == 1e3
     before = vq._book.clone()
@@ -99,7 +101,7 @@ def test_a_dead_code_is_brought_back_and_a_used_one_left_alone(vq: Vq, batch: to
 
 
 @pytest.mark.parametrize("how", ["settled", "frozen"])
-def test_no_code_jumps_when_it_should_not(vq: Vq, batch: torch.Tensor, how: str) -> None:
+def test_no_code_jumps_when_it_should_not(vq: VqAutoencoder, batch: torch.Tensor, how: str) -> None:
     vq.frozen = how == "frozen"
     before = vq._book.clone()
     forward(vq, batch, settled=how == "settled")
@@ -107,7 +109,7 @@ def test_no_code_jumps_when_it_should_not(vq: Vq, batch: torch.Tensor, how: str)
     assert moved.sum() == (0 if vq.frozen else (vq.idle == 0).sum())
 
 
-def test_codes_follow_their_latents(vq: Vq, batch: torch.Tensor) -> None:
+def test_codes_follow_their_latents(vq: VqAutoencoder, batch: torch.Tensor) -> None:
     """With the encoder at rest, and no code starting anew, the distance to the nearest code falls."""
     vq._book.data.normal_(generator=torch.Generator().manual_seed(0))
     first = forward(vq, batch, settled=True).item()
@@ -116,7 +118,7 @@ def test_codes_follow_their_latents(vq: Vq, batch: torch.Tensor) -> None:
     assert last < 0.5 * first
 
 
-def test_gradients_pass_to_the_encoder_and_not_to_the_codes(vq: Vq, batch: torch.Tensor) -> None:
+def test_gradients_pass_to_the_encoder_and_not_to_the_codes(vq: VqAutoencoder, batch: torch.Tensor) -> None:
     out, penalty, _ = vq(batch, torch.Generator().manual_seed(0), False)
     (out.square().mean() + penalty).backward()
     assert vq.vae.encoder.conv_in.weight.grad.abs().max() > 0

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.train.finetune.watch import Domains, Fixed, by_bin, split
+from mezzotint.train.finetune.watch import DomainDistances, ValidationSet, by_bin, split
 from mezzotint.train.kid import kid, spread
-from mezzotint.train.noise import Noise, rescheduled
+from mezzotint.train.noise import Noise, with_schedule
 
 
 def test_kid_is_the_formula_pair_by_pair() -> None:
@@ -64,7 +64,7 @@ def test_fixed_pairs_never_change_and_cover_all_times() -> None:
     def examples(indices: Sequence[int]) -> tuple[Tensor, None]:
         return torch.full((len(indices), 3, 4, 4), 0.5), None
 
-    fixed, oracle = Fixed(noise, examples, range(10), 0, 7), Oracle(noise)
+    fixed, oracle = ValidationSet(noise, examples, range(10), 0, 7), Oracle(noise)
     first, second = fixed(oracle.ask, oracle), fixed(oracle.ask, oracle)
     assert first == second
     half = len(oracle.asked) // 2
@@ -72,7 +72,7 @@ def test_fixed_pairs_never_change_and_cover_all_times() -> None:
     assert [first[f"val_loss_t{i}"] for i in range(10)] == pytest.approx(
         [((i + 0.5) / 10) ** 2 for i in range(10)], abs=0.03
     )
-    other = Fixed(noise, examples, range(10), 1, 7)
+    other = ValidationSet(noise, examples, range(10), 1, 7)
     assert other.times.tolist() != fixed.times.tolist()
     assert sorted(other.times.tolist()) == sorted(fixed.times.tolist())
 
@@ -100,7 +100,7 @@ def test_domains_are_remembered_and_told_apart(tmp_path: Path) -> None:
         ]
 
     kept = tmp_path / "watch" / "domains.safetensors"
-    first = Domains("judge", lambda: made(""), lambda: made("blue"), kept)
+    first = DomainDistances("judge", lambda: made(""), lambda: made("blue"), kept)
     near = first(made("blue"))
     assert near["kid_old"] < near["kid_new"]
     assert first.between() > 0
@@ -109,7 +109,7 @@ def test_domains_are_remembered_and_told_apart(tmp_path: Path) -> None:
     def never() -> list[Image.Image]:
         raise AssertionError
 
-    assert Domains("judge", never, never, kept)(made("blue")) == near
+    assert DomainDistances("judge", never, never, kept)(made("blue")) == near
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
@@ -117,7 +117,7 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
     """What the network is taught is what the sampler takes it for: a perfect one gives x0 back."""
     from mezzotint.planning import plan
     from mezzotint.request import Request
-    from mezzotint.train.noise import Draws, sampled
+    from mezzotint.train.noise import SeededNoise, sample_plan
 
     noise = Noise({"prediction_type": prediction, "clip_sample": False})
     x0 = torch.randn(1, 3, 4, 4)
@@ -128,7 +128,7 @@ def test_targets_fit_the_plan_of_the_sampler(prediction: str) -> None:
         alpha, sigma = noise._scales(time)
         return noise.target(x0, (x - alpha * x0) / sigma, time)
 
-    assert torch.allclose(sampled(table, ask, Draws((3, 4, 4), [3])), x0, atol=1e-3)
+    assert torch.allclose(sample_plan(table, ask, SeededNoise((3, 4, 4), [3])), x0, atol=1e-3)
 
 
 def test_noisy_times_weigh_more_up_to_a_cap() -> None:
@@ -143,8 +143,8 @@ def test_noisy_times_weigh_more_up_to_a_cap() -> None:
 
 def test_another_noise_schedule() -> None:
     own = {"beta_schedule": "scaled_linear", "beta_end": 0.018, "prediction_type": "v_prediction"}
-    assert rescheduled(own, None) == rescheduled(own, "scaled-linear") == own
-    cosine = rescheduled({**own, "trained_betas": [0.1]}, "cosine")
+    assert with_schedule(own, None) == with_schedule(own, "scaled-linear") == own
+    cosine = with_schedule({**own, "trained_betas": [0.1]}, "cosine")
     assert cosine["beta_schedule"] == "squaredcos_cap_v2" and "trained_betas" not in cosine
     assert cosine["prediction_type"] == "v_prediction"
-    assert rescheduled({}, "linear") == {}
+    assert with_schedule({}, "linear") == {}

@@ -148,7 +148,7 @@ def tell_survey(source: str, found: Survey, file: TextIO) -> None:
     told = {
         "pictures": f"{count:,} in {source}",
         "sides": _sides(found),
-        "captions": f"{found.described:,}" if found.described else "none read",
+        "captions": f"{found.caption_count:,}" if found.caption_count else "none read",
         "handled": ", ".join(f"{n:,} {trait}" for trait, n in found.traits.most_common()),
         "licenses": ", ".join(f"{n:,} {name}" for name, n in found.licenses.most_common(5)),
         "ignored": ", ".join(f"{n:,} {ending}" for ending, n in found.others.most_common(5)),

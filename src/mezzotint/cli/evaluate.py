@@ -117,7 +117,7 @@ def steering(
     from rich.table import Table
 
     from mezzotint.cli.voice import note
-    from mezzotint.evaluation.steering import Pairs, best
+    from mezzotint.evaluation.steering import GuidanceSweep, best
     from mezzotint.models import open_model
     from mezzotint.models.image_text import ImageText
 
@@ -127,8 +127,8 @@ def steering(
     both = open_model(model), ImageText.open("judge")
     for kind in ("color", "clip"):
         note(f"drawing with and without {kind}")
-        found = Pairs.drawn(kind, model, *both, seeds // 2, steps, first=10_000).sweep(out=out)
-        final = Pairs.drawn(kind, model, *both, seeds, steps).sweep([best(found).strength])
+        found = GuidanceSweep.prepare(kind, model, *both, seeds // 2, steps, first=10_000).sweep(out=out)
+        final = GuidanceSweep.prepare(kind, model, *both, seeds, steps).sweep([best(found).strength])
         for o in (*found, *final):
             name = kind if o in found else f"{kind}, on other seeds"
             span = f"{o.low:.4f} to {o.high:.4f}"

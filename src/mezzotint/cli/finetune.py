@@ -189,13 +189,13 @@ def finetune(
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
     from mezzotint.settings import settings_in
-    from mezzotint.train.finetune.config import asked
+    from mezzotint.train.finetune.config import parse_settings
 
     settings = (settings_in(file) if file else {}) | given
     for name in ("model", "data", "out"):
         if not settings.get(name):
             raise ConfigError(f"--{name} is missing: mezzotint finetune --model MODEL --data DIR --out RUN")
-    chosen = asked(settings, str(file) if file else "finetune")
+    chosen = parse_settings(settings, str(file) if file else "finetune")
     _check(chosen.out)
     print(learning.finetune(chosen, _command(file, given)))
     print(chosen.out / "report.html")
@@ -203,7 +203,7 @@ def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
 
 def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
     from mezzotint.cli.voice import note
-    from mezzotint.train.finetune.grid import combinations, study
+    from mezzotint.train.finetune.grid import combinations, run_grid
     from mezzotint.train.finetune.report_grid import write_grid
 
     runs = combinations(file, given)
@@ -217,7 +217,7 @@ def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
         learning.finetune(config, ["finetune", "--grid", str(file)])
         write_grid(folder, folders)
 
-    failed = study(runs, jobs, begin, note)
+    failed = run_grid(runs, jobs, begin, note)
     print(write_grid(folder, folders))
     if failed:
         raise typer.Exit(1)

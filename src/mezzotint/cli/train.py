@@ -62,7 +62,7 @@ def bundle(config: File, minutes: Minutes = None, precision: PrecisionOption = N
     if precision:
         loop = {**curriculum.base.get("loop", {}), "precision": precision}
         curriculum = curriculum.model_copy(update={"base": {**curriculum.base, "loop": loop}})
-    train_curriculum(curriculum, curriculum.checked_stages(str(config)), minutes or 0.0, typer.echo)
+    train_curriculum(curriculum, curriculum.stage_configs(str(config)), minutes or 0.0, typer.echo)
 
 
 @train.command()

@@ -106,13 +106,13 @@ class Composer:
         sprite, name = self.sprite(index, rng), self.name(index, rng)
         if rng.random() < 0.08:
             tint = rng.choice(TINTS)
-            sprite, name = tinted(sprite, shaken(rng, PALETTE[tint])), f"{tint} {name}"
+            sprite, name = tint_sprite(sprite, shaken(rng, PALETTE[tint])), f"{tint} {name}"
         share, (x, y), where = rng.uniform(0.72, 0.95), (rng.uniform(0.42, 0.58), rng.uniform(0.44, 0.58)), ""
         if rng.random() < 0.12:
             share, (x, y), where = _aside(rng)
         paste(ground, sprite, share, x, y)
-        caption = f"{self.opening(rng, name)}{self.styled(index, rng, name)}{where}{said}"
-        return self._made(ground, caption, [index], "single")
+        caption = f"{self.opening(rng, name)}{self.add_style(index, rng, name)}{where}{said}"
+        return self._scene_of(ground, caption, [index], "single")
 
     def simple(self, rng: random.Random) -> Scene:
         """One ordinary object of a few styles that resemble each other, large, in the middle and never mirrored."""
@@ -121,8 +121,8 @@ class Composer:
         name = self.name(index, rng)
         share, x, y = rng.uniform(0.82, 0.92), rng.uniform(0.47, 0.53), rng.uniform(0.48, 0.54)
         paste(ground, Image.fromarray(self.sprites[index]), share, x, y)
-        caption = f"{self.opening(rng, name)}{self.styled(index, rng, name)}{said}"
-        return self._made(ground, caption, [index], "simple")
+        caption = f"{self.opening(rng, name)}{self.add_style(index, rng, name)}{said}"
+        return self._scene_of(ground, caption, [index], "simple")
 
     def pair(self, rng: random.Random) -> Scene:
         """Two different objects side by side, usually of one style."""
@@ -137,7 +137,7 @@ class Composer:
             ("{} and {}", "{} and {}", "{} next to {}", "{} beside {}", "{} on the left and {} on the right")
         )
         caption = joined.format(article(names[0], rng), article(names[1], rng)) + said
-        return self._made(ground, caption, [left, right], "pair")
+        return self._scene_of(ground, caption, [left, right], "pair")
 
     def several(self, rng: random.Random) -> Scene:
         """The same object two, three or four times."""
@@ -152,7 +152,7 @@ class Composer:
         for x, y in spots:
             paste(ground, sprite, share, x + rng.uniform(-0.02, 0.02), y + rng.uniform(-0.02, 0.02))
         caption = f"{rng.choice(COUNTS[count])} {plural(name)}{said}"
-        return self._made(ground, caption, [index], "several")
+        return self._scene_of(ground, caption, [index], "several")
 
     def pick(self, rng: random.Random, style: str | None = None) -> int:
         """A sprite: objects of a list equally likely, then one of its styles."""
@@ -184,7 +184,7 @@ class Composer:
             return " ".join(rng.sample(row["tags"], 3))
         return name
 
-    def styled(self, index: int, rng: random.Random, name: str) -> str:
+    def add_style(self, index: int, rng: random.Random, name: str) -> str:
         """The name, with the style before or behind in a third of the captions."""
         if rng.random() > 0.35:
             return name
@@ -217,7 +217,7 @@ class Composer:
         image, said_there, _ = landscape(rng, SIZE)
         return image, f" {said_there[0]}"
 
-    def _made(self, image: Image.Image, caption: str, indices: list[int], kind: str) -> Scene:
+    def _scene_of(self, image: Image.Image, caption: str, indices: list[int], kind: str) -> Scene:
         rows = [self.rows[index] for index in indices]
         return Scene(image, caption, tuple(r["object"] for r in rows), tuple(r["style"] for r in rows), kind)
 
@@ -229,7 +229,7 @@ def paste(ground: Image.Image, sprite: Image.Image, share: float, x: float, y: f
     ground.paste(small, (round(x * ground.width - side / 2), round(y * ground.height - side / 2)), small)
 
 
-def tinted(sprite: Image.Image, color: Color) -> Image.Image:
+def tint_sprite(sprite: Image.Image, color: Color) -> Image.Image:
     """The sprite in shades of one color."""
     pixels = np.asarray(sprite).astype(np.float32)
     light = (pixels[..., :3] @ np.array([0.3, 0.59, 0.11], np.float32))[..., None] / 255

@@ -56,7 +56,7 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class EmojiEntry:
     """One object of Unicode: its names, and the words that people look it up by."""
 
     name: str
@@ -66,7 +66,7 @@ class Entry:
     aliases: tuple[str, ...]
 
 
-Job = tuple[Entry, Callable[[], Image.Image]]
+Job = tuple[EmojiEntry, Callable[[], Image.Image]]
 
 
 def build(folder: Path, cache: Path, progress: Callable[[str], None] = lambda _: None) -> int:
@@ -117,7 +117,7 @@ def fetch(package: str, version: str, cache: Path) -> Path:
     return target
 
 
-def read_entries(labels: Path) -> list[Entry]:
+def read_entries(labels: Path) -> list[EmojiEntry]:
     """Every object of the emojibase, without flags, components and skin tones."""
     data = json.loads((labels / "en/data.json").read_text())
     names: dict[str, set[str]] = defaultdict(set)
@@ -131,7 +131,7 @@ def read_entries(labels: Path) -> list[Entry]:
             aliases = {alias.replace("_", " ").replace("-", " ") for alias in names[item["hexcode"]]}
             kept = tuple(sorted(a for a in aliases - {name} if re.fullmatch(r"[a-z][a-z ]{2,}", a)))
             entries.append(
-                Entry(name, item["hexcode"], GROUPS[item["group"]], tuple(item.get("tags", ())), kept)
+                EmojiEntry(name, item["hexcode"], GROUPS[item["group"]], tuple(item.get("tags", ())), kept)
             )
     return entries
 
@@ -161,7 +161,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _render_style(style: str, package: Path, entries: list[Entry], folder: Path) -> list[dict[str, Any]]:
+def _render_style(style: str, package: Path, entries: list[EmojiEntry], folder: Path) -> list[dict[str, Any]]:
     (folder / style).mkdir(parents=True, exist_ok=True)
     spec = STYLES[style]
 
@@ -178,13 +178,13 @@ def _render_style(style: str, package: Path, entries: list[Entry], folder: Path)
         return list(pool.map(render, jobs))
 
 
-def captions(entry: Entry, style: Style) -> list[str]:
+def captions(entry: EmojiEntry, style: Style) -> list[str]:
     """What this picture may be called: its names, with and without the style."""
     named = [entry.name, *entry.aliases]
     return [*named, *(f"{entry.name}, {word} style" for word in style.words)]
 
 
-def _webp_jobs(package: Path, entries: list[Entry]) -> Iterator[Job]:
+def _webp_jobs(package: Path, entries: list[EmojiEntry]) -> Iterator[Job]:
     files = {_bare(path.stem): path for path in (package / "assets").glob("*.webp")}
     for entry in entries:
         path = files.get(_bare(entry.hexcode))
@@ -192,7 +192,7 @@ def _webp_jobs(package: Path, entries: list[Entry]) -> Iterator[Job]:
             yield entry, partial(_open, path)
 
 
-def _svg_jobs(package: Path, entries: list[Entry]) -> Iterator[Job]:
+def _svg_jobs(package: Path, entries: list[EmojiEntry]) -> Iterator[Job]:
     icons = json.loads((package / "icons.json").read_text())
     bodies = icons["icons"] | {
         a: icons["icons"].get(t["parent"]) for a, t in icons.get("aliases", {}).items()

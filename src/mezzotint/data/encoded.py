@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.data.kept import Kept, Key
+from mezzotint.data.kept import ArrayCache, Key
 from mezzotint.data.pictures.folder import PictureFolder, to_floats
 from mezzotint.data.pictures.survey import PORTRAIT
 from mezzotint.errors import DataError
@@ -28,7 +28,7 @@ class LatentBatch(NamedTuple):
     indices: tuple[int, ...]
 
 
-class Latents:
+class LatentFolder:
     """A folder through an autoencoder: the middle square of each picture, and its mirror image.
 
     `encode(pixels (1, 3, size, size) in -1..1) -> shape` has one picture at a time, so that what is kept is a function of
@@ -49,7 +49,7 @@ class Latents:
             )
         self.folder, self.encode = folder, encode
         self._about = f"{folder.size} center {folder.background} {digest}"
-        self._kept = Kept(_place("latents", cache, self._about, shape), shape)
+        self._kept = ArrayCache(_place("latents", cache, self._about, shape), shape)
         self._contents = np.zeros((len(folder), 32), np.uint8)  # sha256 of files; zeros where not known yet
 
     def batch(self, seed: int, step: int, n: int, hflip: bool = True) -> LatentBatch:
@@ -86,7 +86,7 @@ class TextStates:
         cache: Path | None = None,
     ):
         self.encode, self._digest = encode, digest
-        self._kept = Kept(_place("texts", cache, digest, shape), shape)
+        self._kept = ArrayCache(_place("texts", cache, digest, shape), shape)
 
     def states(self, texts: Sequence[str]) -> Floats:
         """(n, *shape), float32."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mezzotint.data.pixel_art import NAME, WORDS, pixel_art
 from mezzotint.data.subsets import Row, choose, portrait, read
-from mezzotint.data.writing import new_folder, on_white, picked
+from mezzotint.data.writing import choose_items, flatten_on_white, new_folder
 
 Background = Literal["white", "portrait"]
 
@@ -36,7 +36,7 @@ def write_subset(
     art of so many squares a side, and its captions say so; 0: as they are. The folder is whole or not there. DataError
     where nothing is chosen, OutputError where it cannot be written.
     """
-    rows = picked(choose(source, subset, split, style), count, f"subset {seed}", "pictures")
+    rows = choose_items(choose(source, subset, split, style), count, f"subset {seed}", "pictures")
     with new_folder(out) as part:
         _write(rows, source, part, size, background, seed, cells)
     return len(rows)
@@ -48,7 +48,7 @@ def _write(
     with (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
         for row in rows:
             name = row["file_name"].replace("/", "-")
-            picture = _drawn(read(source / row["file_name"], size), background, f"{seed} {name}")
+            picture = _lay_on_background(read(source / row["file_name"], size), background, f"{seed} {name}")
             if cells:
                 picture = pixel_art(picture, cells)
                 row = row | {"style": NAME, "captions": [f"{row['object']}, {WORDS[0]}"]}
@@ -59,7 +59,7 @@ def _write(
             file.write(json.dumps({"file_name": name, **kept}, ensure_ascii=False) + "\n")
 
 
-def _drawn(picture: Image.Image, background: str, seed: str) -> Image.Image:
+def _lay_on_background(picture: Image.Image, background: str, seed: str) -> Image.Image:
     if background == "portrait":
         return portrait(picture, random.Random(seed))
-    return on_white(picture)
+    return flatten_on_white(picture)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from mezzotint.data.emoji import draw, fetch
-from mezzotint.data.writing import check_new, new_folder, on_white, picked
+from mezzotint.data.writing import check_new, choose_items, flatten_on_white, new_folder
 from mezzotint.errors import DataError
 
 Icon = Mapping[str, Any]
@@ -39,19 +39,21 @@ def write_icons(
     check_new(out)
     unpacked = fetch(package, version, cache)
     icons, license_ = _icons(unpacked, package), _license(unpacked)
-    chosen = picked(named(icons, without), count, f"icons {seed}", "icons")
+    chosen = choose_items(list_icons(icons, without), count, f"icons {seed}", "icons")
     with new_folder(out) as folder, (folder / "metadata.jsonl").open("w", encoding="utf-8") as file:
         for slug, name in chosen:
             icon = icons[slug]
             drawn = draw(icon["body"], icon["width"], icon["height"])
-            on_white(drawn.resize((size, size), Image.Resampling.LANCZOS)).save(folder / f"{slug}.png")
+            flatten_on_white(drawn.resize((size, size), Image.Resampling.LANCZOS)).save(
+                folder / f"{slug}.png"
+            )
             called = {"object": name, "style": style, "captions": [f"{name}, {style} style"]}
             row = {"file_name": f"{slug}.png", **called, "license": license_, "source": package}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return len(chosen)
 
 
-def named(icons: Mapping[str, Icon], without: Sequence[str] = ()) -> list[tuple[str, str]]:
+def list_icons(icons: Mapping[str, Icon], without: Sequence[str] = ()) -> list[tuple[str, str]]:
     """The icons by name, each with what it is called in words; of those called alike the first ("pen", not "pen-2")."""
     found: dict[str, str] = {}
     for slug in sorted(icons):

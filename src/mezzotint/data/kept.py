@@ -22,7 +22,7 @@ _MERGE = 4096
 _KEYS, _DATA = ".keys", ".data"
 
 
-class Kept:
+class ArrayCache:
     """Arrays of one shape and dtype in a folder that is safe to delete between runs; for one thread at a time."""
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: DTypeLike = "float16"):
@@ -34,7 +34,7 @@ class Kept:
         self._own: tuple[int, int] | None = None  # descriptors of our keys and data
         self._rows = 0
         self._writable = True
-        for keys in sorted(folder.glob(f"*{_KEYS}"), key=_written):
+        for keys in sorted(folder.glob(f"*{_KEYS}"), key=_modified_at):
             self._read_keys(keys)  # the latest last: what was damaged is there once more
 
     def get(self, key: Key, make: Callable[[], NDArray[np.floating]]) -> NDArray[np.floating]:
@@ -124,7 +124,7 @@ class _Index:
         self.keys, self.places = keys[order], places[order]
 
 
-def _written(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

@@ -90,7 +90,7 @@ class CanonicalComposer:
         `variety`: how many grounds, partners or styles the object meets; 0: all there are.
         """
         composers: dict[str, Callable[[str, random.Random, int], CanonicalScene]] = {
-            "plain": self._plain, "styled": self._styled, "color": self._color, "place": self._place,
+            "plain": self._plain, "styled": self._with_style, "color": self._color, "place": self._place,
             "scenery": self._scenery, "count": self._count, "pair": self._pair,
         }  # fmt: skip
         return composers[kind](name, rng, variety)
@@ -115,24 +115,26 @@ class CanonicalComposer:
         return f"{scene.ground} {list(zip(files, scene.boxes, strict=True))}"
 
     def _plain(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
-        return self._single(self.usual(name), self._called(name, rng), "white")
+        return self._single(self.usual(name), self._with_article(name, rng), "white")
 
-    def _styled(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
+    def _with_style(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
         others = [style for style in STYLES if style != STYLE and style in self.by_name[name]]
         if not others:
             return self._plain(name, rng, variety)
         style = rng.choice(_part(others, name, variety))
-        caption = f"{self._called(name, rng)}, {STYLES[style].words[0]} style"
+        caption = f"{self._with_article(name, rng)}, {STYLES[style].words[0]} style"
         return self._single(self.by_name[name][style], caption, "white")
 
     def _color(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
         color = rng.choice(_part([c for c in PALETTE if not is_held_out(name, c)], name, variety))
-        return self._single(self.usual(name), f"{self._called(name, rng)} on a {color} background", color)
+        return self._single(
+            self.usual(name), f"{self._with_article(name, rng)} on a {color} background", color
+        )
 
     def _place(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
         frame = rng.choice(_part([f for f in FRAMES if not is_held_out(name, f)], name, variety))
         return self._single(
-            self.usual(name), f"{self._called(name, rng)} {rng.choice(FRAMES[frame].where)}", frame
+            self.usual(name), f"{self._with_article(name, rng)} {rng.choice(FRAMES[frame].where)}", frame
         )
 
     def _scenery(self, name: str, rng: random.Random, variety: int) -> CanonicalScene:
@@ -154,7 +156,7 @@ class CanonicalComposer:
     def _single(self, sprite: int, caption: str, ground: str) -> CanonicalScene:
         return CanonicalScene(caption, (sprite,), WHOLE, ground)
 
-    def _called(self, name: str, rng: random.Random) -> str:
+    def _with_article(self, name: str, rng: random.Random) -> str:
         """The object with its article, now and then by another of its names."""
         aliases = self._aliases[name]
         return article_of(rng.choice(aliases) if aliases and rng.random() < ALIAS_SHARE else name)

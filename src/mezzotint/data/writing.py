@@ -40,7 +40,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def picked(found: Sequence[T], count: int, chance: str, what: str) -> list[T]:
+def choose_items(found: Sequence[T], count: int, chance: str, what: str) -> list[T]:
     """So many of them, in their order, by the seed `chance`; 0: all. DataError where there are not so many `what`."""
     if not found or count > len(found):
         raise DataError(f"there are {len(found):,} such {what}, not {f'{count:,}' if count else 'any'}")
@@ -48,6 +48,6 @@ def picked(found: Sequence[T], count: int, chance: str, what: str) -> list[T]:
     return [found[index] for index in sorted(chosen)]
 
 
-def on_white(picture: Image.Image) -> Image.Image:
+def flatten_on_white(picture: Image.Image) -> Image.Image:
     """RGB, of a picture RGBA."""
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")

@@ -16,7 +16,7 @@ from mezzotint.data.subsets import Row, read_rows
 from mezzotint.data.wording import article_of
 from mezzotint.data.words import SYNONYMS
 from mezzotint.errors import DataError
-from mezzotint.evaluation.nearest import on_white
+from mezzotint.evaluation.nearest import center_on_white
 
 COUNT = 32
 """Of ordinary things, and of others drawn at random."""
@@ -72,7 +72,7 @@ def write_sheet(folder: Path, items: Sequence[BlindItem], pictures: Sequence[Ima
 
 def real_pictures(data: Path, items: Sequence[BlindItem]) -> list[Image.Image]:
     """The real picture of each item."""
-    return [on_white(data / item.file) for item in items]
+    return [center_on_white(data / item.file) for item in items]
 
 
 def score_answers(key: Path, answers: Path) -> dict[str, float]:

@@ -47,7 +47,7 @@ class Gallery:
         if place.exists():
             features = np.load(place)
         else:
-            features = np.stack([describe(on_white(folder / row["file_name"])) for row in rows])
+            features = np.stack([describe(center_on_white(folder / row["file_name"])) for row in rows])
             place.parent.mkdir(parents=True, exist_ok=True)
             buffer = io.BytesIO()
             np.save(buffer, features.astype(np.float16))
@@ -77,7 +77,7 @@ def halves(image: Image.Image) -> tuple[Image.Image, Image.Image]:
     return image.crop((0, 0, width // 2, height)), image.crop((width // 2, 0, width, height))
 
 
-def on_white(path: Path, side: int = 112, size: int = 128) -> Image.Image:
+def center_on_white(path: Path, side: int = 112, size: int = 128) -> Image.Image:
     """A picture with transparency in the middle of a white square, as a canonical scene has it."""
     with Image.open(path) as image:
         sprite = image.convert("RGBA").resize((side, side), Image.Resampling.LANCZOS)

@@ -97,7 +97,9 @@ def interval(values: ArrayLike, level: float = 0.95, draws: int = DRAWS, seed: i
     n = len(x)
     if n < 2:
         return Estimate(float(x.mean()) if n else math.nan, math.nan, math.nan, n)
-    low, high = np.percentile(resampled(x[None], draws, seed)[:, 0], [tail(n, level), 100 - tail(n, level)])
+    low, high = np.percentile(
+        bootstrap_means(x[None], draws, seed)[:, 0], [tail(n, level), 100 - tail(n, level)]
+    )
     return Estimate(float(x.mean()), float(low), float(high), n)
 
 
@@ -133,7 +135,7 @@ def wilson(hits: int, count: int, z: float = 1.96) -> tuple[float, float]:
     return float((center - half) / scale), float((center + half) / scale)
 
 
-def resampled(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
+def bootstrap_means(values: Floats, draws: int = DRAWS, seed: int = 0) -> Floats:
     """(draws, settings) means of (settings, seeds) over seeds drawn with replacement, the same for all settings."""
     n = values.shape[1]
     rng = np.random.default_rng((seed, 0xB007))
@@ -158,7 +160,7 @@ def best(paired: Paired, higher: bool = True, draws: int = DRAWS, seed: int = 0)
         raise ValueError("no seed has a value of every setting; nothing can be best")
     sign = 1.0 if higher else -1.0
     means = sign * paired.values.mean(1)
-    drawn = sign * resampled(paired.values, draws, seed)
+    drawn = sign * bootstrap_means(paired.values, draws, seed)
     first = np.isclose(drawn, drawn.max(1, keepdims=True), rtol=1e-12, atol=1e-15)
     shares = (first / first.sum(1, keepdims=True)).mean(0)
     place = int(means.argmax())
@@ -236,6 +238,6 @@ def frontier_shares(
     every = list(by_metric.values())
     if len({(one.names, one.seeds) for one in every}) != 1:
         raise ValueError("the metrics of a frontier need the same settings and seeds")
-    drawn = np.stack([resampled(one.values, draws, seed) for one in every], 2)
+    drawn = np.stack([bootstrap_means(one.values, draws, seed) for one in every], 2)
     share = np.mean([frontier(points, higher) for points in drawn], 0)
     return dict(zip(every[0].names, np.asarray(share).tolist(), strict=True))

@@ -51,7 +51,7 @@ WISHES = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GuidanceEffect:
     """One strength of one kind of term, over pairs of pictures."""
 
     kind: str  # color | clip
@@ -64,7 +64,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class GuidanceSweep:
     """The unguided halves for a kind of term, drawn once; every strength is set against them."""
 
     kind: str  # color | clip
@@ -75,14 +75,14 @@ class Pairs:
     plain: list[Image.Image]
 
     @classmethod
-    def drawn(
+    def prepare(
         cls, kind: str, name: str, model: AnyModel, judge: ImageText, seeds: int, steps: int, first: int = 0
-    ) -> Pairs:
+    ) -> GuidanceSweep:
         """As many pictures as seeds, from the first."""
         bases = _bases(kind, model, name, seeds, steps, first)
         return cls(kind, name, model, judge, bases, _pictures(bases, model))
 
-    def sweep(self, strengths: Sequence[float] = (), out: Path | None = None) -> list[Outcome]:
+    def sweep(self, strengths: Sequence[float] = (), out: Path | None = None) -> list[GuidanceEffect]:
         """The other halves by each strength, by default those of `STRENGTHS`; `out` gets a sheet, a row a strength."""
         form = "color of latents" if self.kind == "color" and self.model.reads_text else self.kind
         wishes = [_wish(self.kind, self.name, i) for i in range(len(self.bases))]
@@ -91,7 +91,7 @@ class Pairs:
         for strength in strengths or STRENGTHS[form]:
             terms = [FORMS[form].format(wish=wish, strength=strength) for wish in wishes]
             pairs = zip(self.bases, terms, strict=True)
-            rows.append(_pictures([replace(b, guidance=_joined(b, t)) for b, t in pairs], self.model))
+            rows.append(_pictures([replace(b, guidance=_add_term(b, t)) for b, t in pairs], self.model))
             found.append(self._outcome(strength, rows[-1], wishes))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -100,22 +100,22 @@ class Pairs:
             sheet.save(out / f"{self.name}-{self.kind}.png")
         return found
 
-    def _outcome(self, strength: float, steered: list[Image.Image], wishes: list[str]) -> Outcome:
+    def _outcome(self, strength: float, steered: list[Image.Image], wishes: list[str]) -> GuidanceEffect:
         if self.kind == "color":
             gains, kept = (
-                _reached(self.plain, steered, wishes),
-                _kept(self.bases, self.plain, steered, self.judge),
+                _color_gain(self.plain, steered, wishes),
+                _subject_share(self.bases, self.plain, steered, self.judge),
             )
         else:
-            gains, kept = _nearer(self.plain, steered, wishes, self.judge), float("nan")
-        return Outcome(self.kind, strength, len(self.bases), *interval(gains)[:3], kept)
+            gains, kept = _similarity_gain(self.plain, steered, wishes, self.judge), float("nan")
+        return GuidanceEffect(self.kind, strength, len(self.bases), *interval(gains)[:3], kept)
 
 
 def _pictures(requests: list[Request], model: AnyModel) -> list[Image.Image]:
     return [picture.image for picture in generate(requests, model)]
 
 
-def best(found: Sequence[Outcome]) -> Outcome:
+def best(found: Sequence[GuidanceEffect]) -> GuidanceEffect:
     """Of color, the gentlest that goes half the way, or the farthest; of clip, the largest gain."""
     if found[0].kind == "clip":
         return max(found, key=lambda o: o.gain)
@@ -138,11 +138,11 @@ def _wish(kind: str, model: str, i: int) -> str:
     return wishes[i // 4 % len(wishes)]
 
 
-def _joined(base: Request, term: str) -> str:
+def _add_term(base: Request, term: str) -> str:
     return term if str(base.guidance) == "none" else f"{base.guidance} + {term}"
 
 
-def _reached(plain: list[Image.Image], steered: list[Image.Image], targets: list[str]) -> Floats:
+def _color_gain(plain: list[Image.Image], steered: list[Image.Image], targets: list[str]) -> Floats:
     """(n,) the share of the way that the mean color went toward the target, in RGB."""
     wanted = np.array([ImageColor.getrgb(t)[:3] for t in targets], np.float64)
     before, after = (
@@ -152,7 +152,7 @@ def _reached(plain: list[Image.Image], steered: list[Image.Image], targets: list
     return np.asarray(1 - after / before)
 
 
-def _nearer(
+def _similarity_gain(
     plain: list[Image.Image], steered: list[Image.Image], texts: list[str], judge: ImageText
 ) -> Floats:
     """(n,) the judge's cosine to the text, with guidance minus without."""
@@ -161,7 +161,7 @@ def _nearer(
     return np.asarray(after - before, np.float64)
 
 
-def _kept(
+def _subject_share(
     bases: list[Request], plain: list[Image.Image], steered: list[Image.Image], judge: ImageText
 ) -> float:
     """The share still taken for its subject, over the share before."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data.subsets import read_rows
-from mezzotint.evaluation.nearest import Gallery, halves, on_white
+from mezzotint.evaluation.nearest import Gallery, center_on_white, halves
 from mezzotint.evaluation.prompts import Case
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
@@ -57,7 +57,7 @@ def measure_strictly(
             continue
         wanted = [(case.object,) for case, _ in mine]
         drawn = [image for _, image in mine]
-        real = [on_white(data / files[case.object, case.style]) for case, _ in mine]
+        real = [center_on_white(data / files[case.object, case.style]) for case, _ in mine]
         decoded = reconstruct(real)
         sets = (drawn, real, decoded) if kind != "color" else (drawn,)
         measures.append(_share(kind, "nearest real picture", [_nearest(gallery, s, wanted) for s in sets]))
@@ -89,10 +89,10 @@ def sharpness(images: Sequence[Image.Image]) -> float:
 
 def precision_and_recall(drawn: Floats, real: Floats, neighbors: int = NEIGHBORS) -> tuple[float, float]:
     """Shares of features (n, d) that lie within the other set's balls, reaching to its k-th neighbors (1904.06991)."""
-    return _covered(drawn, real, neighbors), _covered(real, drawn, neighbors)
+    return _share_covered(drawn, real, neighbors), _share_covered(real, drawn, neighbors)
 
 
-def _covered(points: Floats, centers: Floats, neighbors: int) -> float:
+def _share_covered(points: Floats, centers: Floats, neighbors: int) -> float:
     radii = np.sort(_distances(centers, centers), 1)[:, min(neighbors, len(centers) - 1)]
     return float((_distances(points, centers) <= radii[None]).any(1).mean())
 

@@ -161,7 +161,7 @@ def _sweep(
     if any(s is not None and (type(s) is not int or not 0 <= s <= MAX_SEED) for s in seeds):
         raise RequestError("axis seed has whole numbers from 0 on")
     asked = {"model": model, "base": _begun(base), "axes": axes, "zipped": zipped}
-    study = Study.checked(asked, "the sweep")
+    study = Study.from_mapping(asked, "the sweep")
     return [(cell.model, seed, cell.request) for cell in cells(study) for seed in seeds]
 
 

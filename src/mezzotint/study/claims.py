@@ -151,7 +151,7 @@ def claim(study: Study, found: Mapping[str, Any]) -> Claim:
     if not isinstance(kind, str) or kind not in KINDS:
         near = nearest(str(kind), KINDS)
         raise ConfigError(f"{what}: kind {kind!r} is unknown; known: {', '.join(KINDS)}{near}")
-    made = KINDS[kind].checked(found, what)
+    made = KINDS[kind].from_mapping(found, what)
     for mistake in _mistakes(made, study):
         raise ConfigError(f"{what}: {mistake}")
     if made.given:

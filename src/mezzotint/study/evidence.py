@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from mezzotint.evaluation.statistics import Estimate, interval, resampled
+from mezzotint.evaluation.statistics import Estimate, bootstrap_means, interval
 from mezzotint.study.claims import Cell
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.metrics.plain import distance
@@ -168,7 +168,7 @@ class Curve(NamedTuple):
 
     def drawn(self, at: Floats, draws: int = 1000) -> Floats:
         """(draws, points) with seeds drawn anew, the same for curves of equal seeds."""
-        x, y = resampled(self.x, draws), resampled(self.y, draws)
+        x, y = bootstrap_means(self.x, draws), bootstrap_means(self.y, draws)
         return np.stack([_line(*one, at) for one in zip(x, y, strict=True)])
 
 

@@ -17,7 +17,7 @@ from mezzotint.progress import ProgressReporter
 from mezzotint.store import Store
 from mezzotint.study import cost
 from mezzotint.study.outline import FLIGHT, Cost, Outline, Part, Task
-from mezzotint.train.running.stop import Stop
+from mezzotint.train.running.stop import StopSignal
 
 _LOOK = 0.2  # seconds between two looks at the clock
 Say = Callable[[str], None]
@@ -76,7 +76,7 @@ def run(items: list[Work], store: Store, minutes: float = 0.0, say: Say = lambda
     """
     outcome = Outcome()
     deadline = monotonic() + 60 * minutes if minutes else float("inf")
-    with Stop() as stop:
+    with StopSignal() as stop:
         for item in items:
             if not (outcome.code or outcome.late):
                 _Run(item, store, deadline, stop, say, outcome)()
@@ -87,7 +87,7 @@ class _Run:
     """The pictures of one model."""
 
     def __init__(
-        self, item: Work, store: Store, deadline: float, stop: Stop, say: Say, outcome: Outcome
+        self, item: Work, store: Store, deadline: float, stop: StopSignal, say: Say, outcome: Outcome
     ) -> None:
         self._item, self._store, self._deadline, self._stop = item, store, deadline, stop
         self._outcome = outcome

@@ -26,7 +26,7 @@ from mezzotint.prompt import Piece
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
 from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import written
+from mezzotint.train.sheets import text_image
 from mezzotint.train.teacher import whole_words
 from mezzotint.train.texts import phrase
 
@@ -73,12 +73,12 @@ class AdapterTask:
         usual = self._own(self._texts(random.Random(f"adapter mean {config.seed}"), 256)).flatten(0, 1)
         self.adapter.mean.copy_(usual.mean(0))
         self.adapter.std.copy_(usual.std(0))
-        self._kept = self._seen(["", *self.held])
+        self._kept = self._targets(["", *self.held])
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """The mean squared error of normalized states."""
         rng = random.Random(f"adapter {self.config.seed} {step}")
-        states, mask, own = self._seen(["", *self._texts(rng, self.config.batch - 1)])
+        states, mask, own = self._targets(["", *self._texts(rng, self.config.batch - 1)])
         error = F.mse_loss(module(states, mask).float(), self.adapter.normalize(own))
         return error, {}
 
@@ -96,7 +96,7 @@ class AdapterTask:
             "cosine": F.cosine_similarity(self.adapter.denormalize(out), own, dim=-1)[1:].mean().item(),
             "centered_cosine": F.cosine_similarity(out, target, dim=-1)[1:].mean().item(),
         }
-        return written(lines), numbers
+        return text_image(lines), numbers
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What belongs into the model's folder as `adapter_bert/`."""
@@ -110,7 +110,7 @@ class AdapterTask:
             for _ in range(count)
         ]
 
-    def _seen(self, texts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def _targets(self, texts: list[str]) -> tuple[Tensor, Tensor, Tensor]:
         """BERT's states (n, length, 384), which of them are words (n, length), own states (n, length, width)."""
         return *self._read(texts), self._own(texts)
 

@@ -22,10 +22,10 @@ class Config(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Self:
         """The configuration in a YAML file; raises ConfigError with every mistake in one line."""
-        return cls.checked(settings_in(path), str(path))
+        return cls.from_mapping(settings_in(path), str(path))
 
     @classmethod
-    def checked(cls, found: Mapping[str, Any], where: str) -> Self:
+    def from_mapping(cls, found: Mapping[str, Any], where: str) -> Self:
         """From a table; raises ConfigError with every mistake in one line, which begins with `where`."""
         try:
             return cls.model_validate(found)
@@ -85,7 +85,7 @@ class LoopConfig(Config):
             raise ValueError("say how many steps, or how many epochs")
         return self
 
-    def lasting(self, steps_per_epoch: int) -> Self:
+    def in_steps(self, steps_per_epoch: int) -> Self:
         """The same in steps. ConfigError where epochs are asked of a task that has none."""
         if self.steps:
             return self

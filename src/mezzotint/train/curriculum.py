@@ -18,7 +18,7 @@ from mezzotint.train.diffusion import DiffusionConfig, DiffusionTask
 from mezzotint.train.latents import normalize_latents
 from mezzotint.train.running.loop import train
 from mezzotint.train.saving import forget_paths
-from mezzotint.train.sheets import pixels
+from mezzotint.train.sheets import to_tensor
 
 FINISHED = "finished"
 """A file in a stage's folder once it has met its bar or seen its last step."""
@@ -35,14 +35,14 @@ class CurriculumConfig(Config):
     base: dict[str, Any]
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
 
-    def checked_stages(self, where: str) -> dict[str, DiffusionConfig]:
+    def stage_configs(self, where: str) -> dict[str, DiffusionConfig]:
         """The configuration of each stage, in `out/NAME`. ConfigError names the stage that is wrong."""
         before: Path | None = self.base.get("start")
         checked = {}
         for name, own in self.stages.items():
             loop = {**self.base.get("loop", {}), **own.get("loop", {})}
             table = {**self.base, **own, "loop": loop, "vae": self.out / "vae", "out": self.out / name}
-            checked[name] = DiffusionConfig.checked(
+            checked[name] = DiffusionConfig.from_mapping(
                 {**table, "start": own.get("start", before)}, f"{where}: stage {name}"
             )
             before = self.out / name / "model" / "unet"
@@ -59,7 +59,7 @@ def train_curriculum(
     began = time.monotonic()
     if not (config.out / "vae").exists():
         _write_normalized(config.vae, next(iter(stages.values())).data, config.out / "vae")
-    for name, stage in _unfinished(stages):
+    for name, stage in _remaining_stages(stages):
         left = minutes - (time.monotonic() - began) / 60
         if minutes and left <= 0:
             return
@@ -80,12 +80,12 @@ def _write_normalized(source: Path, data: Path, folder: Path) -> None:
     scenes = [
         composer.scene("plain", name, dice) for name in composer.names[:: 1 + len(composer.names) // 256]
     ]
-    normalize_latents(vae, pixels([composer.render(scene) for scene in scenes]))
+    normalize_latents(vae, to_tensor([composer.render(scene) for scene in scenes]))
     vae.save_pretrained(folder)
     forget_paths(folder)
 
 
-def _unfinished(stages: dict[str, DiffusionConfig]) -> Iterator[tuple[str, DiffusionConfig]]:
+def _remaining_stages(stages: dict[str, DiffusionConfig]) -> Iterator[tuple[str, DiffusionConfig]]:
     return ((name, config) for name, config in stages.items() if not (config.out / FINISHED).exists())
 
 

@@ -18,10 +18,10 @@ from mezzotint.pages.tiles import tiled
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
-from mezzotint.train.noise import Noise, sampled
+from mezzotint.train.noise import Noise, sample_plan
 from mezzotint.train.running.loop import train
 from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import pixels, shown
+from mezzotint.train.sheets import to_images, to_tensor
 
 
 class DdpmConfig(Training):
@@ -76,7 +76,7 @@ class DdpmTask:
 
     def _batch(self, rng: random.Random, count: int) -> Tensor:
         """(n, 3, size, size)."""
-        return pixels([portrait(rng.choice(self.pictures), rng) for _ in range(count)])
+        return to_tensor([portrait(rng.choice(self.pictures), rng) for _ in range(count)])
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Pictures (n, 3, size, size), uniform times (n,), noise."""
@@ -109,14 +109,14 @@ class DdpmTask:
                 eps = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(t))
                 error = self._error(module, self.fixed, torch.full((len(eps),), t), eps)
                 numbers[f"eps_{t}"] = error.mean().item()
-        return tiled(shown(self._sample(module, 32))), numbers
+        return tiled(to_images(self._sample(module, 32))), numbers
 
     def _sample(self, module: nn.Module, count: int) -> Tensor:
         table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.noise.schedule)
         shape = (count, 3, self.config.size, self.config.size)
         device = next(module.parameters()).device
         fresh = partial(torch.randn, shape, generator=torch.Generator().manual_seed(0))
-        return sampled(table, lambda x, t: module(x.to(device), t).sample, fresh)
+        return sample_plan(table, lambda x, t: module(x.to(device), t).sample, fresh)
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `DDPMPipeline.from_pretrained` opens."""

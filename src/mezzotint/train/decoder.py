@@ -20,10 +20,10 @@ from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
-from mezzotint.train.fidelity import pooled, psnr
+from mezzotint.train.fidelity import psnr, pyramid_errors
 from mezzotint.train.running.loop import train
 from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import pixels, shown
+from mezzotint.train.sheets import to_images, to_tensor
 
 HELD = 16
 
@@ -61,10 +61,10 @@ class DecoderTask:
         if config.start:
             self.module.load_state_dict(load_file(config.start / FILE))
         held, seen = latents[:HELD], latents[HELD:]
-        self.held = {"": held, "_rough": roughened(held, 1.0, torch.Generator().manual_seed(0))}
+        self.held = {"": held, "_rough": roughen(held, 1.0, torch.Generator().manual_seed(0))}
         generator = torch.Generator().manual_seed(config.seed)
-        self.latents = roughened(seen, config.rough, generator)
-        self.pictures = ((self._decoded(self.latents) + 1) * 127.5).round().byte()  # 4 times smaller
+        self.latents = roughen(seen, config.rough, generator)
+        self.pictures = ((self._decode(self.latents) + 1) * 127.5).round().byte()  # 4 times smaller
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Absolute error of the picture and of its poolings."""
@@ -72,16 +72,16 @@ class DecoderTask:
         picked = torch.from_numpy(rng.integers(len(self.latents), size=self.config.batch))
         error = module(self.latents[picked]).float() - (self.pictures[picked].float() / 127.5 - 1)
         l1 = error.abs().mean()
-        return sum(pooled(error), l1), {"l1": l1.item()}
+        return sum(pyramid_errors(error), l1), {"l1": l1.item()}
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """The full decoder above the small one, for latents of scenes and for smooth ones."""
         rows, numbers = [], {}
         for name, z in self.held.items():
-            full, small = self._decoded(z), module(z).clamp(-1, 1)
+            full, small = self._decode(z), module(z).clamp(-1, 1)
             numbers[f"psnr{name}"] = psnr(small, full).mean().item()
             rows += [full[:8], small[:8]]
-        return tiled(shown(torch.cat(rows)), len(rows[0])), numbers
+        return tiled(to_images(torch.cat(rows)), len(rows[0])), numbers
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What belongs into `decoder_small/` of the model."""
@@ -89,7 +89,7 @@ class DecoderTask:
         module.save(folder)
 
     @torch.no_grad()
-    def _decoded(self, z: Tensor) -> Tensor:
+    def _decode(self, z: Tensor) -> Tensor:
         """(n, 3, 8h, 8w) of the full decoder, clipped to -1..1."""
         parts = torch.split(z / self.vae.config.scaling_factor, 8)
         with autocast_beside(self.config.loop):
@@ -102,11 +102,11 @@ def encode_scenes(vae: AutoencoderKL, composer: CanonicalComposer, count: int, s
     dice, kinds = random.Random(seed), list(get_args(Kind))
     scenes = [composer.scene(dice.choice(kinds), dice.choice(composer.names), dice) for _ in range(count)]
     parts = (scenes[i : i + 8] for i in range(0, count, 8))
-    encoded = [vae.encode(pixels([composer.render(s) for s in part])).latent_dist.mean for part in parts]
+    encoded = [vae.encode(to_tensor([composer.render(s) for s in part])).latent_dist.mean for part in parts]
     return torch.cat(encoded) * float(vae.config.scaling_factor)
 
 
-def roughened(z: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def roughen(z: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """(n, c, h, w) with a share of the samples blended toward their means, over patches or the whole, plus noise."""
     n, side = len(z), z.shape[-2:]
     amount = torch.rand(n, 1, 1, 1, generator=generator)

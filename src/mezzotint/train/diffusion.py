@@ -25,11 +25,11 @@ from mezzotint.pages.tiles import tiled
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
-from mezzotint.train.latents import Encoders, SceneCache
-from mezzotint.train.noise import Noise, sampled
+from mezzotint.train.latents import SceneCache, SceneEncoders
+from mezzotint.train.noise import Noise, sample_plan
 from mezzotint.train.running.loop import train
 from mezzotint.train.saving import begin_with, forget_paths
-from mezzotint.train.sheets import shown
+from mezzotint.train.sheets import to_images
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "scaled_linear",
@@ -101,7 +101,7 @@ class DiffusionConfig(Training):
             raise ValueError("attention needs an entry for each of the channels")
         return self
 
-    def lasting(self, objects: int) -> Self:
+    def with_steps(self, objects: int) -> Self:
         """The same with as many steps as the exposures take."""
         if not self.exposures:
             return self
@@ -114,14 +114,14 @@ class DiffusionTask:
 
     def __init__(self, config: DiffusionConfig):
         torch.manual_seed(config.seed)
-        self.encoders = Encoders.open(config.vae, config.text)
+        self.encoders = SceneEncoders.open(config.vae, config.text)
         self.composer = CanonicalComposer(config.data)
         if config.objects == "ordinary":
             self.composer.names = [name for name in ORDINARY if name in self.composer.by_name]
         self.names = self.composer.names
         self._ordinary = np.isin(self.names, ORDINARY)
         self.composer.partners = [name for name in ORDINARY if name in self.names] or self.names
-        self.config = config.lasting(len(self.names))
+        self.config = config.with_steps(len(self.names))
         side = 128 // 2 ** (len(self.encoders.vae.config.block_out_channels) - 1)
         self.module = build_unet(self.config, side, self.encoders.text.config.hidden_size)
         if config.start:
@@ -206,9 +206,9 @@ class DiffusionTask:
         numbers["x0_mean"] = float(np.mean(list(numbers.values())))
         latents = self._sample(module, list(PROMPTS), scale=3.0, steps=20)
         vae = self.encoders.vae
-        return tiled(shown(vae.decode(latents / vae.config.scaling_factor).sample), 8), numbers
+        return tiled(to_images(vae.decode(latents / vae.config.scaling_factor).sample), 8), numbers
 
-    def reached(self, numbers: dict[str, float]) -> bool:
+    def is_good_enough(self, numbers: dict[str, float]) -> bool:
         """Whether a sheet's numbers meet the bar of this training."""
         return numbers["x0_mean"] < self.config.stop_at
 
@@ -218,12 +218,14 @@ class DiffusionTask:
         text = torch.cat([self.nothing.expand(len(prompts), -1, -1), self.encoders.states(prompts)])
         shape = (len(prompts), *self.held[0].shape[1:])
 
-        def guided(x: Tensor, t: float) -> Tensor:
+        def guided_output(x: Tensor, t: float) -> Tensor:
             out: Tensor = module(torch.cat([x, x]), t, encoder_hidden_states=text).sample.float()
             uncond, cond = out.chunk(2)
             return uncond + scale * (cond - uncond)
 
-        return sampled(table, guided, partial(torch.randn, shape, generator=torch.Generator().manual_seed(0)))
+        return sample_plan(
+            table, guided_output, partial(torch.randn, shape, generator=torch.Generator().manual_seed(0))
+        )
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, fp16, that `StableDiffusionPipeline.from_pretrained` opens."""

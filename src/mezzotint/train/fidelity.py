@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def pooled(error: Tensor) -> Iterator[Tensor]:
+def pyramid_errors(error: Tensor) -> Iterator[Tensor]:
     """The mean absolute error at a half, a quarter and an eighth of the size of (n, c, h, w)."""
     return (F.avg_pool2d(error, factor).abs().mean() for factor in (2, 4, 8))
 

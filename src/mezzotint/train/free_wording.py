@@ -27,7 +27,7 @@ from mezzotint.models.networks import torch_text
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import written
+from mezzotint.train.sheets import text_image
 from mezzotint.train.teacher import Teacher, whole_words
 from mezzotint.train.texts import phrase
 
@@ -111,7 +111,7 @@ class FreeWordingTask:
             "held_right": sum(right) / max(len(right), 1),
             "caption_moved": ((own - kept) / self.std).square().mean().item(),
         }
-        return written(lines[:40]), numbers
+        return text_image(lines[:40]), numbers
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """The text encoder, as the model's folder holds it."""

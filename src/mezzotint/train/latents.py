@@ -13,14 +13,14 @@ from diffusers.models import AutoencoderKL
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mezzotint.data.kept import Kept
+from mezzotint.data.kept import ArrayCache
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene
-from mezzotint.train.sheets import pixels
+from mezzotint.train.sheets import to_tensor
 from mezzotint.train.vocabulary import LENGTH
 
 
 @dataclass(frozen=True)
-class Encoders:
+class SceneEncoders:
     """What turns a scene into numbers: both frozen."""
 
     vae: AutoencoderKL
@@ -28,7 +28,7 @@ class Encoders:
     tokenizer: CLIPTokenizer
 
     @classmethod
-    def open(cls, vae: Path, text: Path) -> Encoders:
+    def open(cls, vae: Path, text: Path) -> SceneEncoders:
         """From a folder of an autoencoder, and one that holds `text_encoder/` and `tokenizer/`."""
         return cls(
             AutoencoderKL.from_pretrained(vae).float().eval().requires_grad_(False),
@@ -54,12 +54,12 @@ class Encoders:
 class SceneCache:
     """Latents (4, h, w) and states (77, width) in half precision, encoded when first asked for."""
 
-    def __init__(self, folder: Path, composer: CanonicalComposer, encoders: Encoders, side: int):
+    def __init__(self, folder: Path, composer: CanonicalComposer, encoders: SceneEncoders, side: int):
         self.composer, self.encoders = composer, encoders
         self._vae, self._text = _digest(encoders.vae), _digest(encoders.text)
-        self._latents = Kept(folder / f"latents-{self._vae[:16]}", (4, side, side))
+        self._latents = ArrayCache(folder / f"latents-{self._vae[:16]}", (4, side, side))
         width = encoders.text.config.hidden_size
-        self._states = Kept(folder / f"states-{self._text[:16]}", (LENGTH, width))
+        self._states = ArrayCache(folder / f"states-{self._text[:16]}", (LENGTH, width))
 
     def batch(self, scenes: Sequence[CanonicalScene]) -> tuple[Tensor, Tensor]:
         """(n, 4, h, w) latents and (n, 77, width) states, float32."""
@@ -69,7 +69,7 @@ class SceneCache:
 
     def _latent(self, scene: CanonicalScene) -> np.ndarray:
         def encode() -> np.ndarray:
-            array: np.ndarray = self.encoders.latents(pixels([self.composer.render(scene)]))[0].numpy()
+            array: np.ndarray = self.encoders.latents(to_tensor([self.composer.render(scene)]))[0].numpy()
             return array
 
         return self._latents.get(_key(self._vae, self.composer.content(scene)), encode)

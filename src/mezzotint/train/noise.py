@@ -21,7 +21,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 """As DDPM (2006.11239), Stable Diffusion (2112.10752) and improved DDPM (2102.09672) have them."""
 
 
-def rescheduled(scheduler: Mapping[str, Any], name: str | None) -> dict[str, Any]:
+def with_schedule(scheduler: Mapping[str, Any], name: str | None) -> dict[str, Any]:
     """A scheduler's config with another noise schedule; unchanged where it has this one, or none is asked for."""
     config = dict(scheduler)
     own = config.get("beta_schedule", "linear")
@@ -40,7 +40,7 @@ class Noise:
         self.bars = torch.tensor(self.schedule.alphas_cumprod, dtype=torch.float32)  # alpha² at each time
         self.times = len(self.bars)
 
-    def noised(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    def add_noise(self, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """(n, c, h, w)."""
         alpha, sigma = self._scales(t)
         return alpha * x0 + sigma * eps
@@ -58,7 +58,7 @@ class Noise:
 
     def error(self, ask: Callable[[Tensor, Tensor], Tensor], x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
         """(n,) the mean squared error of what `ask(x, t)` makes of each noised picture."""
-        return distances(ask(self.noised(x0, eps, t), t), self.target(x0, eps, t))
+        return squared_errors(ask(self.add_noise(x0, eps, t), t), self.target(x0, eps, t))
 
     def weight(self, t: Tensor, cap: float) -> Tensor:
         """(n,) 1/SNR, from 1 to the cap, of the error of eps: so noisy times, which decide color and place, weigh more
@@ -71,19 +71,19 @@ class Noise:
         return bar.sqrt(), (1 - bar).sqrt()
 
 
-def distances(out: Tensor, target: Tensor) -> Tensor:
+def squared_errors(out: Tensor, target: Tensor) -> Tensor:
     """(n,) the mean squared difference of each, in float32, on the device of the output."""
     found: Tensor = (out.float() - target.to(out.device)).square().mean((1, 2, 3))
     return found
 
 
-def drawn(shape: Sequence[int], offset: float, generator: torch.Generator) -> Tensor:
+def draw_noise(shape: Sequence[int], offset: float, generator: torch.Generator) -> Tensor:
     """Noise for training; `offset` adds a part that is the same over a whole channel, so that brightness is learned too."""
     eps = torch.randn(*shape, generator=generator)
     return eps + offset * torch.randn(*shape[:2], 1, 1, generator=generator) if offset else eps
 
 
-class Draws:
+class SeededNoise:
     """Standard noise (n, *shape), fresh at each call: row i by the generator of seed i alone, as the engine draws it."""
 
     def __init__(self, shape: Sequence[int], seeds: Sequence[int]):
@@ -94,13 +94,13 @@ class Draws:
         return torch.stack([torch.randn(*self.shape, generator=one) for one in self._generators])
 
 
-def of_seeds(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
+def noise_of_seeds(shape: Sequence[int], seeds: Sequence[int]) -> Tensor:
     """(n, *shape) standard noise, of each seed alone."""
-    return Draws(shape, seeds)()
+    return SeededNoise(shape, seeds)()
 
 
 @torch.no_grad()
-def sampled(table: Plan, ask: Callable[[Tensor, float], Tensor], fresh: Callable[[], Tensor]) -> Tensor:
+def sample_plan(table: Plan, ask: Callable[[Tensor, float], Tensor], fresh: Callable[[], Tensor]) -> Tensor:
     """(n, c, h, w) by a plan; `ask` gives the network's output, guided where it should be.
 
     `fresh` draws noise: what sampling starts from, then what a stochastic sampler adds.

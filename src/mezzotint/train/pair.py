@@ -29,7 +29,7 @@ from mezzotint.data.emoji import STYLES
 from mezzotint.data.wording import article_of
 from mezzotint.train.clip_config import ClipConfig, ConvTower, VitTower
 from mezzotint.train.saving import begin_with
-from mezzotint.train.sheets import pixels, written
+from mezzotint.train.sheets import text_image, to_tensor
 from mezzotint.train.text_side import Words
 
 
@@ -66,8 +66,8 @@ class PairTask(Words):
         """(n, 3, size, size) in [-1, 1], by averaging blocks; where `rng` is given, some of them worn."""
         small = [scene.image.reduce(scene.image.width // self.size) for scene in scenes]
         if rng is not None:
-            small = [worn(image, rng) if rng.random() < self.config.worn else image for image in small]
-        return pixels(small)
+            small = [degrade(image, rng) if rng.random() < self.config.worn else image for image in small]
+        return to_tensor(small)
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """The symmetric contrastive loss, and the similarities between texts as the teacher sees them.
@@ -78,7 +78,7 @@ class PairTask(Words):
         rng = random.Random(f"pair {self.config.seed} {step}")
         draw = self.composer.single, self.composer.scene
         scenes = [draw[rng.random() < 0.4](rng) for _ in range(self.config.batch)]
-        captions = [self._named(scene, rng) for scene in scenes]
+        captions = [self._caption(scene, rng) for scene in scenes]
         shown = {name for scene in scenes for name in scene.objects}
         absent = [name for name in rng.sample(self.composer.objects, self.config.absent) if name not in shown]
         text, image, scale = module(self.tokens([*captions, *absent]), self.images(scenes, rng))
@@ -93,13 +93,13 @@ class PairTask(Words):
         agree = F.cross_entropy(text @ text.T / 0.1, wanted)
         return contrast + self.config.distill * 0.2 * agree, numbers | {"agree": agree.item()}
 
-    def _named(self, scene: Scene, rng: random.Random) -> str:
+    def _caption(self, scene: Scene, rng: random.Random) -> str:
         """The caption, or mostly the objects' names alone."""
         if not scene.objects or rng.random() < 0.35:
             return scene.caption
-        return " and ".join(article_of(self._called(name, rng)) for name in scene.objects)
+        return " and ".join(article_of(self._vary_name(name, rng)) for name in scene.objects)
 
-    def _called(self, name: str, rng: random.Random) -> str:
+    def _vary_name(self, name: str, rng: random.Random) -> str:
         return (
             name if rng.random() < 0.7 else self.composer.name(rng.choice(self.composer.by_object[name]), rng)
         )
@@ -120,7 +120,7 @@ class PairTask(Words):
             f"{name}: " + ", ".join(labels[i] for i in r[:3])
             for name, r in list(zip(names, ranked, strict=True))[:30]
         ]
-        return written(lines), {"top1": float(top1), "top5": float(top5)}
+        return text_image(lines), {"top1": float(top1), "top5": float(top5)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A transformers folder: the model, its tokenizer and its image processor."""
@@ -140,7 +140,7 @@ class PairTask(Words):
         return {"objects": self.composer.objects, "held_out": split["held_out_pairs"], "styles": styles}
 
 
-def worn(image: Image.Image, rng: random.Random) -> Image.Image:
+def degrade(image: Image.Image, rng: random.Random) -> Image.Image:
     """The picture as an unfinished or steered one may be: blurred, toward some color, or with grain."""
     if rng.random() < 0.6:
         side = rng.randint(image.width // 4, image.width * 3 // 4)

@@ -14,7 +14,7 @@ from mezzotint.train.config import Config
 Numbers = dict[str, Tensor]
 
 
-class Shape(Config):
+class AutoencoderShape(Config):
     """What an autoencoder is, and how its latents are kept tame."""
 
     channels: tuple[int, ...] = (32, 64, 96, 128)
@@ -30,7 +30,7 @@ class Shape(Config):
     """Keep latents as they are and go on with the decoder alone."""
 
 
-def _levels(shape: Shape) -> dict[str, object]:
+def _levels(shape: AutoencoderShape) -> dict[str, object]:
     return {
         "down_block_types": ("DownEncoderBlock2D",) * len(shape.channels),
         "up_block_types": ("UpDecoderBlock2D",) * len(shape.channels),
@@ -42,10 +42,10 @@ def _levels(shape: Shape) -> dict[str, object]:
     }
 
 
-class Kl(nn.Module):
+class KlAutoencoder(nn.Module):
     """There and back through a draw from each posterior (Kingma & Welling 2013, 1312.6114)."""
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: AutoencoderShape):
         super().__init__()
         self.vae = AutoencoderKL(**_levels(shape))
         self.weight = shape.kl_weight
@@ -69,7 +69,7 @@ class Kl(nn.Module):
         return {}
 
 
-class Vq(nn.Module):
+class VqAutoencoder(nn.Module):
     """There and back through the nearest entries of a codebook (van den Oord et al. 2017, 1711.00937).
 
     Each code follows the mean of the latents it stands for (their appendix A.1). One that no latent has chosen
@@ -81,7 +81,7 @@ class Vq(nn.Module):
     MEMORY = 0.95  # of a code, for each latent that it is chosen for
     idle: Tensor
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: AutoencoderShape):
         super().__init__()
         self.vae = VQModel(**_levels(shape), num_vq_embeddings=shape.codes)
         self.vae.quantize.requires_grad_(False)
@@ -137,4 +137,7 @@ class Vq(nn.Module):
         return {"codes_used": float((share > 0).sum()), "perplexity": entropy.exp().item()}
 
 
-REGULARIZERS: dict[str, type[Kl] | type[Vq]] = {"kl": Kl, "vq": Vq}
+REGULARIZERS: dict[str, type[KlAutoencoder] | type[VqAutoencoder]] = {
+    "kl": KlAutoencoder,
+    "vq": VqAutoencoder,
+}

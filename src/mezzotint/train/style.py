@@ -57,7 +57,7 @@ class StyleTask:
         rng = random.Random(f"style {self.config.seed} {step}")
         answers = [rng.randrange(len(self.styles)) for _ in range(self.config.batch)]
         styles = [self.styles[answer] for answer in answers]
-        images = [self._shown(rng.choice(self.learned[style]), style, rng) for style in styles]
+        images = [self._render(rng.choice(self.learned[style]), style, rng) for style in styles]
         return tensor(images), torch.tensor(answers)
 
     def loss_of(self, module: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -78,7 +78,7 @@ class StyleTask:
             for answer, style in enumerate(self.styles):
                 rng = random.Random(f"style held {style}")
                 rows = rng.sample(self.held[style], min(self.config.tested, len(self.held[style])))
-                images = [self._shown(row, style, rng, backdrop) for row in rows]
+                images = [self._render(row, style, rng, backdrop) for row in rows]
                 shown += images[:8] if backdrop else []
                 right = module(tensor(images)).argmax(1) == answer
                 found[f"{name}_{style}"] = right.float().mean().item()
@@ -91,11 +91,11 @@ class StyleTask:
         assert isinstance(module, StyleNetwork)
         StyleProbe(module, self.styles).save(folder)
 
-    def _shown(self, row: Row, style: str, rng: random.Random, backdrop: float = 0.35) -> Image.Image:
+    def _render(self, row: Row, style: str, rng: random.Random, backdrop: float = 0.35) -> Image.Image:
         picture = read(self.config.data / row["file_name"], SIDE)
         if style == pixel_art.NAME:
             picture = pixel_art.pixel_art(picture, rng.randint(*CELLS))
-        made = portrait(picture, rng) if rng.random() < backdrop else on_white(picture, rng)
+        made = portrait(picture, rng) if rng.random() < backdrop else place_on_white(picture, rng)
         blur = rng.uniform(0, 0.7)  # as an autoencoder leaves edges
         return made.filter(ImageFilter.GaussianBlur(blur)) if blur > 0.3 else made
 
@@ -109,7 +109,7 @@ def held_out(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % PART == 0
 
 
-def on_white(picture: Image.Image, rng: random.Random) -> Image.Image:
+def place_on_white(picture: Image.Image, rng: random.Random) -> Image.Image:
     """RGB: somewhat smaller, somewhere."""
     side = round(picture.width * rng.uniform(0.55, 1.0))
     small, slack = picture.resize((side, side), Image.Resampling.LANCZOS), picture.width - side

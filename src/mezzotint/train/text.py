@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 from mezzotint.train.clip_config import ClipConfig
-from mezzotint.train.sheets import written
+from mezzotint.train.sheets import text_image
 from mezzotint.train.text_side import Words
 
 FREE_WORDS = (
@@ -67,7 +67,7 @@ class TextTask(Words):
         for word in FREE_WORDS:
             best = (table @ module(self.tokens([word]))[0]).topk(4).indices.tolist()
             lines.append(f"{word}: " + ", ".join(labels[i] for i in best))
-        return written(lines), {"cosine": cosine}
+        return text_image(lines), {"cosine": cosine}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """`text_encoder/` and `tokenizer/` of a diffusers folder."""

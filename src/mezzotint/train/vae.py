@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from mezzotint.data.compose import Composer
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.config import Training
-from mezzotint.train.fidelity import pooled, psnr
-from mezzotint.train.regularizers import REGULARIZERS, Shape
+from mezzotint.train.fidelity import psnr, pyramid_errors
+from mezzotint.train.regularizers import REGULARIZERS, AutoencoderShape
 from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import pixels, shown
+from mezzotint.train.sheets import to_images, to_tensor
 
 
-class VaeConfig(Shape, Training):
+class VaeConfig(AutoencoderShape, Training):
     """`mezzotint train vae CONFIG`."""
 
     data: Path
@@ -42,16 +42,16 @@ class VaeTask:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
         rng = random.Random("vae sheet")
-        self.fixed = pixels([Composer(config.data, ("test",)).scene(rng).image for _ in range(64)])
+        self.fixed = to_tensor([Composer(config.data, ("test",)).scene(rng).image for _ in range(64)])
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Pyramid of absolute errors, a squared error, and the penalty of the regularizer."""
         config, rng = self.config, random.Random(f"vae {self.config.seed} {step}")
-        x = pixels([_crop(self.composer.scene(rng).image, config.crop, rng) for _ in range(config.batch)])
+        x = to_tensor([_crop(self.composer.scene(rng).image, config.crop, rng) for _ in range(config.batch)])
         settled = step // config.loop.accumulate >= config.loop.steps - config.loop.cooldown
         out, penalty, numbers = module(x, torch.Generator().manual_seed(step), settled)
         error = out.float() - x
-        loss = sum(pooled(error), error.abs().mean() + error.square().mean())
+        loss = sum(pyramid_errors(error), error.abs().mean() + error.square().mean())
         told = {"l1": error.abs().mean(), **numbers}
         return loss + penalty, {key: value.item() for key, value in told.items()}
 
@@ -62,7 +62,7 @@ class VaeTask:
         near = psnr(out, self.fixed)
         rows = torch.cat([self.fixed[:8], out[:8], self.fixed[8:16], out[8:16]])
         numbers = {"psnr": near.mean().item(), "psnr_min": near.min().item(), "latent_std": z.std().item()}
-        return tiled(shown(rows)), {**numbers, **self.regularized.numbers(z)}
+        return tiled(to_images(rows)), {**numbers, **self.regularized.numbers(z)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, with the scaling that gives latents a standard deviation of 1."""

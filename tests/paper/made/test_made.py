@@ -26,7 +26,7 @@ from mezzotint.study.paper.made.reading import hotter, thing_in
 from mezzotint.study.paper.made.verdicts import above, below, equal
 from mezzotint.study.paper.made.walk import walk
 from mezzotint.study.paper.section import Setting
-from mezzotint.train.finetune.report import Run
+from mezzotint.train.finetune.report import RunRecord
 from mezzotint.train.kid import kid
 from toy import Toy
 
@@ -125,12 +125,12 @@ def test_kid_changes_where_samples_move_and_not_where_they_only_blur() -> None:
 def test_an_axis_that_matters_is_told_from_those_that_do_not() -> None:
     rng = np.random.default_rng(0)
 
-    def runs(gain: float) -> dict[str, Run]:
+    def runs(gain: float) -> dict[str, RunRecord]:
         found = {}
         for values in itertools.product(*learning.GRID.values()):
             chosen = dict(zip(learning.GRID, values, strict=True))
             kid_new = 1 - gain * (chosen["lr"] == learning.GRID["lr"][1]) + 0.02 * rng.normal()
-            found[str(values)] = Run(Path(), {}, chosen, [{"step": 1, "kid_new": kid_new}])
+            found[str(values)] = RunRecord(Path(), {}, chosen, [{"step": 1, "kid_new": kid_new}])
         return found
 
     clear, torn = _varied(runs(0.5)), _varied(runs(0))

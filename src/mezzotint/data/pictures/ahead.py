@@ -16,7 +16,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Recent:
+class LruArrays:
     """Arrays by key: those last used, up to so many bytes. Safe from several threads."""
 
     def __init__(self, most: int):
@@ -39,7 +39,7 @@ class Recent:
         return made
 
 
-class Ahead(Generic[Key, Value]):
+class Prefetcher(Generic[Key, Value]):
     """A function of a key, called for the next keys by threads while the caller works on this one."""
 
     def __init__(self, make: Callable[[Key], Value], workers: int):
@@ -47,7 +47,7 @@ class Ahead(Generic[Key, Value]):
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._begun: dict[Key, Future[Value]] = {}
-        self.waited = 0.0  # seconds that callers waited
+        self.wait_seconds = 0.0  # seconds that callers waited
 
     def get(self, key: Key, upcoming: Iterable[Key] = ()) -> Value:
         """The value, or what making it raised. What was begun and is not upcoming is dropped."""
@@ -57,7 +57,7 @@ class Ahead(Generic[Key, Value]):
                 return self._make(key)
             return self._begin(key, upcoming).result()
         finally:
-            self.waited += time.perf_counter() - started
+            self.wait_seconds += time.perf_counter() - started
 
     def _begin(self, key: Key, upcoming: Iterable[Key]) -> Future[Value]:
         with self._lock:

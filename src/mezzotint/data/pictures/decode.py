@@ -25,7 +25,7 @@ def decode(file: Binary, size: int, whole: bool = False, background: str | None 
         check(image)
         image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded no larger than is of use
         image.load()
-        scaled = _scaled(_plain(upright(image)), size, whole)
+        scaled = _resize(_plain(upright(image)), size, whole)
     if scaled.mode == "RGBA" and background is not None:
         ground = Image.new("RGBA", scaled.size, background)
         scaled = Image.alpha_composite(ground, scaled).convert("RGB")
@@ -43,7 +43,7 @@ def _plain(image: Image.Image) -> Image.Image:
     return above.convert("RGB") if np.asarray(above)[..., 3].min() == 255 else above
 
 
-def _scaled(image: Image.Image, size: int, whole: bool) -> Image.Image:
+def _resize(image: Image.Image, size: int, whole: bool) -> Image.Image:
     """The middle, at most LONGEST squares of it where `whole`, scaled to `size` on the short side."""
     short = min(image.size)
     most = LONGEST if whole else 1

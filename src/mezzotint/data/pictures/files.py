@@ -35,7 +35,7 @@ class FilePictures:
 
 
 @dataclass
-class Found:
+class FolderFiles:
     """Paths from the root, sorted, with `/` between."""
 
     pictures: list[str] = field(default_factory=list)
@@ -60,9 +60,9 @@ def list_folder(root: Path, extensions: Sequence[str], captions: bool) -> Listin
     )  # fmt: skip
 
 
-def find(root: Path, extensions: Sequence[str] = EXTENSIONS) -> Found:
+def find(root: Path, extensions: Sequence[str] = EXTENSIONS) -> FolderFiles:
     """Walk a folder, links too; each folder once, first by its real path. Names that begin with a dot are passed."""
-    found, seen = Found(), set()
+    found, seen = FolderFiles(), set()
     folders, links = deque([""]), deque[str]()
     while folders or links:
         folder = (folders or links).popleft()
@@ -79,7 +79,12 @@ def find(root: Path, extensions: Sequence[str] = EXTENSIONS) -> Found:
 
 
 def _enter(
-    root: Path, folder: str, extensions: Sequence[str], found: Found, folders: deque[str], links: deque[str]
+    root: Path,
+    folder: str,
+    extensions: Sequence[str],
+    found: FolderFiles,
+    folders: deque[str],
+    links: deque[str],
 ) -> None:
     with os.scandir(root / folder) as entries:
         ordered = sorted(entries, key=lambda entry: entry.name)
@@ -100,7 +105,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _file(entry: os.DirEntry[str], path: str, extensions: Sequence[str], found: Found) -> None:
+def _file(entry: os.DirEntry[str], path: str, extensions: Sequence[str], found: FolderFiles) -> None:
     ending = os.path.splitext(entry.name)[1].lower()
     if ending in extensions:
         if _is_file(entry):
@@ -124,7 +129,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _empty(root: Path, found: Found) -> list[str]:
+def _empty(root: Path, found: FolderFiles) -> list[str]:
     if found.pictures or found.skipped:
         return []
     rest = found.others.total() + len(found.texts) + len(found.metadata)

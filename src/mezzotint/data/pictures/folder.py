@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.pictures.ahead import Ahead, Recent
+from mezzotint.data.pictures.ahead import LruArrays, Prefetcher
 from mezzotint.data.pictures.decode import Pixels, decode
 from mezzotint.data.pictures.files import EXTENSIONS
 from mezzotint.data.pictures.order import Order, chance
@@ -46,7 +46,7 @@ class Visit:
     chance: random.Random
 
 
-class _Asked(NamedTuple):
+class _BatchRequest(NamedTuple):
     seed: int
     step: int
     n: int
@@ -61,8 +61,8 @@ class PictureFolder:
         self.pictures, self._captions, self.skipped = found.pictures, found.captions, found.skipped
         self.survey, self.size, self.background = found, wanted.size, wanted.background
         self.failed: dict[str, str] = {}  # name to reason, of what could not be decoded when its turn came
-        self._order, self._recent, self._depth = Order(len(found.pictures)), Recent(cache), ahead
-        self._ahead: Ahead[_Asked, Batch] = Ahead(self._batch, workers if ahead else 0)
+        self._order, self._recent, self._depth = Order(len(found.pictures)), LruArrays(cache), ahead
+        self._ahead: Prefetcher[_BatchRequest, Batch] = Prefetcher(self._batch, workers if ahead else 0)
 
     @classmethod
     def open(
@@ -100,9 +100,9 @@ class PictureFolder:
         return self.survey.digest
 
     @property
-    def waited(self) -> float:
+    def wait_seconds(self) -> float:
         """Seconds that `batch` has kept its callers waiting."""
-        return self._ahead.waited
+        return self._ahead.wait_seconds
 
     def name(self, index: int) -> str:
         """The path from the source's root, or `owner/name#row`."""
@@ -140,7 +140,7 @@ class PictureFolder:
         Files that cannot be decoded are told in `failed`, and the next picture takes their place. The next batches are
         made by threads meanwhile. DataError where no picture can be decoded any more.
         """
-        asked = _Asked(seed, step, n, hflip, crop)
+        asked = _BatchRequest(seed, step, n, hflip, crop)
         upcoming = (asked._replace(step=step + more) for more in range(1, self._depth + 1))
         return self._ahead.get(asked, upcoming)
 
@@ -164,17 +164,17 @@ class PictureFolder:
         known = self.captions(index) or ("",)
         return Visit(index, drawn.random() < 0.5, known[int(drawn.random() * len(known))], drawn)
 
-    def _batch(self, asked: _Asked) -> Batch:
+    def _batch(self, asked: _BatchRequest) -> Batch:
         pixels = np.empty((asked.n, 3, self.size, self.size), np.float32)
         visits = []
         for row in range(asked.n):
             position = asked.step * asked.n + row
-            visit, shown = self.visit(asked.seed, position, lambda visit: self._shown(visit, asked))
+            visit, shown = self.visit(asked.seed, position, lambda visit: self._crop_and_flip(visit, asked))
             pixels[row] = to_floats(shown)
             visits.append(visit)
         return Batch(pixels, tuple(visit.caption for visit in visits), tuple(visit.index for visit in visits))
 
-    def _shown(self, visit: Visit, asked: _Asked) -> Pixels:
+    def _crop_and_flip(self, visit: Visit, asked: _BatchRequest) -> Pixels:
         whole = self.picture(visit.index, asked.crop)
         down, right = (int(visit.chance.random() * (side - self.size + 1)) for side in whole.shape[:2])
         cut = whole[down : down + self.size, right : right + self.size]

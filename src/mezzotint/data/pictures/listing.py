@@ -20,7 +20,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-class Pictures(Protocol):
+class PictureSource(Protocol):
     """Encoded pictures by index, wherever they are. Reading is safe from several threads."""
 
     def __len__(self) -> int: ...
@@ -39,7 +39,7 @@ class Pictures(Protocol):
 class Listing:
     """Candidates of one source. `captions[i]` holds what picture i may be called, a line each; "" for none."""
 
-    pictures: Pictures
+    pictures: PictureSource
     captions: Packed
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # of the source itself

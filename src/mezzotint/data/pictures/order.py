@@ -17,7 +17,9 @@ class Order:
     def __init__(self, count: int):
         self.count = count
         self._lock = threading.Lock()
-        self._epoch = lru_cache(4)(self._shuffled)  # what batches across a border, and those made ahead, need
+        self._epoch = lru_cache(4)(
+            self._permutation
+        )  # what batches across a border, and those made ahead, need
 
     def at(self, seed: int, position: int) -> int:
         """The picture at this position."""
@@ -26,7 +28,7 @@ class Order:
             shuffled = self._epoch(seed, epoch)
         return int(shuffled[place])
 
-    def _shuffled(self, seed: int, epoch: int) -> NDArray[np.uint32]:
+    def _permutation(self, seed: int, epoch: int) -> NDArray[np.uint32]:
         """By sorting raw numbers: NumPy keeps these the same in all versions, `permutation` it may change."""
         key = int.from_bytes(hashlib.sha256(f"epoch {seed} {epoch}".encode()).digest()[:16], "little")
         raw = np.random.Philox(key=key).random_raw(self.count)

@@ -20,7 +20,7 @@ from mezzotint.data.pictures.decode import decode
 from mezzotint.data.pictures.files import FilePictures, list_folder
 from mezzotint.data.pictures.header import Header, look
 from mezzotint.data.pictures.hub import is_hub_id, list_hub
-from mezzotint.data.pictures.listing import Binary, Listing, Pictures, Skipped
+from mezzotint.data.pictures.listing import Binary, Listing, PictureSource, Skipped
 from mezzotint.data.pictures.packed import Packed
 from mezzotint.errors import DataError, nearest
 
@@ -65,7 +65,7 @@ class Wanted:
 class Survey:
     """What a source holds. `sides` (n, 2): width and height as stored, of each usable picture."""
 
-    pictures: Pictures
+    pictures: PictureSource
     captions: Packed  # lines of what each may be called
     sides: NDArray[np.int32]
     digest: str  # of names, sizes in bytes and captions: changes where one of them does
@@ -76,7 +76,7 @@ class Survey:
     problems: list[str]
 
     @property
-    def described(self) -> int:
+    def caption_count(self) -> int:
         """How many have a caption."""
         return sum(1 for caption in self.captions if caption)
 
@@ -171,7 +171,7 @@ def _unfit(header: Header, caption: str, wanted: Wanted) -> str | None:
     return _NO_CAPTION if wanted.captions and not caption else None
 
 
-def _headers(pictures: Pictures, workers: int, size: int | None) -> Iterator[Header | str]:
+def _headers(pictures: PictureSource, workers: int, size: int | None) -> Iterator[Header | str]:
     """For each picture its header, or why it cannot be used. `size`: decode it to so many pixels; None: do not."""
 
     def chunk(start: int) -> list[Header | str]:
@@ -183,7 +183,7 @@ def _headers(pictures: Pictures, workers: int, size: int | None) -> Iterator[Hea
             yield from headers
 
 
-def _header(pictures: Pictures, index: int, size: int | None) -> Header | str:
+def _header(pictures: PictureSource, index: int, size: int | None) -> Header | str:
     try:
         with pictures.open(index) as file:
             header = look(file)

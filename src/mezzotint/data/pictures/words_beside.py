@@ -21,7 +21,7 @@ MAX_TEXT = 64 * 1024  # bytes of a .txt
 
 
 @dataclass
-class Rows:
+class FolderMetadata:
     """What all metadata of a folder says: captions by path, a line each."""
 
     captions: dict[str, str] = field(default_factory=dict)
@@ -29,9 +29,9 @@ class Rows:
     problems: list[str] = field(default_factory=list)
 
 
-def read_metadata(root: Path, files: Sequence[str], pictures: set[str]) -> Rows:
+def read_metadata(root: Path, files: Sequence[str], pictures: set[str]) -> FolderMetadata:
     """The rows of metadata files as Hugging Face's imagefolder has them; `file_name` counts from their folder."""
-    rows = Rows()
+    rows = FolderMetadata()
     for file in files:
         missing: list[str] = []
         try:
@@ -69,7 +69,7 @@ def captions_of(
     """For each picture the metadata's captions, else those of its `.txt`: each line is one of several."""
     unread: list[Skipped] = []
 
-    def said(picture: str) -> str:
+    def captions(picture: str) -> str:
         beside = os.path.splitext(picture)[0] + ".txt"
         if rows.get(picture) or beside not in texts:
             return rows.get(picture, "")
@@ -81,7 +81,7 @@ def captions_of(
             )
             return ""
 
-    return Packed(said(picture) for picture in pictures), unread
+    return Packed(captions(picture) for picture in pictures), unread
 
 
 def _text(path: Path) -> str:
@@ -99,7 +99,7 @@ def _rows(root: Path, file: str) -> Iterator[dict[str, Any]]:
     number = 1
     try:
         with open(root / file, encoding="utf-8-sig", newline="") as lines:
-            for number, row in _parsed(lines, file.endswith(".csv")):
+            for number, row in _parse(lines, file.endswith(".csv")):
                 if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
                     raise DataError(
                         f"{file}, line {number}: a row needs a file_name, the path of its picture"
@@ -111,7 +111,7 @@ def _rows(root: Path, file: str) -> Iterator[dict[str, Any]]:
         raise DataError(f"{file} is damaged after line {number}: {error}") from None
 
 
-def _parsed(lines: Any, as_csv: bool) -> Iterator[tuple[int, Any]]:
+def _parse(lines: Any, as_csv: bool) -> Iterator[tuple[int, Any]]:
     if as_csv:
         reader = csv.DictReader(lines)
         return ((reader.line_num, row) for row in reader)

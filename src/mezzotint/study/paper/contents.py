@@ -52,7 +52,7 @@ class Entry(Config):
     """Of the seeds, where pictures are expensive."""
     again: int = 0
     """So many pictures are drawn once more, to see whether they are the same."""
-    real: Real = Field(default_factory=lambda: Real.checked({}, "real"))
+    real: Real = Field(default_factory=lambda: Real.from_mapping({}, "real"))
     notes: tuple[str, ...] = ()
 
     def asked(self, setting: Setting) -> Study:

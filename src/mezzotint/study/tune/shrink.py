@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.evaluation.statistics import DRAWS, resampled, student
+from mezzotint.evaluation.statistics import DRAWS, bootstrap_means, student
 
 Floats = NDArray[np.float64]
 _ROUNDS = 100  # of EM
@@ -72,4 +72,4 @@ def _around(block: Floats, draws: int, seed: int) -> Floats:
     """
     n = block.shape[1]
     wider = math.sqrt(n / (n - 1)) * student(0.025, n - 1) / student(0.025, 10_000) if n > 1 else 1.0
-    return np.asarray(wider * (resampled(block, draws, seed) - block.mean(1)))
+    return np.asarray(wider * (bootstrap_means(block, draws, seed) - block.mean(1)))

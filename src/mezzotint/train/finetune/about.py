@@ -21,15 +21,17 @@ from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.pages.figures import Figure, svg
 from mezzotint.precision import with_precision
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.data import Data
-from mezzotint.train.finetune.report import Run, losses
+from mezzotint.train.finetune.data import FinetuneData
+from mezzotint.train.finetune.report import RunRecord, losses
 from mezzotint.train.finetune.task import FinetuneTask
-from mezzotint.train.finetune.text import Captioned
+from mezzotint.train.finetune.text import FinetunedTextModel
 
 _LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
-def about(bundle: AnyBundle, data: Data, task: FinetuneTask, command: Sequence[str]) -> dict[str, Any]:
+def describe_run(
+    bundle: AnyBundle, data: FinetuneData, task: FinetuneTask, command: Sequence[str]
+) -> dict[str, Any]:
     """Facts, as JSON has them."""
     config = task.config
     source = Path(config.data).name or config.data
@@ -49,18 +51,18 @@ def about(bundle: AnyBundle, data: Data, task: FinetuneTask, command: Sequence[s
             "digest": bundle.digest,
             "licence": known.licence if known else "as the model's own card says",
         },
-        "data": {"source": config.data, **_told(config, data)},
-        "learned": learned(task.module),
+        "data": {"source": config.data, **_data_facts(config, data)},
+        "learned": count_trainable(task.module),
         "judge": {"name": config.judge, "digest": task.domains.digest} if task.domains else {},
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {_device()}",
         "versions": {
             "mezzotint": __version__,
             **{name: version(name) for name in _LIBRARIES if find_spec(name)},
         },
-        "pairs": task.fixed.told
+        "pairs": task.fixed.description
         + ("" if data.apart else "; too few pictures to hold any out, so these are learned too"),
         "kid": _kid(task),
-        "prompts": task.subject.prompts if isinstance(task.subject, Captioned) else [],
+        "prompts": task.subject.prompts if isinstance(task.subject, FinetunedTextModel) else [],
         "text": isinstance(bundle, Bundle),
     }
 
@@ -72,16 +74,16 @@ def kind(config: FinetuneConfig) -> str:
     return f"textual inversion of {config.new_word}" if config.new_word else "fine-tuning of all weights"
 
 
-def learned(module: Any) -> str:
+def count_trainable(module: Any) -> str:
     """How many numbers learn."""
     count = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
     return f"{count:,} weights"
 
 
-def _told(config: FinetuneConfig, data: Data) -> dict[str, Any]:
+def _data_facts(config: FinetuneConfig, data: FinetuneData) -> dict[str, Any]:
     said = ", ".join(f"{name} ({count})" for name, count in data.whole.survey.licenses.items())
     return {
-        **data.told(),
+        **data.facts(),
         "licence": config.licence or said or "not stated: see to it before you publish the result",
     }
 
@@ -101,7 +103,7 @@ def _device() -> str:
 
 def write_card(run: Path, made: Path) -> None:
     """README.md of what was made, with its curves beside it."""
-    found = Run.read(run)
+    found = RunRecord.read(run)
     if not made.is_dir():
         return
     write_atomic(made / "loss.svg", svg(Figure(losses(found), found.unit)).encode())
@@ -112,7 +114,7 @@ def write_card(run: Path, made: Path) -> None:
     write_atomic(made / "README.md", card(found, made.name).encode())
 
 
-def card(run: Run, made: str) -> str:
+def card(run: RunRecord, made: str) -> str:
     """The model card, in the form of the hub."""
     facts, settings = run.facts, run.settings
     data, model = facts["data"], facts["model"]
@@ -146,7 +148,7 @@ def card(run: Run, made: str) -> str:
     return "\n".join([*lines, "![loss](loss.svg)", "", "![samples of fixed seeds](samples.png)", ""])
 
 
-def _measures(run: Run) -> list[tuple[str, float]]:
+def _measures(run: RunRecord) -> list[tuple[str, float]]:
     kid = run.facts.get("kid") or {}
     names = {
         "val_loss": "validation loss",

@@ -126,7 +126,7 @@ class FinetuneConfig(Config):
                 raise ValueError(said)
         return self
 
-    def worded(self, caption: str) -> str:
+    def format_caption(self, caption: str) -> str:
         """A caption as it is used."""
         usual = "{caption}, {word}" if self.new_word and caption else "{caption}{word}"
         return (self.template or usual).format(caption=caption, word=self.new_word)
@@ -154,7 +154,7 @@ def _fills(template: str, word: bool) -> bool:
     return not template or ("\1" in filled if word else "\0" in filled)
 
 
-def asked(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
+def parse_settings(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
     """The configuration of these settings; ConfigError in one line, with the nearest known name."""
     values = with_precision(values)
     try:
@@ -171,8 +171,8 @@ def check_out(config: FinetuneConfig) -> None:
             raise OutputError(f"{config.out} holds other things: choose a new --out")
         return
     # A setting that the folder does not name is younger than the run, and its default is what was done before.
-    usual = told(asked({"model": "", "data": "", "out": config.out}))
-    for name, before, now in _differences(usual | settings_in(note), told(config)):
+    usual = dump_settings(parse_settings({"model": "", "data": "", "out": config.out}))
+    for name, before, now in _differences(usual | settings_in(note), dump_settings(config)):
         raise OutputError(
             f"{config.out} is of another run: there {name} is {before!r}, here {now!r}; "
             f"ask for the same, or choose another --out"
@@ -186,7 +186,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             yield name, before[name], now[name]
 
 
-def told(config: FinetuneConfig) -> dict[str, Any]:
+def dump_settings(config: FinetuneConfig) -> dict[str, Any]:
     """The settings as plain YAML values, the data by its full path."""
     plain: dict[str, Any] = config.model_dump(mode="json") | {"lr": config.rate}
     if Path(config.data).exists():

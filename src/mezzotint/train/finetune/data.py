@@ -13,11 +13,11 @@ from mezzotint.data.pictures.packed import Packed
 from mezzotint.data.pictures.survey import Wanted, reasons
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.watch import REFERENCE, split
-from mezzotint.train.sheets import shown
+from mezzotint.train.sheets import to_images
 
 
 @dataclass(frozen=True)
-class Data:
+class FinetuneData:
     """One source in two parts that share no picture, unless there are too few to hold any out."""
 
     whole: PictureFolder
@@ -27,7 +27,7 @@ class Data:
     """Whether the held-out pictures are not learned."""
 
     @classmethod
-    def open(cls, config: FinetuneConfig, size: int, multiple: int, captions: bool) -> Data:
+    def open(cls, config: FinetuneConfig, size: int, multiple: int, captions: bool) -> FinetuneData:
         """DataError names all that is wrong with the source or the size, before any work."""
         whole = PictureFolder.open(
             config.data, size, captions, multiple=multiple, background=config.background, workers=0
@@ -42,7 +42,7 @@ class Data:
 
     def reference(self) -> list[Image.Image]:
         """At most 512 of all pictures, in an order of their own, as they are."""
-        return [shown(torch.from_numpy(one.pixels))[0] for one in self._first(REFERENCE)]
+        return [to_images(torch.from_numpy(one.pixels))[0] for one in self._first(REFERENCE)]
 
     def words(self, count: int) -> list[str]:
         """A caption of each of so many pictures, the same pictures as `reference` shows."""
@@ -52,7 +52,7 @@ class Data:
     def _first(self, most: int) -> Iterator[Batch]:
         return (self.whole.batch(1, i, 1, hflip=False) for i in range(min(most, len(self.whole))))
 
-    def told(self) -> dict[str, object]:
+    def facts(self) -> dict[str, object]:
         """Facts for the report."""
         found = self.whole.survey
         return {
@@ -61,7 +61,7 @@ class Data:
             "held_out": len(self.held) if self.apart else 0,
             "skipped": dict(reasons(found.skipped)),
             "digest": self.whole.digest,
-            "described": found.described,
+            "described": found.caption_count,
         }
 
 

@@ -40,11 +40,11 @@ def write_text_to_image(unet: nn.Module, bundle: Bundle, scheduler: Mapping[str,
     if bundle.path.is_dir():
         for part in sorted(bundle.path.iterdir()):
             if part.is_dir() and part.name not in ("unet", "scheduler"):
-                _copied(part, folder / part.name)
+                _copy_part(part, folder / part.name)
     else:  # a single file has its parts inside
         torch_vae(bundle.vae).save_pretrained(folder / "vae")
         torch_text(bundle.text_encoder).save_pretrained(folder / "text_encoder")
-        _copied(bundle.tokenizer, folder / "tokenizer")
+        _copy_part(bundle.tokenizer, folder / "tokenizer")
     _index(folder, "StableDiffusionPipeline", scheduler, _PARTS)
 
 
@@ -62,7 +62,7 @@ def _unet(unet: Any, folder: Path) -> None:
     forget_paths(folder / "unet")
 
 
-def _copied(part: Path, target: Path) -> None:
+def _copy_part(part: Path, target: Path) -> None:
     files = [file for pattern in _KEPT for file in part.glob(pattern)]
     if files:
         target.mkdir(parents=True, exist_ok=True)

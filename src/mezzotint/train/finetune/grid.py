@@ -18,7 +18,7 @@ from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.models.cache import write_atomic
 from mezzotint.precision import FORMER_KEYS, with_precision
 from mezzotint.settings import settings_in
-from mezzotint.train.finetune.config import FinetuneConfig, asked, told
+from mezzotint.train.finetune.config import FinetuneConfig, dump_settings, parse_settings
 
 _PARTS = ("base", "axes")
 MOST = 200
@@ -42,7 +42,7 @@ def combinations(file: Path, base: Mapping[str, Any]) -> dict[str, FinetuneConfi
         name = " ".join(f"{key}={_short(value)}" for key, value in chosen.items())
         settings = {**with_precision(shared), **with_precision(base), **with_precision(chosen)}
         settings["out"] = Path(settings.get("out") or "runs/study") / _slug(name)
-        runs[name] = asked(settings, str(file))
+        runs[name] = parse_settings(settings, str(file))
     count = math.prod(map(len, axes.values()))
     if len({config.out for config in runs.values()}) < count or count > MOST:
         raise ConfigError(f"{file}: {count} runs; name at most {MOST}, each value of an axis once")
@@ -92,7 +92,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^\w.=+-]+", "_", name)
 
 
-def study(
+def run_grid(
     runs: Mapping[str, FinetuneConfig],
     jobs: int,
     begin: Callable[[FinetuneConfig], object],
@@ -100,14 +100,14 @@ def study(
 ) -> list[str]:
     """Begin or go on with every run, in this process one after the other or in several; returns those that failed."""
     if jobs == 1:
-        tried = [_tried(name, config, begin, say) for name, config in runs.items()]
+        tried = [_try_run(name, config, begin, say) for name, config in runs.items()]
     else:
         with ThreadPoolExecutor(jobs) as pool:
-            tried = list(pool.map(lambda name: _tried(name, runs[name], _apart, say), runs))
+            tried = list(pool.map(lambda name: _try_run(name, runs[name], _apart, say), runs))
     return [name for name, failed in zip(runs, tried, strict=True) if failed]
 
 
-def _tried(
+def _try_run(
     name: str, config: FinetuneConfig, begin: Callable[[FinetuneConfig], object], say: Callable[[str], None]
 ) -> bool:
     """Whether it failed; the others go on."""
@@ -124,7 +124,7 @@ def _apart(config: FinetuneConfig) -> None:
     """In a process of its own, which Ctrl-C reaches too; what it says goes to a file in the run's folder."""
     config.out.parent.mkdir(parents=True, exist_ok=True)
     file = config.out.with_name(f"{config.out.name}.yaml")
-    write_atomic(file, yaml.safe_dump(told(config), sort_keys=False).encode())
+    write_atomic(file, yaml.safe_dump(dump_settings(config), sort_keys=False).encode())
     with config.out.with_name(f"{config.out.name}.txt").open("w") as said:
         words = [sys.executable, "-m", "mezzotint", "finetune", "--config", str(file)]
         code = subprocess.run(words, stdout=said, stderr=subprocess.STDOUT, check=False).returncode

@@ -15,7 +15,7 @@ from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.train.finetune.config import FinetuneConfig
 
 
-def adapted(unet: Any, config: FinetuneConfig) -> nn.Module:
+def add_lora(unet: Any, config: FinetuneConfig) -> nn.Module:
     """The UNet with LoRA on the layers that are asked for, which alone learns; at first it changes nothing."""
     from peft import LoraConfig
 

@@ -16,11 +16,11 @@ from mezzotint.models.networks import torch_pixel_unet
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.data import FinetuneData
 from mezzotint.train.finetune.files import write_pixels
 from mezzotint.train.finetune.task import device_of
-from mezzotint.train.noise import Draws, Noise, rescheduled, sampled
-from mezzotint.train.sheets import shown
+from mezzotint.train.noise import Noise, SeededNoise, sample_plan, with_schedule
+from mezzotint.train.sheets import to_images
 
 _AT_ONCE = 32
 _SAMPLER = "dpmpp-2m-sde"
@@ -28,13 +28,13 @@ _SAMPLER = "dpmpp-2m-sde"
 and 1.18 by ddpm in 100 and 250, 1.36 by euler-a in 40, 1.88 by ddim in 25 or 40, 2.18 by dpmpp-2m in 25."""
 
 
-class Pixels:
+class FinetunedPixelModel:
     """A UNet2DModel; nothing goes with a picture."""
 
-    def __init__(self, config: FinetuneConfig, bundle: PixelBundle, data: Data):
+    def __init__(self, config: FinetuneConfig, bundle: PixelBundle, data: FinetuneData):
         self.config, self.data = config, data
         self.hflip = config.hflip is not False
-        self.scheduler = rescheduled(bundle.scheduler, config.schedule)
+        self.scheduler = with_schedule(bundle.scheduler, config.schedule)
         self.noise = Noise(self.scheduler)
         request = Request(steps=config.sample_steps, sampler=config.sampler or _SAMPLER, guidance="none")
         self._plan = plan(request, self.noise.schedule)
@@ -42,12 +42,12 @@ class Pixels:
         unet.register_to_config(sample_size=data.size)
         self.module: nn.Module = unet.requires_grad_(True).train()
 
-    def learned(self, step: int) -> tuple[Tensor, None]:
+    def training_batch(self, step: int) -> tuple[Tensor, None]:
         """Pixels in -1..1, now and then mirrored."""
         batch = self.data.learned.batch(self.config.seed, step, self.config.batch, self.hflip)
         return torch.from_numpy(batch.pixels), None
 
-    def held(self, indices: Sequence[int]) -> tuple[Tensor, None]:
+    def held_out_batch(self, indices: Sequence[int]) -> tuple[Tensor, None]:
         """Pixels in -1..1."""
         one = [self.data.held.batch(0, index, 1, hflip=False).pixels for index in indices]
         return torch.from_numpy(np.concatenate(one)), None
@@ -68,8 +68,8 @@ class Pixels:
 
         pictures: list[Image.Image] = []
         for start in range(0, len(seeds), _AT_ONCE):
-            fresh = Draws(shape, seeds[start : start + _AT_ONCE])
-            pictures += shown(sampled(self._plan, ask, fresh))
+            fresh = SeededNoise(shape, seeds[start : start + _AT_ONCE])
+            pictures += to_images(sample_plan(self._plan, ask, fresh))
         return pictures
 
     def save(self, module: nn.Module, run: Path) -> None:

@@ -22,7 +22,7 @@ BIN = "the tenths of the times, 0 the cleanest"
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """What the files of a run say. `lines`: of its log, the last of each step and kind; `facts`: of about.json."""
 
     folder: Path
@@ -31,7 +31,7 @@ class Run:
     lines: Sequence[Mapping[str, float]]
 
     @classmethod
-    def read(cls, folder: Path) -> Run:
+    def read(cls, folder: Path) -> RunRecord:
         """From a run's folder, finished or not; what is not there yet is empty."""
         facts, settings = folder / "about.json", folder / "config.yaml"
         return cls(
@@ -82,13 +82,13 @@ def _lines(path: Path) -> list[Mapping[str, float]]:
 
 def write_report(folder: Path) -> Path:
     """Write the page anew; returns its path."""
-    run = Run.read(folder)
+    run = RunRecord.read(folder)
     path = folder / "report.html"
     write_atomic(path, html(run).encode())
     return path
 
 
-def html(run: Run) -> str:
+def html(run: RunRecord) -> str:
     """The page."""
     facts = run.facts
     title = str(facts.get("title") or f"Training in {run.folder.name}")
@@ -96,7 +96,7 @@ def html(run: Run) -> str:
         title,
         _lead(run),
         numbers(_numbers(run)),
-        section("What was asked", _command(facts), table(_asked(facts))),
+        section("What was asked", _command(facts), table(_settings_facts(facts))),
         section("Loss", *_loss(run), note=_pairs(facts)),
         section("Old and new", _kid(run), note=_kid_note(facts)),
         section("Samples", *_samples(run, "ema"), note=_seeds(facts)),
@@ -106,14 +106,14 @@ def html(run: Run) -> str:
     )
 
 
-def _lead(run: Run) -> str:
+def _lead(run: RunRecord) -> str:
     last = run.lines[-1]["step"] if run.lines else 0
     steps = run.facts.get("steps")
     done = f"{last:,.0f} of {steps:,} steps" if steps else f"{last:,.0f} steps"
     return ", ".join(filter(None, (str(run.facts.get("what", "")), done, str(run.facts.get("began", "")))))
 
 
-def _numbers(run: Run) -> Iterator[tuple[str, str, str]]:
+def _numbers(run: RunRecord) -> Iterator[tuple[str, str, str]]:
     for key, name in (
         ("val_loss", "validation loss"),
         ("kid_new", "KID to the new pictures"),
@@ -138,12 +138,12 @@ def _command(facts: Mapping[str, Any]) -> str:
     return f"<pre>{escape(str(facts['command']))}</pre>" if facts.get("command") else ""
 
 
-def _asked(facts: Mapping[str, Any]) -> dict[str, object]:
+def _settings_facts(facts: Mapping[str, Any]) -> dict[str, object]:
     names = ("model", "data", "learned", "judge", "result", "machine", "versions")
     return {name: facts.get(name) for name in names}
 
 
-def losses(run: Run) -> list[Series]:
+def losses(run: RunRecord) -> list[Series]:
     """The curves of training, and of validation where there is one."""
     x, y = run.curve("loss")
     series = [
@@ -154,7 +154,7 @@ def losses(run: Run) -> list[Series]:
     return [*series, Series("validation", *val, "dots", COLORS[1])] if val[0] else series
 
 
-def _loss(run: Run) -> Iterator[str]:
+def _loss(run: RunRecord) -> Iterator[str]:
     series = losses(run)
     if series[0].y:
         yield figure("", svg(Figure(series, run.unit), *_WIDE))
@@ -171,7 +171,7 @@ def _loss(run: Run) -> Iterator[str]:
         yield f'<div class="two">{"".join(parts)}</div>'
 
 
-def _profiles(run: Run) -> Iterator[Series]:
+def _profiles(run: RunRecord) -> Iterator[Series]:
     """The error by time, at the start, in the middle and at the end."""
     measured = [line for line in run.lines if "val_loss_t0" in line]
     chosen = sorted({0, len(measured) // 2, len(measured) - 1}) if measured else []
@@ -188,7 +188,7 @@ def _profiles(run: Run) -> Iterator[Series]:
         )
 
 
-def _kid(run: Run) -> str:
+def _kid(run: RunRecord) -> str:
     series = [
         Series(name, *run.curve(key), "dots", color)
         for key, name, color in (
@@ -215,7 +215,7 @@ def _pairs(facts: Mapping[str, Any]) -> str:
     return f"Validation: {pairs}." if pairs else ""
 
 
-def _samples(run: Run, kind: str) -> Iterator[str]:
+def _samples(run: RunRecord, kind: str) -> Iterator[str]:
     found = run.sheets(kind)
     if not found:
         return
@@ -229,7 +229,7 @@ def _samples(run: Run, kind: str) -> Iterator[str]:
     yield f'<div class="sheets">{"".join(cards)}</div>'
 
 
-def _beside(run: Run, epoch: int) -> str:
+def _beside(run: RunRecord, epoch: int) -> str:
     """The distance to the new pictures at that epoch."""
     per = run.facts.get("steps_per_epoch") or 1
     line = next((one for one in run.lines if one["step"] == epoch * per and "kid_new" in one), None)
@@ -242,7 +242,7 @@ def _seeds(facts: Mapping[str, Any]) -> str:
     return f"The same seeds at every epoch, averaged weights.{told}"
 
 
-def _pace(run: Run) -> Iterator[str]:
+def _pace(run: RunRecord) -> Iterator[str]:
     for key, name, zero in (
         ("lr", "Learning rate", True),
         ("grad_norm", "Norm of the gradient", True),

@@ -9,7 +9,7 @@ from pathlib import Path
 from mezzotint.models.cache import write_atomic
 from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
 from mezzotint.pages.layout import figure, page, section, sheet, wide
-from mezzotint.train.finetune.report import Run
+from mezzotint.train.finetune.report import RunRecord
 
 _KEYS = {
     "val_loss": "Validation loss",
@@ -21,13 +21,13 @@ _KEYS = {
 
 def write_grid(folder: Path, runs: Mapping[str, Path]) -> Path:
     """Write the page of runs by name; returns its path."""
-    found = {name: Run.read(path) for name, path in runs.items()}
+    found = {name: RunRecord.read(path) for name, path in runs.items()}
     path = folder / "grid.html"
     write_atomic(path, _html(folder, found).encode())
     return path
 
 
-def _html(folder: Path, runs: Mapping[str, Run]) -> str:
+def _html(folder: Path, runs: Mapping[str, RunRecord]) -> str:
     begun = {name: run for name, run in runs.items() if run.lines}
     return page(
         _title(folder, begun),
@@ -42,12 +42,12 @@ def _html(folder: Path, runs: Mapping[str, Run]) -> str:
     )
 
 
-def _title(folder: Path, runs: Mapping[str, Run]) -> str:
+def _title(folder: Path, runs: Mapping[str, RunRecord]) -> str:
     titles = {str(run.facts.get("title", "")) for run in runs.values()}
     return titles.pop() if len(titles) == 1 else f"Study {folder.name}"
 
 
-def _table(folder: Path, runs: Mapping[str, Run]) -> str:
+def _table(folder: Path, runs: Mapping[str, RunRecord]) -> str:
     keys = ("val_loss", "kid_new", "kid_old")
     values = {name: {key: run.last(key) for key in keys} for name, run in runs.items()}
     best = {key: _least(value[key] for value in values.values()) for key in keys}
@@ -85,7 +85,7 @@ def _number(value: float | None) -> str:
     return f"{value:.1f}" if value is not None else ""
 
 
-def _curves(runs: Mapping[str, Run]) -> Iterator[str]:
+def _curves(runs: Mapping[str, RunRecord]) -> Iterator[str]:
     for key, title in _KEYS.items():
         smooth: Callable[[list[float]], list[float]] = smoothed if key == "loss" else list
         series = []
@@ -98,7 +98,7 @@ def _curves(runs: Mapping[str, Run]) -> Iterator[str]:
             yield figure(title, svg(Figure(series, next(iter(runs.values())).unit), 430, 290))
 
 
-def _sheets(runs: Mapping[str, Run]) -> Iterator[str]:
+def _sheets(runs: Mapping[str, RunRecord]) -> Iterator[str]:
     for name, run in runs.items():
         found = run.sheets("ema") or run.sheets("raw")
         if found:

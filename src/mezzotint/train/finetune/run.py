@@ -17,33 +17,33 @@ from mezzotint.errors import ConfigError, DataError
 from mezzotint.models.cache import default_cache, write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.disk.source import find
-from mezzotint.train.finetune.about import about, write_card
-from mezzotint.train.finetune.config import FinetuneConfig, check_out, told
-from mezzotint.train.finetune.data import Data
+from mezzotint.train.finetune.about import describe_run, write_card
+from mezzotint.train.finetune.config import FinetuneConfig, check_out, dump_settings
+from mezzotint.train.finetune.data import FinetuneData
 from mezzotint.train.finetune.files import write_facts
-from mezzotint.train.finetune.pixels import Pixels
+from mezzotint.train.finetune.pixels import FinetunedPixelModel
 from mezzotint.train.finetune.report import write_report
-from mezzotint.train.finetune.task import BEFORE, FinetuneTask, Subject, device_of, precision, times_of
-from mezzotint.train.finetune.text import Captioned
-from mezzotint.train.finetune.unet import Unet
-from mezzotint.train.finetune.watch import Domains
-from mezzotint.train.finetune.word import Word
+from mezzotint.train.finetune.task import BEFORE, FinetunedModel, FinetuneTask, device_of, precision, times_of
+from mezzotint.train.finetune.text import FinetunedTextModel
+from mezzotint.train.finetune.unet import UnetLearner
+from mezzotint.train.finetune.watch import DomainDistances
+from mezzotint.train.finetune.word import WordLearner
 from mezzotint.train.running.look import at_rest
 from mezzotint.train.running.loop import train
 from mezzotint.train.running.precision import choose_precision
 
 
 @dataclass(frozen=True)
-class Ready:
+class FinetuneSetup:
     """A fine-tuning with everything opened and checked, and nothing done."""
 
     config: FinetuneConfig
     bundle: AnyBundle
-    data: Data
-    subject: Subject
+    data: FinetuneData
+    subject: FinetunedModel
 
 
-def ready(config: FinetuneConfig) -> Ready:
+def prepare(config: FinetuneConfig) -> FinetuneSetup:
     """Open the model and look through the pictures. All that is wrong is an error here."""
     check_out(config)
     if config.precision == "fp16" and not torch.cuda.is_available():
@@ -54,12 +54,12 @@ def ready(config: FinetuneConfig) -> Ready:
         said = f"weight_cap is for models that predict noise; {bundle.name} predicts {predicted}"
         raise ConfigError(f"{said}, whose own loss weighs so already")
     size, multiple = fitting_size(config, bundle)
-    data = Data.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
+    data = FinetuneData.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
     if len(data.whole) < 2:
         raise DataError(f"{config.data} has one picture that can be used; fine-tuning needs two at least")
     subject = _subject(config, bundle, data)
     times_of(config, subject.noise.times)
-    return Ready(config, bundle, data, subject)
+    return FinetuneSetup(config, bundle, data, subject)
 
 
 def fitting_size(config: FinetuneConfig, bundle: AnyBundle) -> tuple[int, int]:
@@ -83,40 +83,42 @@ def fitting_size(config: FinetuneConfig, bundle: AnyBundle) -> tuple[int, int]:
     return config.size or height, multiple
 
 
-def _subject(config: FinetuneConfig, bundle: AnyBundle, data: Data) -> Subject:
+def _subject(config: FinetuneConfig, bundle: AnyBundle, data: FinetuneData) -> FinetunedModel:
     if isinstance(bundle, PixelBundle):
-        return Pixels(config, bundle, data)
-    return Captioned(config, bundle, data, Word(config, bundle) if config.new_word else Unet(config, bundle))
+        return FinetunedPixelModel(config, bundle, data)
+    return FinetunedTextModel(
+        config, bundle, data, WordLearner(config, bundle) if config.new_word else UnetLearner(config, bundle)
+    )
 
 
 def finetune(config: FinetuneConfig, command: Sequence[str] = ()) -> Path:
     """Run, or go on; returns the folder of what was learned. `command`: the words that asked, for the report."""
-    run, processes = ready(config), PartialState()
+    run, processes = prepare(config), PartialState()
     processes.wait_for_everyone()  # until all have found the folder as it should be
     run.subject.module.to(processes.device)
     config.out.mkdir(parents=True, exist_ok=True)
-    write_atomic(config.out / "config.yaml", yaml.safe_dump(told(config), sort_keys=False).encode())
+    write_atomic(config.out / "config.yaml", yaml.safe_dump(dump_settings(config), sort_keys=False).encode())
     counts = len(run.data.learned), len(run.data.held)
     probe = FinetuneTask(config, run.subject, *counts, None)
     chosen = choose_precision(probe, config.loop(probe.steps_per_epoch), config.out)
     config = config.model_copy(update={"precision": chosen.kind})
     run = replace(run, config=config)
-    task = FinetuneTask(config, run.subject, *counts, domains(run), lambda: _reported(config.out))
-    facts = about(run.bundle, run.data, task, command)
+    task = FinetuneTask(config, run.subject, *counts, domains(run), lambda: _try_report(config.out))
+    facts = describe_run(run.bundle, run.data, task, command)
     write_atomic(config.out / "about.json", json.dumps(facts, indent=2).encode())
     try:
         train(task, config.loop(task.steps_per_epoch), config.out, chosen)
     finally:
-        _reported(config.out)
+        _try_report(config.out)
     if isinstance(run.bundle, Bundle) and not (config.lora or config.new_word):
         whole = run.data.whole
-        captions = [config.worded(said) for i in range(len(whole)) for said in whole.captions(i)]
-        write_facts(run.bundle.path, made_in(config), captions)
-    write_card(config.out, made_in(config))
-    return made_in(config)
+        captions = [config.format_caption(said) for i in range(len(whole)) for said in whole.captions(i)]
+        write_facts(run.bundle.path, result_folder(config), captions)
+    write_card(config.out, result_folder(config))
+    return result_folder(config)
 
 
-def _reported(folder: Path) -> None:
+def _try_report(folder: Path) -> None:
     """A page is not worth the training: where it cannot be written, that is a warning."""
     try:
         write_report(folder)
@@ -124,12 +126,12 @@ def _reported(folder: Path) -> None:
         warnings.warn(f"cannot write the report in {folder}: {error.strerror or error}", stacklevel=2)
 
 
-def made_in(config: FinetuneConfig) -> Path:
+def result_folder(config: FinetuneConfig) -> Path:
     """Where the result is."""
     return config.out / ("lora" if config.lora else "word" if config.new_word else "model")
 
 
-def domains(run: Ready) -> Domains | None:
+def domains(run: FinetuneSetup) -> DomainDistances | None:
     """The new pictures, and what the model draws as it is, before anything is learned."""
     config, subject = run.config, run.subject
     if not config.measured:
@@ -140,4 +142,4 @@ def domains(run: Ready) -> Domains | None:
         with at_rest(subject.module), precision(config, device_of(subject.module)):
             return subject.draw(subject.module, range(BEFORE, BEFORE + config.measured), reference=True)
 
-    return Domains(config.judge, run.data.reference, before, kept)
+    return DomainDistances(config.judge, run.data.reference, before, kept)

@@ -15,8 +15,8 @@ from mezzotint.errors import ConfigError
 from mezzotint.pages.tiles import tiled
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.lora import without_lora
-from mezzotint.train.finetune.watch import Domains, Fixed, by_bin
-from mezzotint.train.noise import Noise, distances, drawn
+from mezzotint.train.finetune.watch import DomainDistances, ValidationSet, by_bin
+from mezzotint.train.noise import Noise, draw_noise, squared_errors
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 """First seeds: of a sheet, of samples that are measured, of what the model drew before."""
@@ -25,17 +25,17 @@ SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
 Batch = tuple[Tensor, Any, Tensor, Tensor]
 
 
-class Subject(Protocol):
+class FinetunedModel(Protocol):
     """What is fine-tuned: its pictures as the network takes them, and what the network makes of them."""
 
     module: nn.Module
     noise: Noise
     hflip: bool
 
-    def learned(self, step: int) -> tuple[Tensor, Any]:
+    def training_batch(self, step: int) -> tuple[Tensor, Any]:
         """x0 (n, c, h, w) and what goes with it, of a batch: a function of seed and step."""
 
-    def held(self, indices: Sequence[int]) -> tuple[Tensor, Any]:
+    def held_out_batch(self, indices: Sequence[int]) -> tuple[Tensor, Any]:
         """The same of held-out pictures, as they are."""
 
     def ask(self, module: nn.Module, x: Tensor, t: Tensor, condition: Any) -> Tensor:
@@ -54,27 +54,29 @@ class FinetuneTask:
     def __init__(
         self,
         config: FinetuneConfig,
-        subject: Subject,
+        subject: FinetunedModel,
         count: int,
         held: int,
-        domains: Domains | None,
+        domains: DomainDistances | None,
         after: Callable[[], object] = lambda: None,
     ):
         self.config, self.subject, self.domains = config, subject, domains
         self.module, self.after = subject.module, after
         self.times = times_of(config, subject.noise.times)
         self.steps_per_epoch = epoch_steps(config, count)
-        self.fixed = Fixed(subject.noise, subject.held, range(held), config.seed, 4 * config.batch)
+        self.fixed = ValidationSet(
+            subject.noise, subject.held_out_batch, range(held), config.seed, 4 * config.batch
+        )
 
     def batch(self, step: int) -> Batch:
         """Pictures, what goes with them, times all alike often, and noise: a function of seed and step.
 
         Where LoRA is held to the model before it, half of the times are those that are not learned.
         """
-        x0, condition = self.subject.learned(step)
-        chance = seeded("noise", self.config.seed, step)
+        x0, condition = self.subject.training_batch(step)
+        chance = generator_for("noise", self.config.seed, step)
         t = torch.randint(*self.times, (len(x0),), generator=chance)
-        eps = drawn(x0.shape, self.config.offset_noise, chance)
+        eps = draw_noise(x0.shape, self.config.offset_noise, chance)
         if self.config.prior_loss_weight:
             t = torch.where(
                 torch.rand(len(x0), generator=chance) < 0.5, self._other_times(len(x0), chance), t
@@ -84,14 +86,14 @@ class FinetuneTask:
     def loss_of(self, module: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The squared error of what the model predicts, weighted by time; and as it is, by time."""
         noise, (x0, condition, t, eps) = self.subject.noise, batch
-        x, target = noise.noised(x0, eps, t), noise.target(x0, eps, t)
+        x, target = noise.add_noise(x0, eps, t), noise.target(x0, eps, t)
         weight = noise.weight(t, self.config.weight_cap)
         if (prior := (t < self.times[0]) | (t >= self.times[1])).any():
             with without_lora(module):
                 before = self.subject.ask(module, x[prior], t[prior], condition[prior])
             target, weight[prior] = target.clone(), self.config.prior_loss_weight
             target[prior] = before.to(target)
-        errors = distances(self.subject.ask(module, x, t, condition), target)
+        errors = squared_errors(self.subject.ask(module, x, t, condition), target)
         return (weight.to(errors.device) * errors).mean(), by_bin(errors.detach(), noise.bin(t))
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
@@ -161,7 +163,7 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def seeded(*parts: object) -> torch.Generator:
+def generator_for(*parts: object) -> torch.Generator:
     """A generator of these alone."""
     digest = hashlib.sha256(" ".join(map(str, parts)).encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.data.encoded import Latents
+from mezzotint.data.encoded import LatentFolder
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.networks import torch_vae
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.data import Data
-from mezzotint.train.finetune.task import seeded
-from mezzotint.train.noise import Draws, Noise, rescheduled, sampled
-from mezzotint.train.sheets import shown
+from mezzotint.train.finetune.data import FinetuneData
+from mezzotint.train.finetune.task import generator_for
+from mezzotint.train.noise import Noise, SeededNoise, sample_plan, with_schedule
+from mezzotint.train.sheets import to_images
 
 _AT_ONCE = 16
 
@@ -43,14 +43,14 @@ class Learner(Protocol):
         """What was learned."""
 
 
-class Captioned:
+class FinetunedTextModel:
     """Pictures as latents from disk, with their captions; some are left out, for classifier-free guidance."""
 
-    def __init__(self, config: FinetuneConfig, bundle: Bundle, data: Data, learner: Learner):
+    def __init__(self, config: FinetuneConfig, bundle: Bundle, data: FinetuneData, learner: Learner):
         self.config, self.learner, self.hflip = config, learner, bool(config.hflip)
         self.module, self.ask, self.save = learner.module, learner.ask, learner.save
         unet, vae, _ = bundle.architectures()
-        self.noise = Noise(rescheduled(bundle.scheduler, config.schedule))
+        self.noise = Noise(with_schedule(bundle.scheduler, config.schedule))
         self._device = PartialState().device
         self._vae, self._scale = torch_vae(bundle.vae).to(self._device), vae.scaling_factor
         self.shape = (unet.latent_channels, data.size // vae.factor, data.size // vae.factor)
@@ -58,22 +58,27 @@ class Captioned:
         self._learned, self._held = (self._latents(part, about) for part in (data.learned, data.held))
         request = Request(steps=config.sample_steps, sampler=config.sampler or "dpmpp-2m")
         self._plan = plan(request, self.noise.schedule)
-        self.prompts = [config.worded(caption) for caption in config.prompts or data.words(config.shown)]
-        self._reference = [config.worded(caption) for caption in data.words(config.measured)]
+        self.prompts = [
+            config.format_caption(caption) for caption in config.prompts or data.words(config.shown)
+        ]
+        self._reference = [config.format_caption(caption) for caption in data.words(config.measured)]
 
-    def learned(self, step: int) -> tuple[Tensor, Tensor]:
+    def training_batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Latents (n, c, h, w) and what goes with them."""
         config = self.config
         found = self._learned.batch(config.seed, step, config.batch, hflip=self.hflip)
-        gone = torch.rand(config.batch, generator=seeded("drop", config.seed, step)) < config.drop
-        words = ["" if lost else config.worded(said) for lost, said in zip(gone, found.captions, strict=True)]
+        gone = torch.rand(config.batch, generator=generator_for("drop", config.seed, step)) < config.drop
+        words = [
+            "" if lost else config.format_caption(said)
+            for lost, said in zip(gone, found.captions, strict=True)
+        ]
         return torch.from_numpy(found.latents), self.learner.condition(words)
 
-    def held(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def held_out_batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The same of held-out pictures, each with its caption."""
         found = [self._held.batch(0, index, 1, hflip=False) for index in indices]
         latents = torch.from_numpy(np.concatenate([one.latents for one in found]))
-        return latents, self.learner.condition([self.config.worded(one.captions[0]) for one in found])
+        return latents, self.learner.condition([self.config.format_caption(one.captions[0]) for one in found])
 
     def draw(self, module: nn.Module, seeds: Sequence[int], reference: bool = False) -> list[Image.Image]:
         """With classifier-free guidance."""
@@ -82,12 +87,12 @@ class Captioned:
         for start in range(0, len(seeds), _AT_ONCE):
             part = range(start, min(start + _AT_ONCE, len(seeds)))
             condition = self.learner.condition([""] * len(part) + [words[i % len(words)] for i in part])
-            output = self._guided(module, condition)
-            fresh = Draws(self.shape, seeds[part.start : part.stop])
-            pictures += self._decoded(sampled(self._plan, output, fresh))
+            output = self._cfg_output(module, condition)
+            fresh = SeededNoise(self.shape, seeds[part.start : part.stop])
+            pictures += self._decode(sample_plan(self._plan, output, fresh))
         return pictures
 
-    def _guided(self, module: nn.Module, condition: Tensor) -> Callable[[Tensor, float], Tensor]:
+    def _cfg_output(self, module: nn.Module, condition: Tensor) -> Callable[[Tensor, float], Tensor]:
         """The first half of the condition is without words."""
 
         def output(x: Tensor, t: float) -> Tensor:
@@ -98,13 +103,13 @@ class Captioned:
         return output
 
     @torch.no_grad()
-    def _decoded(self, latents: Tensor) -> list[Image.Image]:
+    def _decode(self, latents: Tensor) -> list[Image.Image]:
         with torch.autocast(self._device.type, enabled=False):
             made = [self._vae.decode(x[None].to(self._device) / self._scale).sample for x in latents]
-        return [picture for one in made for picture in shown(one)]
+        return [picture for one in made for picture in to_images(one)]
 
-    def _latents(self, part: PictureFolder, about: str) -> Latents:
-        return Latents(part, about, self.shape, self._encode)
+    def _latents(self, part: PictureFolder, about: str) -> LatentFolder:
+        return LatentFolder(part, about, self.shape, self._encode)
 
     @torch.no_grad()
     def _encode(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,12 +17,12 @@ from mezzotint.models.networks import torch_text, torch_unet
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.files import write_text_to_image
-from mezzotint.train.finetune.lora import adapted, write_lora
+from mezzotint.train.finetune.lora import add_lora, write_lora
 from mezzotint.train.finetune.task import device_of
-from mezzotint.train.noise import rescheduled
+from mezzotint.train.noise import with_schedule
 
 
-class Unet:
+class UnetLearner:
     """A UNet2DConditionModel; with a picture go the states of its caption, kept on disk."""
 
     def __init__(self, config: FinetuneConfig, bundle: Bundle):
@@ -33,7 +33,7 @@ class Unet:
         self._lock = Lock()
         self._states = TextStates(about, (arch.length, arch.width), self._read)
         unet = torch_unet(bundle.unet).requires_grad_(True).train()
-        self.module: nn.Module = adapted(unet, config) if config.lora else unet
+        self.module: nn.Module = add_lora(unet, config) if config.lora else unet
 
     def condition(self, words: Sequence[str]) -> Tensor:
         """(n, length, width)."""
@@ -51,7 +51,7 @@ class Unet:
         if self.config.lora:
             write_lora(module, run / "lora", self.config)
         else:
-            scheduler = rescheduled(self.bundle.scheduler, self.config.schedule)
+            scheduler = with_schedule(self.bundle.scheduler, self.config.schedule)
             write_text_to_image(module, self.bundle, scheduler, run / "model")
 
     @torch.no_grad()

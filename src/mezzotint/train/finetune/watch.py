@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mezzotint.models.cache import write_atomic
 from mezzotint.models.image_text import ImageText
 from mezzotint.train.kid import kid, spread
-from mezzotint.train.noise import BINS, Noise, distances, of_seeds
+from mezzotint.train.noise import BINS, Noise, noise_of_seeds, squared_errors
 
 PAIRS = 64
 """Fixed (time, noise) pairs at least; few held-out pictures are asked at several times."""
@@ -34,7 +34,7 @@ def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
     return sorted(order[held:]), sorted(order[:held] or order)
 
 
-class Fixed:
+class ValidationSet:
     """The mean error on held-out pictures at times spread evenly and noises that never change."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Fixed:
         self.times = torch.from_numpy((places * noise.times).astype(np.int64))
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What it is, in words."""
         pictures = len(set(self.indices))
         return f"{len(self.indices)} fixed pairs of time and noise on {pictures} held-out pictures"
@@ -62,8 +62,8 @@ class Fixed:
         """(n,) of each pair."""
         noise, found = self.noise, []
         for x0, condition, t, eps in self._parts():
-            out = ask(module, noise.noised(x0, eps, t), t, condition)
-            found.append(distances(out, noise.target(x0, eps, t)))
+            out = ask(module, noise.add_noise(x0, eps, t), t, condition)
+            found.append(squared_errors(out, noise.target(x0, eps, t)))
         return torch.cat(found)
 
     def __call__(self, ask: Ask, module: nn.Module) -> dict[str, float]:
@@ -77,7 +77,12 @@ class Fixed:
             chosen = slice(start, start + self.rows)
             x0, condition = self.examples(self.indices[chosen])
             first = self.seed * 100_003 + start
-            yield x0, condition, self.times[chosen], of_seeds(x0.shape[1:], range(first, first + len(x0)))
+            yield (
+                x0,
+                condition,
+                self.times[chosen],
+                noise_of_seeds(x0.shape[1:], range(first, first + len(x0))),
+            )
 
 
 def by_bin(errors: Tensor, bins: Tensor) -> dict[str, float]:
@@ -90,7 +95,7 @@ def by_bin(errors: Tensor, bins: Tensor) -> dict[str, float]:
     return means
 
 
-class Domains:
+class DomainDistances:
     """KID of samples to the new pictures, and to what the model drew before it was changed."""
 
     def __init__(

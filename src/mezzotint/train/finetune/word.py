@@ -21,7 +21,7 @@ from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.task import device_of
 
 
-class Learned(nn.Module):
+class WordEmbedding(nn.Module):
     """From noised latents and token ids to the UNet's output; its one weight is the word's embedding.
 
     The frozen networks are held in a tuple, so that no checkpoint carries them.
@@ -47,7 +47,7 @@ class Learned(nn.Module):
         return out
 
 
-class Word:
+class WordLearner:
     """A new word; with a picture go the token ids of its caption, in which the word stands."""
 
     def __init__(self, config: FinetuneConfig, bundle: Bundle):
@@ -56,7 +56,7 @@ class Word:
         table = text.get_input_embeddings().weight
         start = beginning(tokenizer, table, config.word_from)
         self._tokenizer = tokenizer.with_words({config.new_word: 1}, len(table))
-        self.module: nn.Module = Learned(torch_unet(bundle.unet), text, start)
+        self.module: nn.Module = WordEmbedding(torch_unet(bundle.unet), text, start)
 
     def condition(self, words: Sequence[str]) -> Tensor:
         """(n, length)."""

@@ -45,7 +45,7 @@ class Checkpoints:
 
         ConfigError where all are damaged; None where there is none.
         """
-        found = self.kept()
+        found = self.paths()
         for place in reversed(found):
             try:
                 return read(place)
@@ -88,7 +88,7 @@ class Checkpoints:
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
-    def kept(self) -> list[Path]:
+    def paths(self) -> list[Path]:
         """All of them, the oldest first."""
         return [place for _, place in sorted(self._steps())]
 
@@ -101,7 +101,7 @@ class Checkpoints:
                 yield _step_of(self.run / name), self.run / name
 
     def _prune(self) -> None:
-        for place in self.kept()[: -self.keep]:
+        for place in self.paths()[: -self.keep]:
             gone = self.folder / f"{place.name}{_PART}"
             place.rename(gone)  # first, so that no half of it is ever taken for a checkpoint
             shutil.rmtree(gone, ignore_errors=True)

@@ -13,7 +13,7 @@ SHOWN = {
 }
 
 
-class Line:
+class ProgressLine:
     """Steps done, epoch, loss, rate, pace and the time that is left, on stderr."""
 
     def __init__(self, step: int, steps: int, epoch: int, shown: bool = True):
@@ -26,7 +26,7 @@ class Line:
             self._task = self._bar.add_task("", total=steps, completed=step, epoch="", numbers="")
             self._bar.start()
 
-    def moved(self, step: int, numbers: Mapping[str, float] | None = None) -> None:
+    def update(self, step: int, numbers: Mapping[str, float] | None = None) -> None:
         """To this step, with new numbers where there are some."""
         if not self._bar:
             return

@@ -20,7 +20,7 @@ class Log:
     def __init__(self, folder: Path, step: int, looked: bool, epoch: int):
         """`looked`: whether the sheet of this very step is there; `epoch`: steps of one, or 0."""
         path = folder / "log.jsonl"
-        _cut(path, step, looked)
+        _truncate_log(path, step, looked)
         self.file, self.board, self.epoch = path.open("a"), _board(folder, step), epoch
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -48,7 +48,7 @@ class Log:
             self.board.close()
 
 
-def _cut(path: Path, step: int, looked: bool) -> None:
+def _truncate_log(path: Path, step: int, looked: bool) -> None:
     """Keep the lines up to a step; those of its sheet only where the sheet is there. Half a line is none."""
     if not path.exists():
         return
@@ -90,7 +90,7 @@ class Means:
         """As JSON takes it."""
         return {key: (float(total), count) for key, (total, count) in self._sums.items()}
 
-    def taken(self) -> dict[str, float]:
+    def pop(self) -> dict[str, float]:
         """The means, and begin anew."""
         means = {key: total / count for key, (total, count) in self.state().items()}
         self._sums = {}

@@ -16,15 +16,15 @@ from torch import nn
 from mezzotint.models.cache import write_atomic
 from mezzotint.train.running.log import Log
 from mezzotint.train.running.optim import Ema
-from mezzotint.train.running.stop import Stop
-from mezzotint.train.running.task import Task, ability
+from mezzotint.train.running.stop import StopSignal
+from mezzotint.train.running.task import TrainingTask, ability
 
 
 @dataclass
-class Looks:
+class SampleSheets:
     """Makes sheets; one that is there tells that its step has been looked at."""
 
-    task: Task
+    task: TrainingTask
     parameters: list[nn.Parameter]
     ema: Ema
     folder: Path
@@ -41,7 +41,7 @@ class Looks:
             return self.folder / "samples" / f"epoch-{step // self.epoch:04d}-{kind}.png"
         return self.folder / f"sheet-{step:07d}.png"
 
-    def cut(self, step: int) -> None:
+    def remove_after(self, step: int) -> None:
         """Remove what a run that was killed made after this step: it is made anew."""
         for place in self.folder.glob("samples/epoch-*-*.png"):
             if int(place.name.split("-")[1]) * self.epoch > step:
@@ -50,13 +50,13 @@ class Looks:
             if int(place.stem.split("-")[1]) > step:
                 place.unlink()
 
-    def make(self, step: int, log: Log, stop: Stop) -> dict[str, float]:
+    def make(self, step: int, log: Log, stop: StopSignal) -> dict[str, float]:
         """Look, write it down, and the averaged weights' sheet last; returns the numbers of the averaged weights.
 
         Raises Asked where a signal comes meanwhile.
         """
         sheets = {}
-        with at_rest(self.task.module), self._averaged():
+        with at_rest(self.task.module), self._ema_weights():
             with stop.at_once():
                 numbers = dict(ability(self.task, "validate", lambda module: {})(self.task.module))
                 sheets["ema"], measured = self.task.sheet(self.task.module)
@@ -75,7 +75,7 @@ class Looks:
         return measured
 
     @contextmanager
-    def _averaged(self) -> Iterator[None]:
+    def _ema_weights(self) -> Iterator[None]:
         self.ema.swap(self.parameters)
         try:
             yield

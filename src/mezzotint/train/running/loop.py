@@ -20,28 +20,30 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mezzotint.data.pictures.ahead import Ahead
+from mezzotint.data.pictures.ahead import Prefetcher
 from mezzotint.errors import ConfigError, ModelError, OutputError
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.running.batches import part_of, size_of
 from mezzotint.train.running.checkpoint import Checkpoints
-from mezzotint.train.running.line import Line
+from mezzotint.train.running.line import ProgressLine
 from mezzotint.train.running.log import Log, Means
-from mezzotint.train.running.look import Looks
-from mezzotint.train.running.optim import Ema, clipped, optimizer
-from mezzotint.train.running.pace import Pace
+from mezzotint.train.running.look import SampleSheets
+from mezzotint.train.running.optim import Ema, clip_gradients, optimizer
+from mezzotint.train.running.pace import Throughput
 from mezzotint.train.running.precision import TrainingPrecision, choose_precision, to_json
-from mezzotint.train.running.quick import quick
+from mezzotint.train.running.quick import speed_up_on_cpu
 from mezzotint.train.running.start import accelerator_for, open_folder, save_memory
-from mezzotint.train.running.state import State
-from mezzotint.train.running.stop import Asked, Stop
-from mezzotint.train.running.task import Task, ability
+from mezzotint.train.running.state import TrainingState
+from mezzotint.train.running.stop import StopRequested, StopSignal
+from mezzotint.train.running.task import TrainingTask, ability
 
-__all__ = ["Task", "train"]
+__all__ = ["TrainingTask", "train"]
 TIME_IS_UP = 1
 
 
-def train(task: Task, config: LoopConfig, folder: Path, precision: TrainingPrecision | None = None) -> bool:
+def train(
+    task: TrainingTask, config: LoopConfig, folder: Path, precision: TrainingPrecision | None = None
+) -> bool:
     """Run to the last step (or for `config.minutes`), going on from the newest checkpoint in `folder`.
 
     Returns whether the training is finished, rather than its time up. `precision`: where the task has chosen already.
@@ -50,7 +52,7 @@ def train(task: Task, config: LoopConfig, folder: Path, precision: TrainingPreci
     averaged weights are in the module, and saved. ConfigError where `folder` is of a run with other settings; OutputError
     where it cannot be written: at the last checkpoint, and at one on the way when the one before failed too.
     """
-    config = config.lasting(ability(task, "steps_per_epoch", 0))
+    config = config.in_steps(ability(task, "steps_per_epoch", 0))
     precision = precision or choose_precision(task, config, folder)
     accelerator = accelerator_for(precision.kind)
     if accelerator.is_main_process:
@@ -58,20 +60,20 @@ def train(task: Task, config: LoopConfig, folder: Path, precision: TrainingPreci
     accelerator.wait_for_everyone()
     task.module.to(accelerator.device)
     save_memory(task, config)
-    with quick(task.module), Stop() as stop:
-        return _Run(task, config, folder, accelerator, stop, precision).go()
+    with speed_up_on_cpu(task.module), StopSignal() as stop:
+        return _TrainingRun(task, config, folder, accelerator, stop, precision).go()
 
 
-class _Run:
+class _TrainingRun:
     """One session of a training."""
 
     def __init__(
         self,
-        task: Task,
+        task: TrainingTask,
         config: LoopConfig,
         folder: Path,
         accelerator: Accelerator,
-        stop: Stop,
+        stop: StopSignal,
         precision: TrainingPrecision,
     ):
         self.precision = precision
@@ -83,7 +85,7 @@ class _Run:
         self.learned = [p for p in task.module.parameters() if p.requires_grad]
         self.ema = Ema(self.parameters, config.ema)
         update = optimizer(task.module, config.lr, config.muon_lr, config.weight_decay)
-        self.state = State(task.module, update, self.ema, accelerator.scaler, changes)
+        self.state = TrainingState(task.module, update, self.ema, accelerator.scaler, changes)
         self.checkpoints, self.failed = Checkpoints(folder, config.keep), False
         facts = self._resume()
         self.step, self.means = int(facts.get("step", 0)), Means(facts.get("means"))
@@ -93,7 +95,7 @@ class _Run:
         self.rates = [group["lr"] for group in update.param_groups]
         self.module, self.update = accelerator.prepare(task.module, update)
         self.epoch = int(ability(task, "steps_per_epoch", 0))
-        self.looks = Looks(task, self.parameters, self.ema, folder, self.epoch)
+        self.looks = SampleSheets(task, self.parameters, self.ema, folder, self.epoch)
         self.looked = self.step if self.looks.place(self.step).exists() else -1
 
     def _resume(self) -> dict[str, Any]:
@@ -125,13 +127,13 @@ class _Run:
         config, step = self.config, self.step
         open_.callback(self.accelerator.unwrap_model, self.module, keep_fp32_wrapper=False)
         if self.main:
-            self.looks.cut(step)
+            self.looks.remove_after(step)
             self.log = open_.enter_context(closing(Log(self.folder, step, self.looked == step, self.epoch)))
-        self.line = open_.enter_context(closing(Line(step, config.steps, self.epoch, self.main)))
-        self.pace = open_.enter_context(closing(Pace(self.task.module, step, config.steps)))
-        self.batches: Ahead[int, Any] | None = None
+        self.line = open_.enter_context(closing(ProgressLine(step, config.steps, self.epoch, self.main)))
+        self.pace = open_.enter_context(closing(Throughput(self.task.module, step, config.steps)))
+        self.batches: Prefetcher[int, Any] | None = None
         if make := ability(self.task, "batch"):
-            self.batches = open_.enter_context(closing(Ahead(make, min(1, config.ahead))))
+            self.batches = open_.enter_context(closing(Prefetcher(make, min(1, config.ahead))))
         elif self.world > 1:
             raise ConfigError("this training cannot be shared out between processes; start it in one")
         self.until = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
@@ -153,14 +155,14 @@ class _Run:
         with self.pace.step():
             self._gradients()
             self.accelerator.unscale_gradients()
-            self.means.add({"grad_norm": clipped(self.learned, self.config.clip)})
+            self.means.add({"grad_norm": clip_gradients(self.learned, self.config.clip)})
             self.update.step()
             self.update.zero_grad(set_to_none=True)
             self.ema.update(self.parameters)
         self.step += 1
         if self.step % self.config.log_every == 0:
             self._write()
-        self.line.moved(self.step)
+        self.line.update(self.step)
         if self.looks.due(self.step) or (not self.epoch and self.sheet_due()):
             self._look()
         if self.save_due():
@@ -195,22 +197,22 @@ class _Run:
 
     def _write(self) -> None:
         """A line of the log."""
-        numbers = self.means.taken()
+        numbers = self.means.pop()
         if self.world > 1:
             every = torch.tensor(numbers["loss"], device=self.accelerator.device)
             numbers["loss"] = float(self.accelerator.reduce(every, "mean"))
         self._check(numbers["loss"])
-        numbers |= {"lr": self.update.param_groups[0]["lr"], **self.pace.taken(self.step)}
+        numbers |= {"lr": self.update.param_groups[0]["lr"], **self.pace.pop(self.step)}
         if self.main:
             self.log.write(self.step, numbers)
-        self.line.moved(self.step, numbers)
+        self.line.update(self.step, numbers)
 
     def _look(self) -> None:
         if self.main:
             try:
                 numbers = self.looks.make(self.step, self.log, self.stop)
-                self.reached = bool(ability(self.task, "reached", lambda numbers: False)(numbers))
-            except Asked:
+                self.reached = bool(ability(self.task, "is_good_enough", lambda numbers: False)(numbers))
+            except StopRequested:
                 return  # it is made when the run goes on
         self.looked = self.step
 

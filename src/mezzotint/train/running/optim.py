@@ -73,13 +73,13 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum"].lerp_(grad, 1 - group["momentum"])
         nesterov = grad.lerp(momentum, group["momentum"])
         matrix = nesterov.flatten(1)
-        update = orthogonalized(matrix) * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        update = orthogonalize(matrix) * max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"]).add_(
             update.view_as(parameter), alpha=-group["lr"]
         )
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrix, nearly, by five quintic Newton-Schulz steps (Jordan et al. 2024).
 
     Each step multiplies by a polynomial of x xᵀ, and these commute. So the steps are taken on the small square matrix,
@@ -124,7 +124,7 @@ def optimizer(
     return Muon(groups)
 
 
-def clipped(parameters: Iterable[Tensor], most: float) -> Tensor:
+def clip_gradients(parameters: Iterable[Tensor], most: float) -> Tensor:
     """Shorten the gradients to a norm of at most `most` (0: any) as one vector; returns the norm before, a scalar."""
     grads = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(grads, foreach=True)

@@ -10,19 +10,19 @@ from typing import Any
 from torch import nn
 
 
-class Pace:
-    """Counts from one `taken` to the next. Waiting ends where the module is first called after `fetching`."""
+class Throughput:
+    """Counts from one `pop` to the next. Waiting ends where the module is first called after `fetching`."""
 
     def __init__(self, module: nn.Module, step: int, steps: int):
         self._first, self._steps, self._began = step, steps, monotonic()
         self._fetching = 0.0
-        self._hook = module.register_forward_pre_hook(self._called)
+        self._hook = module.register_forward_pre_hook(self._end_waiting)
         self._clear()
 
     def _clear(self) -> None:
         self.count, self.samples, self.busy, self.waited = 0, 0, 0.0, 0.0
 
-    def _called(self, module: nn.Module, inputs: Any) -> None:
+    def _end_waiting(self, module: nn.Module, inputs: Any) -> None:
         if self._fetching:
             self.waited += monotonic() - self._fetching
             self._fetching = 0.0
@@ -39,7 +39,7 @@ class Pace:
         """A batch is being prepared."""
         self._fetching = monotonic()
 
-    def taken(self, step: int) -> dict[str, float]:
+    def pop(self, step: int) -> dict[str, float]:
         """Numbers for the log since the last time, and the seconds that are left at the pace of this whole run."""
         busy = max(self.busy, 1e-9)
         done = max(1, step - self._first)

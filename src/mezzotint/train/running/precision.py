@@ -25,8 +25,8 @@ from mezzotint.precision import Precision
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.running.batches import part_of, size_of
 from mezzotint.train.running.checkpoint import FACTS, Checkpoints
-from mezzotint.train.running.quick import quick
-from mezzotint.train.running.task import Task, ability
+from mezzotint.train.running.quick import speed_up_on_cpu
+from mezzotint.train.running.task import TrainingTask, ability
 
 COSINE = 0.98
 """Least of the two gradients. The noise of a batch turns a gradient much further."""
@@ -43,17 +43,17 @@ class TrainingPrecision:
     why: str
 
 
-def choose_precision(task: Task, config: LoopConfig, folder: Path) -> TrainingPrecision:
+def choose_precision(task: TrainingTask, config: LoopConfig, folder: Path) -> TrainingPrecision:
     """As asked; else as the run in `folder` began on this machine; else by the self-test. Says so in one line."""
     state = PartialState()
-    machine, before = _machine(state.device), _kept(folder, config.keep)
+    machine, before = _machine(state.device), _read_precision(folder, config.keep)
     if config.precision != "auto":
         chosen = TrainingPrecision(config.precision, machine, "as asked")
     elif before and before.machine == machine:
         chosen = before
     else:
         task.module.to(state.device)
-        chosen = TrainingPrecision(*_measured(task, state.device, machine))
+        chosen = TrainingPrecision(*_self_test(task, state.device, machine))
     if state.num_processes > 1:  # their clocks may disagree
         broadcast_object_list(agreed := [chosen])
         chosen = agreed[0]
@@ -72,7 +72,7 @@ def autocast_beside(config: LoopConfig) -> torch.autocast:
     return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
 
 
-def _measured(task: Task, device: torch.device, machine: str) -> tuple[Precision, str, str]:
+def _self_test(task: TrainingTask, device: torch.device, machine: str) -> tuple[Precision, str, str]:
     """Precision, machine and reason. The gradient is tried only where bf16 multiplies matrices faster at all."""
     gain = _product_gain(device)
     if gain <= 1:
@@ -93,12 +93,12 @@ def _product_gain(device: torch.device) -> float:
 
     def seconds(dtype: torch.dtype) -> float:
         matrix = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device)
-        return min(_timed(lambda: matrix @ matrix, device) for _ in range(4))
+        return min(_seconds_of(lambda: matrix @ matrix, device) for _ in range(4))
 
     return seconds(torch.float32) / seconds(torch.bfloat16)
 
 
-def _gradients(task: Task, device: torch.device) -> list[tuple[Tensor, float]]:
+def _gradients(task: TrainingTask, device: torch.device) -> list[tuple[Tensor, float]]:
     """The gradient of the first batch as one vector (n,) and its seconds, in float32 and in bf16.
 
     Buffers, random state and what the task remembers are as before.
@@ -106,7 +106,7 @@ def _gradients(task: Task, device: torch.device) -> list[tuple[Tensor, float]]:
     module, memory = task.module, ability(task, "memory")
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     remembered = memory() if memory else None
-    with torch.random.fork_rng(), quick(module):
+    with torch.random.fork_rng(), speed_up_on_cpu(module):
         loss = _loss(task)
         found = [_gradient(module, loss, device, half) for half in (False, True)]
     with torch.no_grad():
@@ -117,7 +117,7 @@ def _gradients(task: Task, device: torch.device) -> list[tuple[Tensor, float]]:
     return found
 
 
-def _loss(task: Task) -> Callable[[], Tensor]:
+def _loss(task: TrainingTask) -> Callable[[], Tensor]:
     """The loss of some samples of the first batch; where a task does not share batches out, of the whole."""
     if not (make := ability(task, "batch")):
         return lambda: task.loss(task.module, 0)[0]
@@ -137,13 +137,13 @@ def _gradient(
             value = loss()
         value.backward()  # type: ignore[no-untyped-call]
 
-    seconds = [_timed(once, device) for _ in range(3)]
+    seconds = [_seconds_of(once, device) for _ in range(3)]
     grads = [p.grad.float().flatten() for p in module.parameters() if p.grad is not None]
     module.zero_grad(set_to_none=True)
     return torch.cat(grads), min(seconds[1:])  # the first call prepares kernels
 
 
-def _timed(work: Callable[[], object], device: torch.device) -> float:
+def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
     begin = time.perf_counter()
     work()
     if device.type == "cuda":
@@ -160,9 +160,9 @@ def _machine(device: torch.device) -> str:
     return f"{processor} {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
-def _kept(folder: Path, keep: int) -> TrainingPrecision | None:
+def _read_precision(folder: Path, keep: int) -> TrainingPrecision | None:
     """What the newest checkpoint says; None where there is none, or an older one that does not say."""
-    for place in reversed(Checkpoints(folder, keep).kept()):
+    for place in reversed(Checkpoints(folder, keep).paths()):
         try:
             return TrainingPrecision(**json.loads((place / FACTS).read_text())["precision"])
         except (OSError, ValueError, KeyError, TypeError):

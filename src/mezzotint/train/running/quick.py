@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 
 @contextmanager
-def quick(module: nn.Module) -> Iterator[None]:
+def speed_up_on_cpu(module: nn.Module) -> Iterator[None]:
     """While this lasts, parts of diffusers' networks are done in quicker ways; memory that was freed is used again."""
     if next(module.parameters()).device.type != "cpu":
         yield
@@ -46,16 +46,16 @@ def _quick_upsampling(layer: Any, undo: ExitStack) -> None:
     if layer.interpolate and layer.norm is None and not layer.use_conv_transpose:
         layer.interpolate = False
         undo.callback(setattr, layer, "interpolate", True)
-        undo.callback(layer.register_forward_pre_hook(_upsampled, with_kwargs=True).remove)
+        undo.callback(layer.register_forward_pre_hook(_upsample_input, with_kwargs=True).remove)
 
 
-def _upsampled(layer: Any, inputs: tuple[Any, ...], more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _upsample_input(layer: Any, inputs: tuple[Any, ...], more: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The input (n, c, h, w) at (n, c, 2h, 2w), or at the size that is asked for."""
     x, size = inputs[0], (*inputs[1:], more.pop("output_size", None))[0]
-    return (doubled(x) if size is None else F.interpolate(x, size=size, mode="nearest"),), more
+    return (upsample_2x(x) if size is None else F.interpolate(x, size=size, mode="nearest"),), more
 
 
-def doubled(x: Tensor) -> Tensor:
+def upsample_2x(x: Tensor) -> Tensor:
     """Each pixel four times, by copies of rows: torch's own goes through a channels-last copy, five times slower."""
     n, c, h, w = x.shape
     wide = torch.stack([x, x], -1).view(n, c, h, 1, 2 * w)

@@ -11,7 +11,7 @@ from mezzotint.errors import ConfigError, OutputError
 from mezzotint.precision import Precision
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.running.record import keep_record
-from mezzotint.train.running.task import Task, ability
+from mezzotint.train.running.task import TrainingTask, ability
 
 
 def accelerator_for(kind: Precision) -> Accelerator:
@@ -26,7 +26,7 @@ def accelerator_for(kind: Precision) -> Accelerator:
     return made
 
 
-def open_folder(task: Task, config: LoopConfig, folder: Path) -> None:
+def open_folder(task: TrainingTask, config: LoopConfig, folder: Path) -> None:
     """The run's folder, with a record of what was asked where the task does not keep its own."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def open_folder(task: Task, config: LoopConfig, folder: Path) -> None:
         keep_record(asked, config, folder)
 
 
-def save_memory(task: Task, config: LoopConfig) -> None:
+def save_memory(task: TrainingTask, config: LoopConfig) -> None:
     """Gradient checkpointing, where it is asked for. ConfigError where the module has none."""
     if config.gradient_checkpointing:
         names = ("enable_gradient_checkpointing", "gradient_checkpointing_enable")

@@ -18,7 +18,7 @@ from mezzotint.train.running.optim import Ema
 
 
 @dataclass
-class State:
+class TrainingState:
     """Weights, averages, optimizer, the scaler of fp16. Random state needs no place: it is a function of the step."""
 
     module: nn.Module

@@ -10,11 +10,11 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 
-class Asked(BaseException):
+class StopRequested(BaseException):
     """To stop, in the middle of what may be left undone."""
 
 
-class Stop:
+class StopSignal:
     """While this lasts, a signal to end is remembered as the exit code that shells expect; a second Ctrl-C ends at once."""
 
     def __init__(self) -> None:
@@ -24,7 +24,9 @@ class Stop:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set them
-            self._former = {n: signal.signal(n, self._asked) for n in (signal.SIGINT, signal.SIGTERM)}
+            self._former = {
+                n: signal.signal(n, self._remember_signal) for n in (signal.SIGINT, signal.SIGTERM)
+            }
         return self
 
     def __exit__(
@@ -33,18 +35,18 @@ class Stop:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
-    def _asked(self, number: int, frame: FrameType | None) -> None:
+    def _remember_signal(self, number: int, frame: FrameType | None) -> None:
         if self.code and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.code = 128 + number
         if self._eager:
-            raise Asked
+            raise StopRequested
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """What is done in here changes nothing, and is left where it stands. Raises Asked."""
         if self.code:
-            raise Asked
+            raise StopRequested
         self._eager = True
         try:
             yield

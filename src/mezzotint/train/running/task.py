@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 
-class Task(Protocol):
+class TrainingTask(Protocol):
     """A module, its loss at a step, and how its work is shown and saved.
 
     `step` counts batches: with `accumulate` batches a step of the optimizer, batch i of step s is s * accumulate + i.
@@ -26,7 +26,7 @@ class Task(Protocol):
     - `changes(name) -> bool`: whether training changes the weight of this name. Others are neither averaged nor kept in
       checkpoints, as the base of a LoRA.
     - `after()`: called when a sheet has been made.
-    - `reached(numbers) -> bool`: whether a sheet's numbers are good enough to end the training.
+    - `is_good_enough(numbers) -> bool`: whether a sheet's numbers are good enough to end the training.
     - `memory() -> dict` and `recall(memory)`: what a checkpoint keeps beside the weights, as JSON.
     """
 
@@ -45,6 +45,6 @@ class Task(Protocol):
         """Write the finished model."""
 
 
-def ability(task: Task, name: str, otherwise: Any = None) -> Any:
+def ability(task: TrainingTask, name: str, otherwise: Any = None) -> Any:
     """One of the things that a task may leave out."""
     return getattr(task, name, otherwise)

@@ -23,7 +23,7 @@ from mezzotint.study.paper.made.drawn import pictures
 from mezzotint.study.paper.made.making import Parts
 from mezzotint.study.paper.made.verdicts import below
 from mezzotint.study.paper.section import Setting, opened
-from mezzotint.train.finetune.report import Run, losses
+from mezzotint.train.finetune.report import RunRecord, losses
 
 Floats = NDArray[np.float64]
 SIGNED = 6  # pairs: with 5 no sign test reaches 5 %
@@ -33,7 +33,7 @@ VARIED = "What is varied (noise schedule, accumulation, learning rate, batch) ch
 def finetuning(setting: Setting) -> Parts:
     """Learn, look, and judge; without `quick` the grid too."""
     data = learning.new_pictures(setting)
-    run = Run.read(learning.run(setting, data))
+    run = RunRecord.read(learning.run(setting, data))
     before, after = _samples(setting, run.folder, 32 if setting.quick else 128)
     html = _new(data) + _sheets(run) + _curves(run) + _asked(run)
     findings = [_moved(run, before, after), _fell(setting, run, data)]
@@ -42,7 +42,7 @@ def finetuning(setting: Setting) -> Parts:
             Finding(VARIED, "undecided", "not measured: the grid of settings runs without --quick", "report")
         )
     else:
-        runs = {name: Run.read(path) for name, path in learning.grid(setting, data).items()}
+        runs = {name: RunRecord.read(path) for name, path in learning.grid(setting, data).items()}
         html += _grid(runs)
         findings.append(_varied(runs))
     return Parts(html, tuple(findings), _NOTES)
@@ -86,7 +86,7 @@ def _samples(setting: Setting, folder: Path, count: int) -> tuple[list[Picture],
     return before, after
 
 
-def _moved(run: Run, before: Sequence[Picture], after: Sequence[Picture]) -> Finding:
+def _moved(run: RunRecord, before: Sequence[Picture], after: Sequence[Picture]) -> Finding:
     claim = "Samples move to the new pictures"
     kept = run.folder / "watch" / "domains.safetensors"
     if not kept.exists():
@@ -107,7 +107,7 @@ def _features(images: Sequence[Image.Image]) -> Floats:
     return spread(ImageText.open(learning.JUDGE).embed_images(images))
 
 
-def _fell(setting: Setting, run: Run, data: Path) -> Finding:
+def _fell(setting: Setting, run: RunRecord, data: Path) -> Finding:
     """By the error on pictures that were not learned, at the same times and noises."""
     models = (setting.pixel_model, str(run.folder / "model"))
     before, after = (learning.held_out(setting, data, model) for model in models)
@@ -123,7 +123,7 @@ def _new(data: Path) -> str:
     )
 
 
-def _sheets(run: Run) -> str:
+def _sheets(run: RunRecord) -> str:
     """Before, after the first epoch, and at the end."""
     found = run.sheets("ema")
     chosen = dict([*found[:2], *found[-1:]])
@@ -134,7 +134,7 @@ def _sheets(run: Run) -> str:
     return f'<div class="sheets">{"".join(cards)}</div>'
 
 
-def _curves(run: Run) -> str:
+def _curves(run: RunRecord) -> str:
     kid = [
         Series(name, *run.curve(key), "dots", color)
         for key, name, color in (
@@ -148,13 +148,13 @@ def _curves(run: Run) -> str:
     )
 
 
-def _asked(run: Run) -> str:
+def _asked(run: RunRecord) -> str:
     names = ("lr", "batch", "accumulate", "epochs", "repeats", "ema", "measured")
     shown = table({name: run.settings[name] for name in names} | {"steps": run.facts.get("steps")})
     return folded("Settings", shown)
 
 
-def _grid(runs: dict[str, Run]) -> str:
+def _grid(runs: dict[str, RunRecord]) -> str:
     """Every combination with where it ended."""
     keys = ("val_loss", "kid_new", "kid_old")
     rows = [[name, *(_told(run.last(key)) for key in keys)] for name, run in runs.items()]
@@ -166,7 +166,7 @@ def _told(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _varied(runs: dict[str, Run]) -> Finding:
+def _varied(runs: dict[str, RunRecord]) -> Finding:
     """The effect of each axis on KID to the new pictures, over all settings of the others; Holm's correction."""
     effects = {axis: _effect(runs, axis) for axis in learning.GRID}
     ps = holm([sign_flip(values) for values in effects.values()])
@@ -186,7 +186,7 @@ def _varied(runs: dict[str, Run]) -> Finding:
     return Finding(VARIED, "undecided", f"{evidence}; {more_needed(largest, [0], 'pairs')}", "report")
 
 
-def _effect(runs: dict[str, Run], axis: str) -> list[float]:
+def _effect(runs: dict[str, RunRecord], axis: str) -> list[float]:
     """Differences of pairs of runs that differ in one axis alone."""
     first, second = learning.GRID[axis]
     found = []

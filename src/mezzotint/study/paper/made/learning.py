@@ -101,7 +101,7 @@ def grid(setting: Setting, data: Path) -> dict[str, Path]:
     """A run for each combination of GRID; returns their folders by name. Two epochs each."""
     import yaml
 
-    from mezzotint.train.finetune.grid import combinations, study
+    from mezzotint.train.finetune.grid import combinations, run_grid
     from mezzotint.train.finetune.report_grid import write_grid
 
     train = _training()
@@ -112,7 +112,7 @@ def grid(setting: Setting, data: Path) -> dict[str, Path]:
     write_atomic(folder / "grid.yaml", yaml.safe_dump({"base": base, "axes": GRID}).encode())
     runs = combinations(folder / "grid.yaml", {})
     folders = {name: config.out for name, config in runs.items()}
-    failed = study(
+    failed = run_grid(
         runs, 1, lambda config: train.finetune(config, ["paper", "--only", "fine-tuning"]), setting.say
     )
     write_grid(folder, folders)
@@ -123,11 +123,11 @@ class _Training:
     """What is needed of training, which asks for torch and more."""
 
     def __init__(self) -> None:
-        from mezzotint.train.finetune.config import asked
-        from mezzotint.train.finetune.run import finetune, ready
+        from mezzotint.train.finetune.config import parse_settings
+        from mezzotint.train.finetune.run import finetune, prepare
         from mezzotint.train.finetune.task import FinetuneTask
 
-        self.asked, self.finetune, self.ready, self.task = asked, finetune, ready, FinetuneTask
+        self.asked, self.finetune, self.ready, self.task = parse_settings, finetune, prepare, FinetuneTask
 
 
 def _training() -> _Training:
