@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mezzotint.encoders import NAMES, Mixture, Share, parse
 from mezzotint.errors import RequestError
+from mezzotint.expressions import ENCODERS, Mixture, Share, parse_encoder
 from mezzotint.request import Request
 
 CANONICAL = {
@@ -29,7 +29,7 @@ CANONICAL = {
 
 @pytest.mark.parametrize("text", CANONICAL)
 def test_one_mixture_has_one_text(text: str) -> None:
-    assert str(parse(text)) == CANONICAL[text] == Request(encoder=text).encoder
+    assert str(parse_encoder(text)) == CANONICAL[text] == Request(encoder=text).encoder
 
 
 WEIGHTS = st.floats(-10, 10).filter(bool)
@@ -38,10 +38,10 @@ PLACES = st.text(st.characters(codec="ascii", exclude_characters="\"'\n"), min_s
 )
 
 
-@given(st.dictionaries(st.sampled_from(NAMES) | PLACES, WEIGHTS, min_size=1, max_size=6))
+@given(st.dictionaries(st.sampled_from(ENCODERS) | PLACES, WEIGHTS, min_size=1, max_size=6))
 def test_what_is_written_is_read_back(shares: dict[str, float]) -> None:
     mixture = Mixture(tuple(Share(name, weight) for name, weight in shares.items()))
-    assert parse(str(mixture)) == mixture
+    assert parse_encoder(str(mixture)) == mixture
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_file_cut_anywhere_is_a_picture_or_an_error(tmp_path: Path, image: Ima
 def test_a_huge_file_or_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="cannot read"):
         library.keep(tmp_path / "none.png", tmp_path)
-    monkeypatch.setattr("mezzotint.picture.MAX_BYTES", 10)
+    monkeypatch.setattr("mezzotint.files.MAX_BYTES", 10)
     (tmp_path / "a.png").write_bytes(png(1, 1))
     with pytest.raises(DataError, match="is larger than"):
         library.keep(tmp_path / "a.png", tmp_path)

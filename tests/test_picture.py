@@ -176,7 +176,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mezzotint.picture.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("mezzotint.files.MAX_BYTES", 1 << 20)
     with (tmp_path / "a.png").open("wb") as file:
         file.truncate((1 << 20) + 1)
     with pytest.raises(DataError, match="larger than 1 MiB"):

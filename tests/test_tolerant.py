@@ -15,8 +15,8 @@ from mezzotint import library
 from mezzotint.data.pictures.decode import decode
 from mezzotint.data.pictures.header import look
 from mezzotint.errors import DataError
+from mezzotint.image_files import repair_png
 from mezzotint.picture import Picture
-from mezzotint.tolerant import repair_png
 
 ODD = {
     "a broken eXIf": files.chunk(b"eXIf", b"no exif at all"),

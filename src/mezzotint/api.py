@@ -9,7 +9,7 @@ from typing import Any
 
 from mezzotint.engine import Engine, Mode, Network
 from mezzotint.errors import RequestError
-from mezzotint.inversion import NewWord
+from mezzotint.expressions import NewWord
 from mezzotint.picture import Picture
 from mezzotint.request import Request, check_names
 

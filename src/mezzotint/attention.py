@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import RequestError, nearest
-from mezzotint.picture import write_durably
+from mezzotint.files import write_durably
 
 Floats = NDArray[np.float32]
 Spans = Mapping[str, tuple[int, ...]]

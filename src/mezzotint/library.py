@@ -21,9 +21,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from mezzotint.errors import DataError, RequestError
-from mezzotint.models.cache import default_cache, put
-from mezzotint.picture import check_pixels, read_bounded
-from mezzotint.tolerant import repair_png, upright
+from mezzotint.files import default_cache, put, read_bounded
+from mezzotint.image_files import repair_png, upright
+from mezzotint.picture import check_pixels
 
 Pixels = NDArray[np.uint8]  # (H, W, 3)
 # The first bytes of a file tell what reads it; Pillow's other formats are never tried.

@@ -1,4 +1,4 @@
-"""A Picture: pixels, the Request that made them, their provenance; and the PNG file that has all three."""
+"""A Picture: pixels, the Request that made them, their provenance and ledger; and the PNG file that has the first three."""
 
 from __future__ import annotations
 
@@ -18,16 +18,27 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mezzotint.errors import DataError, MezzotintError, OutputError, nearest
+from mezzotint.files import read_bounded, write_durably
+from mezzotint.image_files import repair_png
 from mezzotint.infotext import infotext
-from mezzotint.ledger import LedgerEntry
-from mezzotint.models.cache import write_atomic
 from mezzotint.request import Request
-from mezzotint.tolerant import repair_png
 
 if TYPE_CHECKING:
     from mezzotint.attention import Attention
 
-MAX_BYTES = 64 * 2**20  # of a file that `open` reads
+
+class LedgerEntry(NamedTuple):
+    """One term at one network call. Movements and norms are root mean squares over the latents or pixels."""
+
+    evaluation: int  # the network call, from 0
+    step: int  # the asked step that it belongs to
+    term: str  # the term's expression
+    loss: float
+    gradient: float  # of the loss, with respect to what the recipe moves
+    moved: float  # of x0
+    cosine: float | None  # between that movement and the classifier-free direction; None where there is none
+
+
 MAX_PIXELS = 4096 * 4096
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -172,18 +183,6 @@ def _is(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
 
 
-def read_bounded(path: Path) -> bytes:
-    """The bytes of a file of bearable size. DataError where it is larger, or cannot be read."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        raise DataError(f"{path} is larger than {MAX_BYTES >> 20} MiB")
-    return data
-
-
 def check_pixels(path: Path, width: int, height: int) -> None:
     """DataError where a picture of this size, as its header tells it, would not be decoded."""
     if not 0 < width * height <= MAX_PIXELS:
@@ -197,22 +196,3 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path} is not a PNG")
     check_pixels(path, *struct.unpack(">II", data[16:24]))
     return data
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """All of it or nothing, and on the disk when this returns. OutputError where it cannot be written."""
-    try:
-        write_atomic(path, data)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """The new name, too, survives a power cut; systems without open folders see to it themselves."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

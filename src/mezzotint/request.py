@@ -10,14 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
-from mezzotint.encoders import parse as parse_encoder
+from mezzotint.checks import finite, short, whole
 from mezzotint.errors import RequestError, nearest
+from mezzotint.expressions import canonical_lora, canonical_words, parse_encoder, parse_lora, parse_words
 from mezzotint.guidance import Cfg, Guidance, Term, of_number, parse
-from mezzotint.guidance.terms import finite, short, whole
-from mezzotint.inversion import canonical as canonical_words
-from mezzotint.inversion import parse as parse_words
-from mezzotint.lora import canonical
-from mezzotint.lora import parse as parse_lora
 from mezzotint.prompt import parse as parse_prompt
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
@@ -60,7 +56,7 @@ class Request:
     eta: float = 0.0
     """The noise of the ddim sampler, from 0 to 1."""
     guidance: str | Guidance | Term | float = "cfg(7.5)"
-    """A CFG scale, or terms added together, as text or as objects; kept as canonical text, and parsed in `terms`."""
+    """A CFG scale, or terms added together, as text or as objects; kept as canonical_lora text, and parsed in `terms`."""
     compat: Compat = ""
     """`diffusers`: with its slips, which the samplers describe."""
     encoder: str = ""
@@ -91,7 +87,7 @@ class Request:
         _check_choice("compat", self.compat, get_args(Compat))
         self._set("encoder", str(parse_encoder(self.encoder)))
         self._check_start()
-        self._set("lora", canonical(parse_lora(self.lora)))
+        self._set("lora", canonical_lora(parse_lora(self.lora)))
         self._check_words()
         self._set("eta", finite(self.eta, "eta"))
         if not 0 <= self.eta <= 1:
@@ -165,7 +161,7 @@ class Request:
 
     @property
     def digest(self) -> str:
-        """sha256 of the canonical JSON, hexadecimal: the name under which the picture is stored."""
+        """sha256 of the canonical_lora JSON, hexadecimal: the name under which the picture is stored."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def replace(self, **changes: Any) -> Request:

@@ -11,7 +11,7 @@ import pytest
 
 from mezzotint import Picture
 from mezzotint.models.bundled import BUNDLED
-from mezzotint.models.disk.defaults import read_defaults
+from mezzotint.models.disk.source import read_defaults
 
 if TYPE_CHECKING:
     from conftest import Cli, Model

@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.cli.ledger import write
-from mezzotint.ledger import LedgerEntry
-from mezzotint.picture import Picture, Provenance
+from mezzotint.picture import LedgerEntry, Picture, Provenance
 from mezzotint.request import Request
 
 MADE = Provenance(

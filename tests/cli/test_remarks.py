@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from mezzotint.cli import asked
 from mezzotint.cli.remarks import remarks
-from mezzotint.inversion import parse
+from mezzotint.expressions import parse_words
 from mezzotint.request import Request
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_words_in_a_lora_file_are_a_requests_words(tmp_path: Path, monkeypatch: 
         {f"bundle_emb.{name}.emb_params": rows for name in ("<a>", "<b>")}, tmp_path / "lora.safetensors"
     )
     save_file({"<b>": 2 * rows}, tmp_path / "b.safetensors")
-    brought = parse(asked.words([], [f"{tmp_path / 'lora.safetensors'}:0.5"]))
+    brought = parse_words(asked.words([], [f"{tmp_path / 'lora.safetensors'}:0.5"]))
     assert [word.name for word in brought] == ["<a>", "<b>"]
     own = asked.words([str(tmp_path / "b.safetensors")])
     given = asked.words([str(tmp_path / "b.safetensors")], [str(tmp_path / "lora.safetensors")])

@@ -16,7 +16,7 @@ from mezzotint.cli import main
 from mezzotint.engine import Engine
 from mezzotint.engine.worker import NETWORKS
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.lora import parse
+from mezzotint.expressions import parse_lora
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from toy import SICK, Array, Toy
@@ -34,12 +34,12 @@ class Adapted(Toy):
     opened: list[str] = field(default_factory=list)
 
     def check_lora(self, lora: str) -> None:
-        if any(adapter.digest == BAD for adapter in parse(lora)):
+        if any(adapter.digest == BAD for adapter in parse_lora(lora)):
             raise ModelError("no layer of that name")
 
     def with_lora(self, lora: str) -> Adapted:
         self.opened += [lora] if lora else []
-        bend = sum(adapter.weight * (int(adapter.digest[:2], 16) / 255) for adapter in parse(lora))
+        bend = sum(adapter.weight * (int(adapter.digest[:2], 16) / 255) for adapter in parse_lora(lora))
         return replace(self, bend=bend, lora=lora) if lora else self
 
     def encode(self, text: str, role: str = "prompt", encoder: str = "") -> tuple[Array, Warning | None]:
@@ -166,7 +166,7 @@ def test_generate_and_replay(
     pictures = sorted(
         (Picture.open(path) for path in paths), key=lambda p: (p.request.prompt, p.request.lora)
     )
-    weights = [sorted(adapter.weight for adapter in parse(p.request.lora)) for p in pictures]
+    weights = [sorted(adapter.weight for adapter in parse_lora(p.request.lora)) for p in pictures]
     assert sorted(weights) == [[-0.5, 1.0], [0.8], [0.8]]
     assert len({picture.digest for picture in pictures}) == 3
     for kept in tmp_path.glob("*.safetensors"):

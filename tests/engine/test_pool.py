@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mezzotint.engine.pool import Pool
+from mezzotint.engine.lane import Pool
 from mezzotint.rng import Generator
 
 RNG = np.random.default_rng(0)

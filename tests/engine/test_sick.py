@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mezzotint.engine import Engine, Mode, Progress
-from mezzotint.engine.pool import Pool
+from mezzotint.engine.lane import Pool
 from mezzotint.errors import MezzotintError, ModelError, RequestError
 from mezzotint.picture import Picture
 from mezzotint.planning import Plan, plan

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mezzotint.errors import RequestError
+from mezzotint.infotext import a1111_schedule, scales_noise, to_a1111
 from mezzotint.interchange import A1111_NAMES, find_sampler, find_spacing
-from mezzotint.interchange.prompts import A1111, COMFYUI, to_a1111, translate
-from mezzotint.interchange.schedules import a1111_schedule, scales_noise
+from mezzotint.interchange.prompts import A1111, COMFYUI, translate
 from mezzotint.prompt import parse
 from mezzotint.request import Request
 from mezzotint.samplers import COUNTERPARTS, SAMPLERS

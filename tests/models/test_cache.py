@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mezzotint.models import Model, open_model
-from mezzotint.models import cache as kept
+from mezzotint import files
+from mezzotint.models import Model, network_cache, open_model
 from mezzotint.models.disk.weights import Weights
 
 Floats = np.ndarray
@@ -140,22 +140,22 @@ def test_digest_is_remembered_and_right(tmp_path: Path, monkeypatch: pytest.Monk
 
     path = tmp_path / "file"
     path.write_bytes(b"weights")
-    digest = kept.remembered_digest(path, tmp_path / "cache")
+    digest = files.remembered_digest(path, tmp_path / "cache")
     assert digest == hashlib.sha256(b"weights").hexdigest()
-    monkeypatch.setattr(kept, "file_digest", lambda path: pytest.fail("read again"))
-    assert kept.remembered_digest(path, tmp_path / "cache") == digest
+    monkeypatch.setattr(files, "file_digest", lambda path: pytest.fail("read again"))
+    assert files.remembered_digest(path, tmp_path / "cache") == digest
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    kept.write_atomic(path, b"old")
+    files.write_atomic(path, b"old")
 
     def fail(*args: object) -> None:
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk full"):
-        kept.write_atomic(path, b"new")
+        files.write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
@@ -184,7 +184,8 @@ def test_other_times_are_learned(smallest: Any, cache: Path, monkeypatch: pytest
     for path in cache.glob("networks/*/*.*"):
         os.utime(path, (1, 1))
     _open(smallest.folder, cache)
-    monkeypatch.setattr(kept, "file_digest", lambda path: pytest.fail(f"{path} was read again"))
+    for module in (files, network_cache):
+        monkeypatch.setattr(module, "file_digest", lambda path: pytest.fail(f"{path} was read again"))
     _open(smallest.folder, cache)
 
 

@@ -8,8 +8,13 @@ import torch
 from torch.nn import functional as F
 
 from mezzotint.guidance import Clip
-from mezzotint.models.steering.cutouts import Cutouts, pool_matrices, resize_matrices, sample_cutouts
-from mezzotint.models.steering.cutting import extract_cutouts
+from mezzotint.models.steering.cutouts import (
+    Cutouts,
+    extract_cutouts,
+    pool_matrices,
+    resize_matrices,
+    sample_cutouts,
+)
 
 SIZE = 16
 

@@ -9,8 +9,7 @@ import pytest
 
 import mezzotint
 from mezzotint import ModelError, Request
-from mezzotint.models.disk.defaults import read_defaults
-from mezzotint.models.disk.source import defaults_of
+from mezzotint.models.disk.source import defaults_of, read_defaults
 from mezzotint.study.cells import cells
 from mezzotint.study.spec import Study
 from toy import Toy

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mezzotint.models.openvino.derived import Derived
+from mezzotint.models.openvino.layers import load
 from mezzotint.models.openvino.network import Compiled, options
-from mezzotint.models.openvino.silent import load
 
 RNG = np.random.default_rng(0)
 SQUARE, WIDE = RNG.standard_normal((6, 6), np.float32), RNG.standard_normal((4, 6), np.float32)

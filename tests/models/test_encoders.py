@@ -12,8 +12,8 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError, RequestError
+from mezzotint.files import file_digest
 from mezzotint.models import Model
-from mezzotint.models.cache import file_digest
 from mezzotint.models.texts import bert
 from mezzotint.models.texts.adapter import BertAdapter
 from mezzotint.models.texts.bert import Bert, minilm

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 import tiny_pixels
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, PixelModel, keep_lora, open_model
-from mezzotint.models.lora.adapting import OPEN
+from mezzotint.models.denoising import OPEN
 from mezzotint.models.lora.files import kept_lora
 from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.openvino import runtime as runtime_openvino

@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 from mezzotint.errors import ModelError
 from mezzotint.models import Model, keep_lora
 from mezzotint.models.disk.original_layout import original_unet_names, unet_weights
-from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.models.disk.weights import Tensor, TensorFile
 from mezzotint.models.lora.files import words_in_loras
 from mezzotint.models.lora.read import deltas
 from tiny import Made

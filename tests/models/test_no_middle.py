@@ -40,10 +40,8 @@ def test_graph_without_middle_equals_diffusers(tmp_path: object) -> None:
     import openvino
     from safetensors.torch import save_file
 
-    from mezzotint.models.disk.tensors import TensorFile
-    from mezzotint.models.disk.weights import Weights
-    from mezzotint.models.openvino.unet import build_unet
-    from mezzotint.models.openvino.ushape import time_features
+    from mezzotint.models.disk.weights import TensorFile, Weights
+    from mezzotint.models.openvino.unet import build_unet, time_features
 
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**CONFIG).eval()

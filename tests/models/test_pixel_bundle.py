@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from mezzotint.errors import ModelError
 from mezzotint.models import BUNDLED, PixelModel, open_model
-from mezzotint.models.disk.architecture_pixel import PixelArch
+from mezzotint.models.disk.architecture import PixelArch
 from mezzotint.models.disk.source import reads_text
 from tiny_pixels import CELEBA, PLAIN, flattened, make_pixels
 

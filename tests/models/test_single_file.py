@@ -272,7 +272,7 @@ def test_single_file_alone_needs_no_hub(
 
 
 def test_clip_vocabulary_is_mended_where_the_cache_lost_some_of_it(tmp_path: Path) -> None:
-    from mezzotint.models.disk.clip_vocabulary import clip_vocabulary
+    from mezzotint.models.disk.single_file import clip_vocabulary
 
     place = clip_vocabulary(tmp_path) / "vocab.json"
     whole = place.read_bytes()

@@ -14,8 +14,8 @@ from mezzotint.errors import ModelError
 from mezzotint.models import Model, open_model
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
-from mezzotint.models.steering.linear_map import linear_map
 from mezzotint.models.steering.small_decoder import SmallDecoder
+from mezzotint.models.steering.steered import linear_map
 
 
 def made(folder: Path) -> SmallDecoder:

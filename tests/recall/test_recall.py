@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import foreign_pictures as files
 from made import picture
-from mezzotint.chunks import exif_texts, texts
 from mezzotint.errors import MezzotintError
+from mezzotint.image_files import exif_texts, texts
 from mezzotint.picture import Picture
 from mezzotint.recall import Recipe, a1111, comfyui, others, recall
 from mezzotint.recall.read import _draft

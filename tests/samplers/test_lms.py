@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mezzotint.samplers.lms import weights
+from mezzotint.samplers.solvers import weights
 from mezzotint.schedule import Schedule, karras
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mezzotint.samplers.ddim import ancestral, ddim
-from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
-from mezzotint.samplers.euler import euler, heun
-from mezzotint.samplers.lms import lms
-from mezzotint.samplers.pndm import pndm
-from mezzotint.samplers.table import Levels, UpdateTable
-from mezzotint.samplers.unipc import unipc
+from mezzotint.samplers.levels import Levels, UpdateTable
+from mezzotint.samplers.solvers import ancestral, ddim, dpmpp_2m, dpmpp_2m_sde, euler, heun, lms, pndm, unipc
 
 Array = NDArray[np.float64]
 C = 0.6  # standard deviation of the data, whose mean is 0

@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mezzotint import generate
-from mezzotint.chunks import texts
+from mezzotint.image_files import texts
 from mezzotint.picture import Picture
 from mezzotint.recall import recall
 from mezzotint.request import Request

@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.errors import ConfigError, DataError, OutputError
-from mezzotint.ledger import LedgerEntry
-from mezzotint.picture import Picture, Provenance
+from mezzotint.picture import LedgerEntry, Picture, Provenance
 from mezzotint.request import Request
 from mezzotint.store import Kept, Store, key_of, key_of_picture, precision_of
 from mezzotint.store.upkeep import export, gc, verify

@@ -12,7 +12,7 @@ from PIL import Image
 
 from mezzotint import library
 from mezzotint.errors import ConfigError
-from mezzotint.lora import LoraAdapter, canonical
+from mezzotint.expressions import LoraAdapter, canonical_lora
 from mezzotint.models.lora.files import keep_lora
 from mezzotint.models.lora.write import save_lora
 from mezzotint.study.cells import cells
@@ -95,10 +95,10 @@ def test_lora_is_files_with_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     asked = ["", "one.safetensors:0.5 + two.safetensors", f"0.25*{two}"]
     found = requests(read(tmp_path, axes={"lora": asked}))
     assert found[0].lora == "" and found[2].lora == f"0.25*{two}"
-    assert found[1].lora == canonical((LoraAdapter(one, 0.5), LoraAdapter(two)))
+    assert found[1].lora == canonical_lora((LoraAdapter(one, 0.5), LoraAdapter(two)))
     (tmp_path / one).mkdir()
     (tmp_path / "one.safetensors").rename(tmp_path / one / "style.safetensors")
-    assert requests(read(tmp_path, base={"lora": f"{one}/style.safetensors"}))[0].lora == canonical(
+    assert requests(read(tmp_path, base={"lora": f"{one}/style.safetensors"}))[0].lora == canonical_lora(
         (LoraAdapter(one),)
     )
     with pytest.raises(ConfigError, match=r"2 cells .*nowhere\.safetensors"):

@@ -82,7 +82,7 @@ def _torch(sizes: Sizes, dtype: str, threads: int) -> dict[str, float]:
 
 def _openvino(sizes: Sizes, dtype: str, threads: int) -> dict[str, float]:
     """With constant weights, as networks have them."""
-    from mezzotint.models.openvino.silent import load
+    from mezzotint.models.openvino.layers import load
 
     ov = load()
     from openvino import opset13 as ops

@@ -173,7 +173,7 @@ def _check(file: Path) -> None:
 def _write(file: Path, text: str) -> None:
     from mezzotint.cli.folder import make_folder
     from mezzotint.errors import OutputError
-    from mezzotint.models.cache import write_atomic
+    from mezzotint.files import write_atomic
 
     make_folder(file.parent)
     try:

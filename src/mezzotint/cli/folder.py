@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.errors import DataError, OutputError
-from mezzotint.picture import Picture, write_durably
+from mezzotint.files import write_durably
+from mezzotint.picture import Picture
 
 
 def check_folder(folder: Path) -> None:

@@ -187,7 +187,7 @@ def generate(
 
 def _prepare(model: AnyModel, requests: Sequence[Request], mode: Mode) -> None:
     """Have the networks compiled for the first call, in the background, while there is more to import."""
-    from mezzotint.engine.rows import RowPadding
+    from mezzotint.engine.batcher import RowPadding
     from mezzotint.engine.trajectory import LaneKey
 
     first = requests[0]

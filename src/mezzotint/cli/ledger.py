@@ -8,9 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from mezzotint.ledger import LedgerEntry
+from mezzotint.files import write_durably
 from mezzotint.pages.colors import CURVES, FAINT, INK, PAPER
-from mezzotint.picture import Picture, write_durably
+from mezzotint.picture import LedgerEntry, Picture
 
 _CURVES = {
     "loss": "loss",

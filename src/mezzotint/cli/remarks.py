@@ -30,13 +30,13 @@ def remarks(requests: Sequence[Request], folder: Path | None, model: str) -> lis
 
 def _unsaid_words(requests: Sequence[Request]) -> list[str]:
     """A line on new words that no prompt of the run says, where there are any."""
-    from mezzotint.inversion import parse
+    from mezzotint.expressions import parse_words
 
     texts = "\n".join(
         f"{r.prompt}\n{r.negative_prompt}\n{r.guidance}" for r in _unlike(requests) if r.words
     ).lower()
     expressions = dict.fromkeys(request.words for request in requests if request.words)
-    names = dict.fromkeys(word.name for text in expressions for word in parse(text))
+    names = dict.fromkeys(word.name for text in expressions for word in parse_words(text))
     unsaid = [name for name in names if name.lower() not in texts]
     if not unsaid:
         return []

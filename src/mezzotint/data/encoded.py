@@ -15,7 +15,7 @@ from mezzotint.data.kept import ArrayCache, Key
 from mezzotint.data.pictures.folder import PictureFolder, to_floats
 from mezzotint.data.pictures.survey import PORTRAIT
 from mezzotint.errors import DataError
-from mezzotint.models.cache import default_cache, key_of
+from mezzotint.files import default_cache, key_of
 
 Floats = NDArray[np.float32]
 

@@ -1,9 +1,80 @@
-"""Who runs next. Policy only: no tensors here."""
+"""Who runs next, in how many rows, and where the time went. Policy only: no tensors here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from mezzotint.engine.network import Network
+from mezzotint.engine.trajectory import LaneKey
+
+
+@dataclass
+class Stats:
+    """Counts since the engine was opened; seconds are wall time on the engine's thread."""
+
+    calls: int = 0  # of the network
+    rows: int = 0  # that were asked for
+    padded: int = 0  # rows computed only to fill a bucket
+    pictures: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    busy: float = 0.0  # not waiting for requests; contains the five below
+    network: float = 0.0
+    decoder: float = 0.0
+    text: float = 0.0
+    encoder: float = 0.0  # of pictures
+    steering: float = 0.0  # gradients
+
+    @property
+    def elsewhere(self) -> float:
+        """Busy seconds outside the networks: the engine's own cost."""
+        return self.busy - self.network - self.decoder - self.text - self.encoder - self.steering
+
+    @contextmanager
+    def timing(self, name: str) -> Iterator[None]:
+        """Add the seconds of the `with` block to the field of this name, also when it raises."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + perf_counter() - began)
+
+
+Mode = Literal["fast", "exact"]
+EXACT_ROWS = 8  # enough to profit from company, few enough that padding a lone picture to it stays bearable
+
+
+class RowPadding:
+    """`fast`: as many as the model finds worth sending, padded to its next bucket.
+
+    `exact`: always padded to one count, so that the arithmetic never varies.
+    """
+
+    def __init__(self, network: Network, mode: Mode) -> None:
+        self._network, self._exact = network, mode == "exact"
+        self.budget = lru_cache(maxsize=1024)(self._budget)
+
+    def _budget(self, lane: LaneKey) -> int:
+        """The most rows of a call of this lane, at least the two that guidance takes.
+
+        Gradients hold several times the memory; where they go through the network, `exact` takes one picture a call.
+        """
+        most = max(2, self._network.max_rows_at(*lane.shape[1:]))
+        if lane.gradient:
+            return 1 if self._exact else max(2, most // 4)
+        return min(EXACT_ROWS, most) if self._exact else most
+
+    def padded_rows(self, lane: LaneKey, rows: int) -> int:
+        """The rows that a call with so many of them computes. One picture may need more rows than the budget."""
+        if lane.gradient:
+            return rows
+        return max(self.budget(lane), rows) if self._exact else self._network.bucket(rows)
+
 
 PATIENCE = 4  # ticks a lane waits before it goes first; small, so that one long run cannot block the others
 

@@ -17,13 +17,11 @@ from types import TracebackType
 from typing import Any, Self, get_args
 from weakref import WeakSet
 
-from mezzotint.engine.init_image import init_image_of
+from mezzotint.engine.batcher import Mode, Stats
 from mezzotint.engine.network import Network, Shape, SupportsAttention, SupportsLora, SupportsNewWords
 from mezzotint.engine.prefix_sharing import share_prefixes
-from mezzotint.engine.rows import Mode
-from mezzotint.engine.stats import Stats
 from mezzotint.engine.steer import check_steerable
-from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory
+from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory, init_image_of
 from mezzotint.engine.worker import Worker
 from mezzotint.errors import MezzotintError, ModelError, RequestError, nearest
 from mezzotint.picture import Picture

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.engine.batcher import Stats
 from mezzotint.engine.network import Latents, Network, Pullback, SupportsAttention, SupportsGradients
-from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import ModelError
 

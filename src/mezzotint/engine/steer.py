@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mezzotint.engine.batcher import Stats
 from mezzotint.engine.network import Latents, Network, SupportsGradients
 from mezzotint.engine.predict import Prediction
-from mezzotint.engine.stats import Stats
 from mezzotint.engine.trajectory import Trajectory
 from mezzotint.errors import ModelError
 from mezzotint.guidance import LossGradient, LossQuery, Steer
-from mezzotint.ledger import LedgerEntry
+from mezzotint.picture import LedgerEntry
 from mezzotint.planning import LEAST_ALPHA
 
 Vector = NDArray[np.float32]  # (size,) one picture's latents

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data.subsets import read_rows
-from mezzotint.models.cache import default_cache, file_digest, key_of, write_atomic
+from mezzotint.files import default_cache, file_digest, key_of, write_atomic
 
 Floats = NDArray[np.float32]
 VERSION = 1

@@ -61,7 +61,7 @@ def run(
 ) -> Evaluation:
     """Score a model; `data` is the folder of `mezzotint data emoji`, without which there is no ceiling.
 
-    `encoder` reads the texts, see `mezzotint.encoders`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
+    `encoder` reads the texts, see `mezzotint.expressions`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
     """
     judged_by = ImageText.open(judge)
     facts = facts_of(judged_by.path)

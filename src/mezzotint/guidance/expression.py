@@ -11,12 +11,10 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from mezzotint.checks import short
 from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance.guidance import Guidance
-from mezzotint.guidance.mixing import Cfg, Mix
-from mezzotint.guidance.presets import PRESETS
-from mezzotint.guidance.steer import Clip, Color
-from mezzotint.guidance.terms import Term, short
+from mezzotint.guidance.steer import PRESETS, Clip, Color
+from mezzotint.guidance.terms import Cfg, Guidance, Mix, Term
 
 TERMS: dict[str, Callable[..., Term]] = {"cfg": Cfg, "mix": Mix, "color": Color, "clip": Clip, **PRESETS}
 LONGEST = 2000  # characters

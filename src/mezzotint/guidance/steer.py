@@ -2,89 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.errors import RequestError, nearest
-from mezzotint.guidance.terms import Term, acting, finite, short, span, whole
+from mezzotint.checks import finite, short, whole
+from mezzotint.errors import RequestError
+from mezzotint.guidance.terms import Crop, Decoder, Of, Steer
 
-Through = Literal["x0", "unet"]
-Update = Literal["x", "x0", "eps", "noise"]
-Look = Literal["x0", "blend"]
-Branch = Literal["guided", "text"]
-Factor = Literal["1", "alpha", "sigma2"]
-Crop = Literal["resized", "square", "whole"]
-Of = Literal["pixels", "mean"]
-Decoder = Literal["auto", "full", "small", "linear"]
 SLIPS = ("counter", "range", "crop")  # of the published CLIP recipe; off unless named
 MAX_CUTOUTS = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steer(Term):
-    """A loss L on the picture of each sample. With g = -grad L, a step moves (Bansal et al. 2023, 2302.07121):
-
-    update "x": x += scale*factor*g, eps held, so x0 follows by 1/alpha; "x0": x0 alone += scale*factor*g (MPGD,
-    2311.16424); "eps": eps -= scale*sigma*g (classifier guidance, 2105.05233); "noise": the sampler's fresh noise
-    turns toward g by the rate `scale`, its length kept (DSG, 2402.03201).
-    """
-
-    start: float = 0.0  # it acts on the steps i of n with start <= i/n < stop
-    stop: float = 1.0
-    every: int = 1  # and on every so many of them
-    through: Through = "x0"  # g with respect to x, eps held; "unet": exactly, through the network
-    update: Update = "x"
-    look: Look = "x0"  # the loss sees x0; "blend": sigma*x0 + (1-sigma)*x, as the community pipeline does
-    branch: Branch = "guided"  # x0 after classifier-free guidance; "text": of the row with the prompt alone
-    factor: Factor = "1"
-    reference_batch: int = 1  # published recipes average over a batch, which divides the force by its size
-
-    usual: ClassVar[float] = 0.05  # the effect where neither scale nor effect is given
-
-    @property
-    def strength(self) -> tuple[float | None, float | None]:
-        """(scale, effect); one of them is None."""
-        return self.scale, self.effect  # type: ignore[attr-defined]  # every term has both
-
-    def _check(self) -> None:
-        name = type(self).__name__.lower()
-        span(self, name)
-        for key, kind in _CHOICES.items():
-            if hasattr(self, key):
-                _choice(name, key, getattr(self, key), get_args(kind))
-        for key, most in (("every", 2000), ("reference_batch", 1024)):
-            self._set(key, whole(getattr(self, key), f"{name}: {key}", 1, most))
-        scale, effect = self.strength
-        if scale is None and effect is None:
-            effect = self.usual if self.update != "noise" else None
-            scale = 0.1 if self.update == "noise" else None
-        if scale is not None and effect is not None:
-            raise RequestError(f"{name}: give scale or effect, not both")
-        if effect is not None and (effect := finite(effect, f"{name}: effect")) <= 0:
-            raise RequestError(
-                f"{name}: effect is how far x0 moves a step; it must be above 0, got {effect:g}"
-            )
-        if self.update == "noise" and (effect is not None or not 0 <= finite(scale, f"{name}: scale") <= 1):
-            raise RequestError(f'{name}: with update="noise" the scale is a rate from 0 to 1')
-        self._set("scale", None if scale is None else finite(scale, f"{name}: scale"))
-        self._set("effect", effect)
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-
-    def slip(self, name: str) -> bool:
-        """Whether it makes this slip of the published recipe."""
-        return name in getattr(self, "slips", "").split(",")
-
-    def acts(self, steps: int) -> NDArray[np.bool_]:
-        """(steps,) on which of the steps it acts."""
-        acts = acting(self.start, self.stop, steps)
-        first = int(np.argmax(acts)) if acts.any() else 0
-        turn: NDArray[np.bool_] = (np.arange(steps) - first) % self.every == 0
-        return acts & turn
 
 
 @dataclass(frozen=True)
@@ -164,25 +94,6 @@ class LossGradient(NamedTuple):
     gradient: NDArray[np.float32]  # (C, h, w) of -loss, with respect to what was seen
 
 
-_CHOICES = {
-    "through": Through,
-    "update": Update,
-    "look": Look,
-    "branch": Branch,
-    "factor": Factor,
-    "crop": Crop,
-    "decoder": Decoder,
-    "of": Of,
-}
-
-
-def _choice(name: str, key: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise RequestError(
-            f"{name}: {key} is {', '.join(known)}; got {short(value)}{nearest(str(value), known)}"
-        )
-
-
 def _hex(color: object) -> str:
     from PIL import ImageColor
 
@@ -192,3 +103,68 @@ def _hex(color: object) -> str:
         advice = 'write it as "#19e680", "rgb(25, 230, 128)" or a CSS name'
         raise RequestError(f"color {short(color)} cannot be read; {advice}") from None
     return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def course_color(color: str = "#1ae680", scale: float = 40.0, start: float = 0.0, stop: float = 1.0) -> Color:
+    """The course's color loss: x - grad(40*L), eps held; the mean runs over its batch of 8."""
+    return Color(color, scale, start=start, stop=stop, reference_batch=8)
+
+
+def course_clip(text: str, scale: float = 8.0, cutouts: int = 4) -> Clip:
+    """The course's CLIP guidance as it is published, slips included; its batch is 4."""
+    return Clip(
+        text, scale, cutouts=cutouts, factor="alpha", degrees=5, slips="counter,range,crop", reference_batch=4
+    )
+
+
+def course_clip_corrected(text: str, scale: float = 8.0, cutouts: int = 4) -> Clip:
+    """The same as its formula says: x + scale*g*sqrt(alphas_cumprod), each picture for itself."""
+    return Clip(text, scale, cutouts=cutouts, factor="alpha", degrees=5)
+
+
+def clip_sd(text: str, scale: float = 100.0, cutouts: int = 4) -> Clip:
+    """The community pipeline of diffusers with a DDIM or PNDM scheduler: eps - sigma*grad, through the text branch."""
+    return Clip(
+        text, scale, cutouts=cutouts, crop="square", through="unet", branch="text", look="blend", update="eps"
+    )
+
+
+def clip_sd_lms(text: str, scale: float = 100.0, cutouts: int = 4) -> Clip:
+    """The community pipeline with the LMS scheduler: x + grad*sigma^2, eps held."""
+    return Clip(
+        text,
+        scale,
+        cutouts=cutouts,
+        crop="square",
+        through="unet",
+        branch="text",
+        update="x",
+        factor="sigma2",
+    )
+
+
+def gyre(text: str, strength: float = 0.8, cutouts: int = 4) -> Clip:
+    """gyre's unit, in which 0.2 to 1 are sensible: scale = 500*strength; denoised + grad*sigma^2."""
+    return Clip(text, 500 * strength, cutouts=cutouts, crop="square", through="unet", update="eps")
+
+
+def mpgd(text: str, scale: float = 100.0, cutouts: int = 4) -> Clip:
+    """Manifold preserving guidance: the gradient with respect to x0, and x0 alone moves (2311.16424)."""
+    return Clip(text, scale, cutouts=cutouts, update="x0")
+
+
+def dsg(text: str, rate: float = 0.1, cutouts: int = 4) -> Clip:
+    """Guidance on the sphere of the sampler's own noise (2402.03201); for samplers that add noise."""
+    return Clip(text, rate, cutouts=cutouts, update="noise")
+
+
+PRESETS: dict[str, Callable[..., Steer]] = {
+    "course-color": course_color,
+    "course-clip": course_clip,
+    "course-clip-corrected": course_clip_corrected,
+    "clip-sd": clip_sd,
+    "clip-sd-lms": clip_sd_lms,
+    "gyre": gyre,
+    "mpgd": mpgd,
+    "dsg": dsg,
+}

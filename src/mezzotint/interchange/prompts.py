@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mezzotint.prompt import MAX_WEIGHT, parse
+from mezzotint.prompt import MAX_WEIGHT
 from mezzotint.request import MAX_PROMPT
 
 Marks = dict[str, tuple[str, float]]  # an opening bracket, its closing one, the weight without a number
@@ -68,22 +68,6 @@ def translate(prompt: str, marks: Marks) -> Translation:
     if re.search(r"\bembedding:[\w.-]", text):
         remarks.append("embedding:NAME is a learned word: give its file with --word NAME=FILE")
     return Translation(_render(text.strip(), marks, remarks), tuple(loras), tuple(dict.fromkeys(remarks)))
-
-
-def to_a1111(prompt: str) -> str:
-    """A prompt of ours as that tool reads it: what is plain text here is escaped, weights stay."""
-    if not re.search(r"[\\()\[\]<]|\b(?:BREAK|AND)\b", prompt):
-        return prompt
-    return "".join(
-        _plain(piece.text) if piece.weight == 1 else f"({_plain(piece.text)}:{piece.weight:g})"
-        for piece in parse(prompt)
-    )
-
-
-def _plain(text: str) -> str:
-    """Text without meaning there. CLIP reads no capitals, and a space after `<` changes no token."""
-    text = re.sub(r"\b(?:BREAK|AND)\b", lambda found: found[0].lower(), text)
-    return re.sub(r"<(?=\w+:[^>]+>)", "< ", re.sub(r"([\\()\[\]])", r"\\\1", text))
 
 
 def _render(text: str, marks: Marks, remarks: list[str]) -> str:

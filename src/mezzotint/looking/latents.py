@@ -10,7 +10,7 @@ import numpy as np
 
 from mezzotint.errors import DataError, ModelError
 from mezzotint.looking.codec import Codec, Floats, Pixels
-from mezzotint.models.disk.tensors import TensorFile
+from mezzotint.models.disk.weights import TensorFile
 from mezzotint.picture import MAX_PIXELS
 from mezzotint.rng import Generator
 

@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError
+from mezzotint.files import default_cache
 from mezzotint.models.bundled import BUNDLED
-from mezzotint.models.cache import default_cache
 from mezzotint.models.disk.architecture import VaeArch, vae_channels
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.configs import MANY, allow, real, size, whole
 from mezzotint.models.disk.parts import NetworkFiles, read_json, read_part
 from mezzotint.models.disk.source import expand_user, find
-from mezzotint.models.pixels import to_signed
-from mezzotint.models.runtime import Floats
+from mezzotint.models.runtime import Floats, to_signed
 
 _CLASSES = ("AutoencoderKL", "VQModel")
 _PLACES = ("", "vae", "vqvae")  # in a folder that is an autoencoder, or has one

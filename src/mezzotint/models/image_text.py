@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.cache import file_digest, key_of
+from mezzotint.files import file_digest, key_of
 from mezzotint.models.disk.hub import HUB_ID, fetch_from_hub, reason
 from mezzotint.models.disk.source import expand_user
 from mezzotint.models.runtime import Floats

@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
-from mezzotint.inversion import parse
+from mezzotint.expressions import parse_words
 from mezzotint.models.cross_attention import cross_attention
 from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
-from mezzotint.models.pixels import as_bytes, to_signed
-from mezzotint.models.runtime import Floats, Runtime, call_rows, pad_rows
+from mezzotint.models.runtime import Floats, Runtime, as_bytes, call_rows, pad_rows, to_signed
 from mezzotint.models.texts.encoders import TextEncoders
 from mezzotint.models.texts.inversion import counts, kept_rows, read_rows
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, TruncatedPromptWarning
@@ -59,7 +58,7 @@ class Model(Denoising):
     def encode_text(self, text: str, encoder: str = "") -> Floats:
         """(length, width) states of a text, read-only. One text a call: its bits never depend on company.
 
-        `encoder`: an expression such as `bert`, see `mezzotint.encoders`; "": the model's own. Warns with
+        `encoder`: an expression such as `bert`, see `mezzotint.expressions`; "": the model's own. Warns with
         TruncatedPromptWarning where the text is longer than the model reads.
         """
         states, warning = self.encode(text, encoder=encoder)
@@ -125,7 +124,7 @@ class Model(Denoising):
 
     def check_words(self, words: str) -> None:
         """RequestError where a file is not kept here, ModelError where one does not fit. `words`: as in `Request.words`."""
-        for name in kept_rows(parse(words), self.text_width):
+        for name in kept_rows(parse_words(words), self.text_width):
             self._tokenizer.check_new(name)
 
     def with_words(self, words: str) -> Self:
@@ -134,7 +133,7 @@ class Model(Denoising):
         return made
 
     def _with_words(self, words: str) -> Self:
-        found = kept_rows(parse(words), self.text_width)
+        found = kept_rows(parse_words(words), self.text_width)
         other = copy(self)
         other._states = OrderedDict()
         run = partial(self._runtime.encode, rows=read_rows(found))

@@ -13,8 +13,8 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from mezzotint.errors import ConfigError, ModelError, nearest
+from mezzotint.files import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.bundled import DEFAULT
-from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.disk.bundle import AnyBundle, PixelBundle
 from mezzotint.models.disk.source import expand_user, find
 from mezzotint.models.model import Model

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import PixelBundle
-from mezzotint.models.pixels import as_bytes, to_signed
-from mezzotint.models.runtime import Floats, PixelRuntime
+from mezzotint.models.runtime import Floats, PixelRuntime, as_bytes, to_signed
 
 _NO_TEXT = np.zeros((0, 0), np.float32)
 _NO_TEXT.flags.writeable = False

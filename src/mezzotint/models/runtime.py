@@ -1,11 +1,14 @@
-"""What executes the three networks of a model: numpy in, numpy out, and which sizes it is compiled for."""
+"""What executes the networks of a model: numpy in, numpy out, and how many rows a call has."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mezzotint.errors import RequestError
 
 Floats = NDArray[np.float32]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -76,3 +79,41 @@ def pad_rows(array: NDArray[Any], rows: int) -> NDArray[Any]:
     """`array` with its last row repeated until it has so many rows: padding must be as finite as the rest."""
     missing = rows - len(array)
     return array if missing == 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+
+# Latents in one call beyond which a row gets no cheaper: 32 rows of 16x16 on a CPU, 32 of 64x64 on a GPU.
+_KNEE = {"cpu": 32 * 16 * 16, "cuda": 32 * 64 * 64}
+# Arrays of the size of the widest level that live at once in a call, generously.
+_LIVE_ARRAYS = 24
+
+
+def most_rows(height: int, width: int, channels: int, device: str, device_bytes: int | None = None) -> int:
+    """The most rows worth sending in one call at a latent size: a bucket, at least 2, within memory.
+
+    `channels`: of the network's largest grid. `device_bytes` None: those of this machine.
+    """
+    row_bytes = height * width * channels * 4 * _LIVE_ARRAYS
+    fit = (device_bytes or _memory()) // 4 // row_bytes
+    worth = _KNEE.get(device.split(":")[0], _KNEE["cpu"]) // (height * width)
+    return max(2, *(b for b in BUCKETS if b == 1 or b <= min(fit, worth)))
+
+
+def _memory() -> int:
+    """Bytes of memory in this machine; 8 GB where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 8 << 30
+
+
+def to_signed(pixels: NDArray[np.uint8], factor: int, reader: str) -> Floats:
+    """(H, W, 3) in -1..1. RequestError where a side does not divide by `factor`; `reader`: who asks for that."""
+    height, width = pixels.shape[:2]
+    if height % factor or width % factor:
+        raise RequestError(f"{reader} pictures whose sides divide by {factor}, got {width}x{height}")
+    return pixels.astype(np.float32) / 127.5 - 1
+
+
+def as_bytes(pictures: Floats) -> NDArray[np.uint8]:
+    """0..255 from 0..1."""
+    return np.asarray((pictures * 255).round(), np.uint8)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import file_digest
+from mezzotint.files import file_digest
 
 SIDE = 128
 FILE = "model.safetensors"

@@ -6,9 +6,10 @@ import os
 import re
 from pathlib import Path
 
-from mezzotint.chunks import SIGNATURE, texts
 from mezzotint.errors import DataError, MezzotintError
-from mezzotint.picture import Picture, read_bounded
+from mezzotint.files import read_bounded
+from mezzotint.image_files import SIGNATURE, texts
+from mezzotint.picture import Picture
 from mezzotint.recall import a1111, comfyui
 from mezzotint.recall.others import read_dream, read_fooocus, read_invokeai, read_novelai, read_sd_metadata
 from mezzotint.recall.recipe import Draft, Recipe

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from mezzotint.samplers.ddim import ancestral, ddim
-from mezzotint.samplers.dpmpp import dpmpp_2m, dpmpp_2m_sde
-from mezzotint.samplers.euler import euler, heun
 from mezzotint.samplers.levels import (
+    Levels,
     SamplerRun,
+    UpdateTable,
     ddim_levels,
     ddpm_levels,
     dpm_levels,
@@ -18,10 +17,7 @@ from mezzotint.samplers.levels import (
     k_levels,
     pndm_levels,
 )
-from mezzotint.samplers.lms import lms
-from mezzotint.samplers.pndm import pndm
-from mezzotint.samplers.table import Levels, UpdateTable
-from mezzotint.samplers.unipc import unipc
+from mezzotint.samplers.solvers import ancestral, ddim, dpmpp_2m, dpmpp_2m_sde, euler, heun, lms, pndm, unipc
 
 __all__ = ["CLIPPED", "COUNTERPARTS", "SAMPLERS", "Levels", "Sampler", "SamplerRun", "UpdateTable"]
 

@@ -7,7 +7,7 @@ How a picture comes about::
 
 | file | what it is |
 |---|---|
-| `settings.py` | `ServeSettings`: everything that the owner decides |
+| `format.py` | `ServeSettings`: everything that the owner decides |
 | `app.py` | `create_app(settings) -> FastAPI`; its list `ROUTERS` has a line for each face |
 | `service.py` | `PictureService`: what all faces use; it knows no HTTP |
 | `orders.py` | `PictureOrder`: our own JSON, sweeps too, and the requests that it stands for; the owner's limits |
@@ -24,7 +24,7 @@ How a picture comes about::
 A job is `queued`, `running`, `finished`, `failed` or `cancelled`, and so is each of its pictures. State is the truth;
 events are hints that may be missed.
 
-**To write another face** (`openai.py`, `a1111.py`), make an `APIRouter`, add it to `ROUTERS`, and use the service::
+**To write another face** (`openai.py`, `infotext.py`), make an `APIRouter`, add it to `ROUTERS`, and use the service::
 
     from mezzotint.serve.deps import ClientDep, ServiceDep
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from mezzotint.encoders import NAMES
+from mezzotint.expressions import ENCODERS
 from mezzotint.guidance import PRESETS, Cfg, Clip, Color, Mix
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS
@@ -70,7 +70,7 @@ async def capabilities(service: ServiceDep) -> Capabilities:
         models=[_model(service.hosts.find(name), name) for name in s.sources],
         samplers=list(SAMPLERS),
         spacings=list(SPACINGS),
-        encoders=list(NAMES),
+        encoders=list(ENCODERS),
         guidance={name: [_field(f) for f in fields(kind)] for name, kind in _TERMS.items()},
         presets=sorted(PRESETS),
         formats=list(FORMATS),

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from mezzotint.engine import Engine, Mode, Network
-from mezzotint.engine.rows import EXACT_ROWS
+from mezzotint.engine.batcher import EXACT_ROWS
 from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.serve.errors import UnknownModelError

@@ -12,9 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mezzotint.axes import parse_axis
-from mezzotint.encoders import NAMES
-from mezzotint.encoders import parse as parse_encoder
 from mezzotint.errors import RequestError
+from mezzotint.expressions import ENCODERS, parse_encoder
 from mezzotint.guidance import Clip
 from mezzotint.request import MAX_SEED, Request, check_names
 from mezzotint.serve.jobs import MOST_PRIORITY
@@ -112,7 +111,7 @@ def check_limits(request: Request, settings: ServeSettings) -> None:
         raise RequestError(f"steps must be at most {settings.max_steps} here, got {request.steps}")
     if (pixels := (request.width or 64) * (request.height or 64)) > settings.max_pixels:
         raise RequestError(f"a picture has at most {settings.max_pixels} pixels here, got {pixels}")
-    foreign = [share.name for share in parse_encoder(request.encoder).shares if share.name not in NAMES]
+    foreign = [share.name for share in parse_encoder(request.encoder).shares if share.name not in ENCODERS]
     foreign += [t.model for t in request.terms.terms if isinstance(t, Clip) and t.model not in PAIRS]
     if foreign:
         raise RequestError(f"{foreign[0][:100]!r} is not served; encoders and pairs are named, never a path")
@@ -179,6 +178,6 @@ def _check_texts(values: Mapping[str, Any]) -> None:
         if (text := values.get(name)) and not re.fullmatch("[0-9a-f]{64}", str(text)):
             raise RequestError(f"{name} is the digest of a picture that was uploaded, 64 hexadecimal digits")
     if lora := values.get("lora"):
-        from mezzotint.lora import parse
+        from mezzotint.expressions import parse_lora
 
-        parse(str(lora))
+        parse_lora(str(lora))

@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from mezzotint.errors import OutputError
-from mezzotint.picture import sync_folder, write_durably
+from mezzotint.files import sync_folder, write_durably
 
 ENDINGS = {"pictures": ".png", "metrics": ".json", "ledgers": ".jsonl"}
 _MANY = 16  # files that are worth synchronizing together

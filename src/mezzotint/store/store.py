@@ -13,8 +13,7 @@ from typing import Any, Self
 from sqlalchemy.exc import DBAPIError
 
 from mezzotint.errors import DataError, OutputError, nearest
-from mezzotint.ledger import LedgerEntry
-from mezzotint.picture import Picture
+from mezzotint.picture import LedgerEntry, Picture
 from mezzotint.request import Request
 from mezzotint.store.files import Files
 from mezzotint.store.index import Index, Kept

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mezzotint.errors import OutputError
-from mezzotint.picture import write_durably
+from mezzotint.files import write_durably
 from mezzotint.store.index import Kept
 from mezzotint.store.store import Store, checked
 

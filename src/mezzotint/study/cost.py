@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from mezzotint.engine import Engine, Mode, Network, Stats
+from mezzotint.files import default_cache, key_of, read_json_quietly, remember
 from mezzotint.guidance import Cfg, Guidance
-from mezzotint.models.cache import default_cache, key_of, read_json_quietly, remember
 from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.store import precision_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 
 from mezzotint.errors import DataError
-from mezzotint.models.cache import key_of
+from mezzotint.files import key_of
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.store import Store

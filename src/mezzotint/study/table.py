@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ConfigError, nearest
-from mezzotint.picture import write_durably
+from mezzotint.files import write_durably
 from mezzotint.request import Request
 
 Value = str | int | float | bool | None  # of an axis

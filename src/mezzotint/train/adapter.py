@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.errors import ConfigError, DataError, ModelError
-from mezzotint.models.cache import default_cache
+from mezzotint.files import default_cache
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.source import find
 from mezzotint.models.networks import torch_text

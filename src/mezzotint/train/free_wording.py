@@ -20,7 +20,7 @@ from mezzotint.data.paraphrases import Pair, Paraphraser
 from mezzotint.data.scenes import NUMBERS, PALETTE, CanonicalComposer
 from mezzotint.data.wording import article_of
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import default_cache, write_atomic
+from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.source import find
 from mezzotint.models.networks import torch_text

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mezzotint.data.pictures.header import FORMATS, check
 from mezzotint.data.pictures.listing import Binary
-from mezzotint.tolerant import open_image, upright
+from mezzotint.image_files import open_image, upright
 
 Pixels = NDArray[np.uint8]
 LONGEST = 4

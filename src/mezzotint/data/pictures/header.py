@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mezzotint.data.pictures.listing import Binary
 from mezzotint.errors import DataError
-from mezzotint.tolerant import open_image, orientation
+from mezzotint.image_files import open_image, orientation
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 8192 * 8192

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.cache import key_of, remembered_digest
-from mezzotint.models.disk.architecture import TextArch, UNetArch, VaeArch
-from mezzotint.models.disk.architecture_pixel import PixelArch
+from mezzotint.files import key_of, remembered_digest
+from mezzotint.models.disk.architecture import PixelArch, TextArch, UNetArch, VaeArch
 from mezzotint.models.disk.parts import NetworkFiles, has_weights, read_json, read_part
 from mezzotint.scheduler_config import check, correct_config
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mezzotint.models.disk.tensors import BYTES, Tensor
+from mezzotint.models.disk.weights import BYTES, Tensor
 
 Stored = Mapping[str, Tensor]
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import key_of, remembered_digest
-from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.files import key_of, remembered_digest
 from mezzotint.models.disk.variants import missing_weights, pickled, weight_file
-from mezzotint.models.disk.weights import Weights
+from mezzotint.models.disk.weights import Tensor, TensorFile, Weights
 
 MAX_JSON = 64 << 20  # bytes; the largest vocabulary in use has 4 million
 

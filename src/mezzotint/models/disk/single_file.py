@@ -1,7 +1,17 @@
-"""One `.safetensors` file in the original Stable Diffusion layout, as web interfaces share them."""
+"""One `.safetensors` file in the original Stable Diffusion layout, as web interfaces share them.
+
+Such files come without CLIP's vocabulary, so it is shipped: `bundles/clip-vocabulary/merges.txt.gz` holds the first
+48,894 merges of `bpe_simple_vocab_16e6.txt` of CLIP (OpenAI, MIT), as in the PyPI package open_clip_torch 3.3.0 (sha256
+924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a). The written files have the bytes of those that the
+hub's models come with.
+"""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +19,45 @@ from typing import Any
 import numpy as np
 
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.files import key_of, put, remembered_digest
 from mezzotint.models.disk import original_layout as layout
 from mezzotint.models.disk.bundle import Bundle, digest_of
-from mezzotint.models.disk.clip_vocabulary import clip_vocabulary
 from mezzotint.models.disk.parts import NetworkFiles
-from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.models.disk.weights import Tensor, TensorFile
+
+MERGES = "9fd691f7c8039210e0fced15865466c65820d09b63988b0174bfe25de299051a"  # sha256 of merges.txt
+_SHIPPED = Path(__file__).parents[2] / "bundles" / "clip-vocabulary" / "merges.txt.gz"
+
+
+def clip_vocabulary(cache: Path) -> Path:
+    """A tokenizer folder in the cache with vocab.json and merges.txt, written where it is not whole.
+
+    ModelError where this copy of the package is damaged, OutputError where the cache cannot be written.
+    """
+    folder = cache / "tokenizers" / MERGES[:16]
+    try:
+        text = gzip.decompress(_SHIPPED.read_bytes()).decode()
+    except (OSError, EOFError, ValueError, zlib.error):
+        text = ""
+    if hashlib.sha256(text.encode()).hexdigest() != MERGES:
+        raise ModelError(f"{_SHIPPED} is missing or damaged; install Mezzotint again")
+    vocabulary = json.dumps({token: i for i, token in enumerate(_tokens(text))}, ensure_ascii=False)
+    for name, content in (("vocab.json", vocabulary), ("merges.txt", text)):
+        place, data = folder / name, content.encode()
+        if not place.is_file() or place.read_bytes() != data:
+            put(place, data, f"keep CLIP's vocabulary in {folder}")
+    return folder
+
+
+def _tokens(merges: str) -> list[str]:
+    """All tokens in the order of their ids: bytes, bytes that end a word, merges, start, end."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    alphabet = sorted(ByteLevel.alphabet())  # bytes that print stand for themselves, the others follow them
+    joined = [line.replace(" ", "") for line in merges.splitlines()[1:]]
+    ends = [letter + "</w>" for letter in alphabet]
+    return [*alphabet, *ends, *joined, "<|startoftext|>", "<|endoftext|>"]
+
 
 # In the second generation this bias is spread wider in v-prediction models; ComfyUI tells them so too.
 _TELLTALE = layout.UNET + "output_blocks.11.1.transformer_blocks.0.norm1.bias"

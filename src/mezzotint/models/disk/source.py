@@ -1,4 +1,11 @@
-"""From what the user names to a model on disk: a bundled name, a folder, a single file, or a hub id."""
+"""From what the user names to a model on disk: a bundled name, a folder, a single file, or a hub id.
+
+`mezzotint.json` in a model's folder says what it is drawn with where a request does not:
+
+    {"defaults": {"guidance": "cfg(4)", "sampler": "dpmpp-2m", "steps": 25}}
+
+Every key may be left out. Other readers skip the file.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +13,42 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mezzotint.errors import ModelError, nearest
+from mezzotint.errors import ModelError, RequestError, nearest
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.bundle import AnyBundle, draws_pixels, read_folder
-from mezzotint.models.disk.defaults import read_defaults
 from mezzotint.models.disk.hub import HUB_ID
 from mezzotint.models.disk.hub_model import download_model
-from mezzotint.models.disk.parts import refuse_pickle
+from mezzotint.models.disk.parts import read_json, refuse_pickle
 from mezzotint.models.disk.single_file import read_single_file
 from mezzotint.models.disk.variants import PICKLED
+from mezzotint.request import Request
+
+FILE_NAME = "mezzotint.json"
+_KEYS = ("guidance", "sampler", "steps")
+
+
+def read_defaults(folder: Path) -> dict[str, Any]:
+    """Fields of a request; none where the folder has no such file. ModelError names what is wrong in it."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return {}
+    data = read_json(path)
+    _check_keys(path, data, ("defaults",))
+    defaults = data.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise ModelError(f"{path}: defaults is an object of {', '.join(_KEYS)}")
+    _check_keys(path, defaults, _KEYS)
+    try:
+        request = Request(**defaults)
+    except RequestError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return {key: getattr(request, key) for key in defaults}
+
+
+def _check_keys(path: Path, data: dict[str, Any], known: tuple[str, ...]) -> None:
+    for key in data:
+        if key not in known:
+            raise ModelError(f"{path} has {key!r}; it may say {', '.join(known)}{nearest(key, known)}")
 
 
 def find(source: str | os.PathLike[str], cache: Path) -> AnyBundle:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
-from mezzotint.models.disk.tensors import Tensor
+from mezzotint.models.disk.weights import Tensor
 
 Matrix = NDArray[np.float32]
 Roles = Mapping[str, Tensor]

@@ -1,20 +1,30 @@
-"""LoRA files kept by their content."""
+"""LoRA files kept by their content, and the hash by which A1111 knows them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mezzotint.inversion import NewWord
-from mezzotint.lora import weight_of
-from mezzotint.models.content_store import ContentStore
+from mezzotint.expressions import NewWord, lora_weight
+from mezzotint.models.lora.format import PEFT_KEY, WEIGHTS_NAME, config_beside
 from mezzotint.models.lora.read import LoraFile, group_by_layer
-from mezzotint.models.lora.settings import PEFT_KEY, WEIGHTS_NAME, config_beside
 from mezzotint.models.lora.write import FILE_NAME
 from mezzotint.models.texts.inversion import keep_bundled_words
+from mezzotint.models.weight_files import ContentStore
+
+
+def a1111_hash(path: Path) -> str:
+    """Of the tensors without the header, 64 hex digits; a hash in kohya's metadata goes before it."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length)
+        said = json.loads(header).get("__metadata__") or {}
+        return str(said.get("sshs_model_hash") or hashlib.file_digest(file, "sha256").hexdigest())
+
 
 _WEIGHTED = re.compile(r"(.+):([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", re.ASCII)  # style.safetensors:0.8
 _SHELF = ContentStore("loras", "adapter", "LoRA", "--lora", 4 << 30)
@@ -59,7 +69,7 @@ def lora_file(digest: str) -> LoraFile:
 
 def _split_weight(text: str, folder: Path) -> tuple[Path, float]:
     path, number = found.groups() if (found := _WEIGHTED.fullmatch(text)) else (text, "1")
-    return folder / os.path.expanduser(path), weight_of(number)
+    return folder / os.path.expanduser(path), lora_weight(number)
 
 
 def _file_of(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""LoRA files and their kin, read and merged: W + weight * dW (`delta` has dW, `names` the spellings)."""
+"""LoRA files and their kin, read and merged: W + weight * dW (`delta` has dW, `format` the spellings)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.lora import parse
-from mezzotint.models.cache import key_of
+from mezzotint.expressions import parse_lora
+from mezzotint.files import key_of
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.models.disk.parts import NetworkFiles
-from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.models.disk.weights import Tensor, TensorFile
 from mezzotint.models.lora.delta import Delta, Factors, Roles, Whole, magnitude_axis
-from mezzotint.models.lora.names import LayerName, Stored, layers_of, spellings
-from mezzotint.models.lora.settings import PeftSettings, settings_of
-from mezzotint.models.weight_kinds import LORA, kind_of
+from mezzotint.models.lora.format import LayerName, PeftSettings, Stored, layers_of, settings_of, spellings
+from mezzotint.models.weight_files import LORA, kind_of
 
-_SOURCES = ("read.py", "delta.py", "names.py", "settings.py")
+_SOURCES = ("read.py", "delta.py", "format.py")
 _BIAS = "diff_b"
 _FORMS = (  # the roles that a layer must have, of which each is known by its first
     ("A", "B"),
@@ -72,7 +71,7 @@ def adapted_bundle(find: Callable[[str], LoraFile], bundle: AnyBundle, lora: str
         parts["text_encoder"] = bundle.text_encoder
     stored = {name: part.stored() for name, part in parts.items()}
     added: dict[str, dict[str, list[tuple[float, Delta]]]] = {}
-    for adapter in parse(lora):
+    for adapter in parse_lora(lora):
         path, name = find(adapter.digest)
         for (network, weight), delta in deltas(TensorFile.open(path), name, stored).items():
             added.setdefault(network, {}).setdefault(weight, []).append((adapter.weight, delta))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import put
+from mezzotint.files import put
 
 Kind = Literal["diffusers", "kohya"]
 Pair = tuple[Any, Any]  # A, B: arrays, or tensors on the CPU without a gradient

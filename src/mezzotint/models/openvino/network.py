@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.models.cache import entry, key_of, write_atomic
+from mezzotint.files import key_of, write_atomic
 from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.weights import Weights, is_positions
-from mezzotint.models.openvino.silent import load
+from mezzotint.models.network_cache import entry
+from mezzotint.models.openvino.layers import load
 from mezzotint.models.openvino.vae import belongs_to_encoder
 from mezzotint.models.runtime import Dtype, Floats
 
 Shape = tuple[int, ...]
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
-# Networks that few runs need: built when first asked for, and their code is in no other's key.
+# Networks that few runs need: built when first asked for.
 ATTENDING, ENCODER, WORDED = "unet-attention", "encoder", "text_encoder-words"
-_NO_GRAPHS = ("__init__", "network", "runtime", "silent", "small", "derived")  # whose code changes no graph
-_OWN_CODE = {ATTENDING: "attention", ENCODER: "encoder"}
+_NO_GRAPHS = ("__init__", "network", "runtime", "small", "derived")  # whose code changes no graph
 _SEAL = 64  # bytes before a blob: the sha256 of the rest, in hex
 
 
@@ -164,8 +164,7 @@ def options(precision: Dtype, threads: int) -> dict[str, Any]:
 def _key(part: NetworkFiles) -> str:
     """A network's name in the cache: its content, this OpenVINO, and the code that builds graphs."""
     files = sorted(file for file in Path(__file__).parent.glob("*.py") if file.stem not in _NO_GRAPHS)
-    others = {code for name, code in _OWN_CODE.items() if name != part.name}
-    code = [file.read_text() for file in files if file.stem not in others]
+    code = [file.read_text() for file in files]
     return f"{part.name}-{key_of(part.digest, load().get_version(), code)}"
 
 

@@ -13,18 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.models.cache import forget
 from mezzotint.models.disk.bundle import Bundle, PixelBundle
 from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.disk.weights import Weights
-from mezzotint.models.openvino.attention import build_attending_unet
-from mezzotint.models.openvino.encoder import build_encoder
+from mezzotint.models.network_cache import forget
 from mezzotint.models.openvino.network import ATTENDING, ENCODER, WORDED, CompiledNetwork, usable_threads
-from mezzotint.models.openvino.pixel import build_pixel_unet
 from mezzotint.models.openvino.text import build_text, build_worded_text
-from mezzotint.models.openvino.unet import build_unet
-from mezzotint.models.openvino.ushape import time_features
-from mezzotint.models.openvino.vae import build_decoder
+from mezzotint.models.openvino.unet import build_attending_unet, build_pixel_unet, build_unet, time_features
+from mezzotint.models.openvino.vae import build_decoder, build_encoder
 from mezzotint.models.runtime import Dtype, Floats
 
 ADAPTED_KEPT = 8  # networks with merged weights that stay in the cache

@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from mezzotint.errors import ModelError
-from mezzotint.models.cache import key_of, remembered_digest
+from mezzotint.files import key_of, remembered_digest
 from mezzotint.models.disk.configs import whole
 from mezzotint.models.disk.parts import NetworkFiles, read_json
-from mezzotint.models.disk.tensors import TensorFile
-from mezzotint.models.disk.weights import Weights
+from mezzotint.models.disk.weights import TensorFile, Weights
 from mezzotint.models.openvino.derived import Back, Derived
-from mezzotint.models.openvino.layers import Layers, Node
+from mezzotint.models.openvino.layers import Layers, Node, load
 from mezzotint.models.openvino.network import Compiled, options
-from mezzotint.models.openvino.silent import load
 from mezzotint.models.runtime import Floats
 
 FOLDER = "decoder_small"

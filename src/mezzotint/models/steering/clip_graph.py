@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from mezzotint.guidance.steer import Of
+from mezzotint.guidance.terms import Of
 from mezzotint.models.disk.weights import Array
 from mezzotint.models.openvino.derived import Back, Derived
-from mezzotint.models.openvino.layers import Node
-from mezzotint.models.openvino.silent import load
-from mezzotint.models.steering.graph_decoders import GraphDecoder
+from mezzotint.models.openvino.layers import Node, load
 from mezzotint.models.steering.image_tower import ImageTower, TowerLayer, TowerNorm
+from mezzotint.models.steering.loss_decoders import GraphDecoder
 
 
 class CallShape(NamedTuple):

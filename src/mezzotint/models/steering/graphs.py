@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from mezzotint.guidance.steer import Clip, Decoder, LossGradient, LossQuery, Steer
+from mezzotint.guidance.steer import Clip, LossGradient, LossQuery
+from mezzotint.guidance.terms import Decoder, Steer
+from mezzotint.models.openvino.layers import load
 from mezzotint.models.openvino.network import Compiled, options
-from mezzotint.models.openvino.silent import load
 from mezzotint.models.runtime import Dtype, Floats
 from mezzotint.models.steering.clip_graph import CallShape, build_clip_graph, build_color_graph
 from mezzotint.models.steering.cutouts import sample_cutouts
-from mezzotint.models.steering.graph_decoders import GraphDecoder
+from mezzotint.models.steering.loss_decoders import GraphDecoder
 from mezzotint.models.steering.losses import COLOR_UNITS
 
 AT_ONCE = 16  # pieces in one call: more leave the processor's cache, and get slower

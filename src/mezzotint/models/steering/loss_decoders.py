@@ -1,27 +1,65 @@
-"""What a loss sees: latents as pictures, with a gradient, by a decoder that is as quick as the term allows (torch)."""
+"""Latents as the pictures that a loss looks at, with a gradient: by torch, and as parts of graphs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mezzotint.errors import ModelError
-from mezzotint.guidance.steer import Decoder
+from mezzotint.guidance.terms import Decoder
 from mezzotint.models.disk.parts import NetworkFiles
 from mezzotint.models.networks import torch_vae
-from mezzotint.models.openvino.small import SmallArch, small_part
-from mezzotint.models.runtime import Floats
-from mezzotint.models.steering.graph_decoders import (
-    GraphDecoder,
-    LinearGraphDecoder,
-    PixelGraphDecoder,
-    SmallGraphDecoder,
-)
-from mezzotint.models.steering.precision import dtype_name, gradient_dtype
+from mezzotint.models.openvino.derived import Back, Derived
+from mezzotint.models.openvino.layers import Node
+from mezzotint.models.openvino.small import SmallArch, small_derived, small_part
+from mezzotint.models.runtime import Dtype, Floats
+from mezzotint.models.steering.losses import dtype_name, gradient_dtype
 from mezzotint.models.steering.small_decoder import SmallDecoder
+
+
+class GraphDecoder:
+    """One way to see what a model predicts. dtype: in which it is precise enough and quick; factor: pixels of a side for
+    each of what is seen; pixels: of the finished picture for each of these."""
+
+    dtype: Dtype = "float32"
+    factor: int = 1
+    pixels: int = 1
+
+    def __call__(self, net: Derived, seen: Node) -> tuple[Node, Back]:
+        """(n, 3, H, W) about -1..1 from (n, c, h, w), and the way back."""
+        raise NotImplementedError
+
+
+class PixelGraphDecoder(GraphDecoder):
+    """Of a model whose latents are the picture."""
+
+    def __call__(self, net: Derived, seen: Node) -> tuple[Node, Back]:
+        return seen, lambda g: g
+
+
+class LinearGraphDecoder(GraphDecoder):
+    """A pixel for each latent, by a matrix (c + 1, 3)."""
+
+    def __init__(self, matrix: Floats, factor: int) -> None:
+        self._matrix, self.pixels = matrix, factor**2
+
+    def __call__(self, net: Derived, seen: Node) -> tuple[Node, Back]:
+        kernel = np.ascontiguousarray(self._matrix[:-1].T[:, :, None, None])
+        return net.conv(seen, kernel, self._matrix[-1])
+
+
+class SmallGraphDecoder(GraphDecoder):
+    """By the small decoder of a model."""
+
+    def __init__(self, part: NetworkFiles, arch: SmallArch, dtype: Dtype) -> None:
+        self._part, self._arch, self.factor, self.dtype = part, arch, arch.factor, dtype
+
+    def __call__(self, net: Derived, seen: Node) -> tuple[Node, Back]:
+        return small_derived(net, self._arch, self._part.weights())(seen)
 
 
 class PixelLossDecoder:

@@ -15,17 +15,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mezzotint.guidance.steer import Clip, Decoder, LossGradient, LossQuery, Steer
+from mezzotint.guidance.steer import Clip, LossGradient, LossQuery
+from mezzotint.guidance.terms import Decoder, Steer
 from mezzotint.models.image_text import ImageText
 from mezzotint.models.runtime import Dtype, Floats
-from mezzotint.models.steering.cutouts import sample_cutouts
-from mezzotint.models.steering.cutting import extract_cutouts
+from mezzotint.models.steering.cutouts import extract_cutouts, sample_cutouts
 from mezzotint.models.steering.graphs import AT_ONCE, LossGraphs
 from mezzotint.models.steering.image_tower import ImageTower
 from mezzotint.models.steering.loss_decoders import LossDecoder
-from mezzotint.models.steering.losses import COLOR_UNITS, color_loss, mean_color_loss, spherical
+from mezzotint.models.steering.losses import (
+    COLOR_UNITS,
+    color_loss,
+    dtype_name,
+    gradient_dtype,
+    mean_color_loss,
+    spherical,
+)
 from mezzotint.models.steering.open_clip_pair import PREFIX, OpenClipPair
-from mezzotint.models.steering.precision import dtype_name, gradient_dtype
 
 Pair = ImageText | OpenClipPair
 

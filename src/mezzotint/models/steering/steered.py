@@ -1,4 +1,4 @@
-"""What lets an engine steer a model, kept apart from the model: torch is imported when the first term is used."""
+"""The part of a model that gradient terms and previews ask: pictures from latents, losses and their gradients."""
 
 from __future__ import annotations
 
@@ -12,17 +12,57 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError
-from mezzotint.guidance.steer import LossGradient, LossQuery, Steer
-from mezzotint.models.cache import default_cache
+from mezzotint.files import default_cache, key_of, read_json_quietly, remember
+from mezzotint.guidance.steer import LossGradient, LossQuery
+from mezzotint.guidance.terms import Steer
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
 from mezzotint.models.runtime import Floats, PixelRuntime
-from mezzotint.models.steering.linear_map import colors, linear_map
 
 if TYPE_CHECKING:
     import torch
 
     from mezzotint.models.steering.loss_evaluator import LossEvaluator
+
+_SIDE, _SAMPLES = 16, 16
+
+
+def linear_map(decode: Callable[[Floats], Floats], channels: int, digest: str, cache: Path) -> Floats:
+    """(c + 1, 3): latents and a one to red, green, blue in -1..1; `decode`: (1, c, h, w) to (1, H, W, 3)."""
+    note = cache / "linear_maps" / f"{key_of('linear map', digest)}.json"
+    found = np.array(read_json_quietly(note).get("map", []), np.float32)
+    if found.shape == (channels + 1, 3) and np.isfinite(found).all():
+        return found
+    fitted = _fit(decode, channels)
+    remember(note, {"map": [[float(v) for v in row] for row in fitted]})
+    return fitted
+
+
+def colors(latents: Floats, matrix: Floats) -> Floats:
+    """(n, h, w, 3) in -1..1 from (n, c, h, w)."""
+    return np.asarray(np.moveaxis(latents, 1, -1) @ matrix[:-1] + matrix[-1], np.float32)
+
+
+def _fit(decode: Callable[[Floats], Floats], channels: int) -> Floats:
+    latents = _smooth_noise(channels)
+    pictures = np.concatenate([decode(latents[i : i + 1]) for i in range(len(latents))]).clip(-1, 1)
+    factor = pictures.shape[1] // _SIDE
+    means = pictures.reshape(len(latents), _SIDE, factor, _SIDE, factor, 3).mean((2, 4))
+    seen = np.moveaxis(latents, 1, -1).reshape(-1, channels)
+    rows = np.concatenate([seen, np.ones((len(seen), 1), np.float32)], 1)
+    return np.asarray(np.linalg.lstsq(rows, means.reshape(-1, 3), rcond=None)[0], np.float32)
+
+
+def _smooth_noise(channels: int) -> Floats:
+    """(n, c, side, side) of unit variance, in patches of 1, 2, 4 and 8: latents of pictures have such areas."""
+    rng = np.random.default_rng(0)
+    made = []
+    for i in range(_SAMPLES):
+        patch = 2 ** (i % 4)
+        coarse = rng.standard_normal((channels, _SIDE // patch, _SIDE // patch), np.float32)
+        made.append(coarse.repeat(patch, 1).repeat(patch, 2))
+    return np.stack(made)
+
 
 Back = Callable[[Floats], Floats]
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.cache import entry, key_of, remembered_digest
+from mezzotint.files import key_of, remembered_digest
 from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import read_json
 from mezzotint.models.disk.source import expand_user
 from mezzotint.models.disk.variants import PICKLED
+from mezzotint.models.network_cache import entry
 from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.tokenizer import Spans, Tokens, in_row, spans_in_row
 from mezzotint.prompt import Piece

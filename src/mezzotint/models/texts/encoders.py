@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.encoders import NAMES, parse
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.models.cache import remembered_digest
+from mezzotint.expressions import ENCODERS, parse_encoder
+from mezzotint.files import remembered_digest
 from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.bert import BY_WIDTH, MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer, Spans, Tokens
@@ -55,7 +55,7 @@ class TextEncoders:
 
         RequestError or ModelError where that encoder does not fit or is not there.
         """
-        shares = parse(encoder).shares
+        shares = parse_encoder(encoder).shares
         reads = [self._by_name(share.name, text) for share in shares]
         warning = next((warning for _, warning in reads if warning), "")
         if len(shares) == 1 and shares[0].weight == 1:
@@ -67,13 +67,13 @@ class TextEncoders:
 
     def facts(self, encoder: str) -> dict[str, str]:
         """The digests of what an expression reads beside the model's own, by name; what opens it may raise."""
-        names = [share.name for share in parse(encoder).shares]
+        names = [share.name for share in parse_encoder(encoder).shares]
         return {name: self._fact(name) for name in names if name not in _OWN}
 
     def _fact(self, name: str) -> str:
         if name == "bert-adapted":
             return f"bert {self._open_bert(MINILM).digest[:16]}, adapter {self._adapter_digest[:16]}"
-        return f"bert {self._open_bert('' if name in NAMES else name).digest[:16]}"
+        return f"bert {self._open_bert('' if name in ENCODERS else name).digest[:16]}"
 
     @cached_property
     def _adapter_digest(self) -> str:
@@ -81,13 +81,13 @@ class TextEncoders:
 
     def spans(self, text: str, encoder: str = "") -> Spans:
         """The token positions of each word. RequestError where the states are not those of one encoder's tokens."""
-        name, *more = [share.name for share in parse(encoder).shares]
+        name, *more = [share.name for share in parse_encoder(encoder).shares]
         if more or name in ("random", "shuffled"):
             advice = "leave attention out, or take the model's own encoder or a bert alone"
             raise RequestError(f"the states of encoder {encoder!r} belong to no words; {advice}")
         if name in ("clip", "bert-adapted"):
             return self._tokenizer.spans(pieces(text))
-        bert = self._open_bert("" if name in NAMES else name)
+        bert = self._open_bert("" if name in ENCODERS else name)
         return bert.spans(pieces(text), self._tokenizer.length)
 
     def _by_name(self, name: str, text: str) -> tuple[Floats, str]:
@@ -100,7 +100,7 @@ class TextEncoders:
             "shuffled": self._shuffled_states,
             "norm-matched": self._norm_matched_states,
         }
-        return kinds[name](text) if name in NAMES else self._bert_states(text, name)
+        return kinds[name](text) if name in ENCODERS else self._bert_states(text, name)
 
     def _own_states(self, text: str) -> tuple[Floats, str]:
         tokens = self._tokenizer.encode_pieces(pieces(text))

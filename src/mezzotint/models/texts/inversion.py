@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.inversion import NewWord, check_name
-from mezzotint.models.content_store import ContentStore
-from mezzotint.models.disk.tensors import Tensor, TensorFile
+from mezzotint.expressions import NewWord, check_word_name
+from mezzotint.models.disk.weights import Tensor, TensorFile
 from mezzotint.models.runtime import Floats
-from mezzotint.models.weight_kinds import EMBEDDING_KEYS, kind_of
+from mezzotint.models.weight_files import EMBEDDING_KEYS, ContentStore, kind_of
 
 FILE_NAME = "learned_embeds.safetensors"
 MOST_ROWS = 75  # more than these no text encoder reads
@@ -52,7 +51,7 @@ def keep_word_file(path: str | os.PathLike[str], name: str = "", cache: Path | N
     words = words_of(file)
     if len(words) == 1:
         own = next(iter(words))
-        return [NewWord(check_name(name or own), _SHELF.keep(path, cache))]
+        return [NewWord(check_word_name(name or own), _SHELF.keep(path, cache))]
     if name:
         raise ModelError(f"{path} holds {len(words)} words, each with a name; leave {name}= out")
     return [_keep_rows(word, rows, file, cache) for word, rows in words.items()]
@@ -96,7 +95,7 @@ def _keep_rows(word: str, rows: Rows, file: TensorFile, cache: Path | None) -> N
     """A file of its own for a word that shares one with others."""
     from safetensors.numpy import save
 
-    check_name(word)
+    check_word_name(word)
     for tensor in rows.values():
         _check_shape(tensor, file)
     keys = (

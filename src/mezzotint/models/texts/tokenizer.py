@@ -1,6 +1,7 @@
 """CLIP's byte-pair tokenizer by the `tokenizers` library alone: transformers takes seconds to import.
 
-The rules are those of transformers' CLIPTokenizer, to which the tests compare it.
+The rules are those of transformers' CLIPTokenizer, to which the tests compare it. New words (textual inversion) are
+tokens of their own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +21,45 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.disk.bundle import Bundle
 from mezzotint.models.disk.parts import read_json
-from mezzotint.models.texts.extended_tokenizer import ExtendedTokenizer
 from mezzotint.prompt import Piece
+
+
+class Encoded(NamedTuple):
+    """What is read of the `tokenizers` library's answer."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class ExtendedTokenizer:
+    """The words are found anywhere in a text, whatever their case, as diffusers finds them; the longest first."""
+
+    def __init__(self, bpe: Any, words: Mapping[str, int], first: int) -> None:
+        from tokenizers import AddedToken, Tokenizer
+
+        self._bpe = Tokenizer.from_str(bpe.to_str())  # a copy
+        self._bpe.add_tokens([AddedToken(word, normalized=True) for word in words])
+        starts = accumulate(words.values(), initial=first)
+        self._ids = {
+            self._bpe.token_to_id(word): tuple(range(start, start + count))
+            for start, (word, count) in zip(starts, words.items(), strict=False)
+        }
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> Encoded:
+        """Ids, and which characters each stands for; a word of several tokens gives its place to each."""
+        found = self._bpe.encode(text, add_special_tokens=add_special_tokens)
+        pairs = [
+            (id_, place)
+            for token, place in zip(found.ids, found.offsets, strict=True)
+            for id_ in self._ids.get(token, (token,))
+        ]
+        return Encoded([id_ for id_, _ in pairs], [place for _, place in pairs])
+
+    def token_to_id(self, token: str) -> int | None:
+        """None where it is no token."""
+        found: int | None = self._bpe.token_to_id(token)
+        return found
+
 
 # Characters that both Python and the tokenizer's regex take for white space.
 _WORD = re.compile(r"[^ \t\n\v\f\r\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.guidance import Cfg, Guidance
-from mezzotint.guidance.steer import Steer
+from mezzotint.guidance.terms import Steer
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.study.metrics.context import Context

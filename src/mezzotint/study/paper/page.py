@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mezzotint import __version__
 from mezzotint.bench.machine import machine
+from mezzotint.files import write_durably
 from mezzotint.pages.layout import folded, numbers, page, section, table
-from mezzotint.picture import write_durably
 from mezzotint.progress import duration
 from mezzotint.study.finding import STYLE as CLAIMS
 from mezzotint.study.finding import VERDICTS, Finding, Source, Verdict, claims_table

@@ -11,8 +11,8 @@ from PIL import Image
 
 from mezzotint.errors import ConfigError
 from mezzotint.evaluation.statistics import COVERAGE
+from mezzotint.files import write_durably
 from mezzotint.pages.layout import numbers, page, section, table, wide
-from mezzotint.picture import write_durably
 from mezzotint.study.finding import STYLE as CLAIMS
 from mezzotint.study.finding import Finding, claims_table
 from mezzotint.study.metrics import SetResult

@@ -12,9 +12,9 @@ from html import escape
 from pathlib import Path
 
 from mezzotint.bench.machine import machine
+from mezzotint.files import write_durably
 from mezzotint.pages.figures import COLORS, Figure, Series, svg
 from mezzotint.pages.layout import figure, numbers, page, section, table, wide
-from mezzotint.picture import write_durably
 from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
 from mezzotint.study.measuring import found as read

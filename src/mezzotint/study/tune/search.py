@@ -9,7 +9,7 @@ from time import monotonic
 
 from mezzotint import models
 from mezzotint.errors import ConfigError, DataError
-from mezzotint.models.cache import key_of
+from mezzotint.files import key_of
 from mezzotint.store import Store
 from mezzotint.study.outline import OpenModel
 from mezzotint.study.run import Say

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from mezzotint import __version__
+from mezzotint.files import write_atomic
 from mezzotint.models.bundled import BUNDLED
-from mezzotint.models.cache import write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle
 from mezzotint.pages.figures import Figure, svg
 from mezzotint.precision import with_precision

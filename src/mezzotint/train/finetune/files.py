@@ -12,7 +12,7 @@ import diffusers
 from torch import nn
 
 from mezzotint.models.disk.bundle import Bundle
-from mezzotint.models.disk.defaults import FILE_NAME as DEFAULTS
+from mezzotint.models.disk.source import FILE_NAME as DEFAULTS
 from mezzotint.models.known_words import KnownWords
 from mezzotint.models.networks import torch_text, torch_vae
 from mezzotint.train.saving import forget_paths

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
 from mezzotint.pages.layout import figure, numbers, page, section, sheet, table
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
 from mezzotint.pages.layout import figure, page, section, sheet, wide
 from mezzotint.train.finetune.report import RunRecord

@@ -14,7 +14,7 @@ from accelerate import PartialState
 from PIL import Image
 
 from mezzotint.errors import ConfigError, DataError
-from mezzotint.models.cache import default_cache, write_atomic
+from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.disk.source import find
 from mezzotint.train.finetune.about import describe_run, write_card

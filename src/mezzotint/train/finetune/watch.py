@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 from mezzotint.models.image_text import ImageText
 from mezzotint.train.kid import kid, spread
 from mezzotint.train.noise import BINS, Noise, noise_of_seeds, squared_errors

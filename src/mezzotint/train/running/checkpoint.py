@@ -13,7 +13,7 @@ from typing import TypeVar
 from safetensors import SafetensorError
 
 from mezzotint.errors import ConfigError, OutputError
-from mezzotint.picture import sync_folder
+from mezzotint.files import sync_folder
 
 STATE, FACTS = "state.safetensors", "state.json"
 _PART = ".part"

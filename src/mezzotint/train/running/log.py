@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 
 
 class Log:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 from mezzotint.train.running.log import Log
 from mezzotint.train.running.optim import Ema
 from mezzotint.train.running.stop import StopSignal

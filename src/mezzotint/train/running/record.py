@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mezzotint.errors import ConfigError, OutputError
-from mezzotint.models.cache import write_atomic
+from mezzotint.files import write_atomic
 from mezzotint.train.config import Config, LoopConfig
 
 FREE = (

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ConfigError, ModelError
+from mezzotint.files import write_atomic
 from mezzotint.models import Model
-from mezzotint.models.cache import write_atomic
 from mezzotint.study.paper.made.drawn import pictures, scenes
 from mezzotint.study.paper.section import Setting, opened
 

@@ -16,7 +16,7 @@ from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.pages.layout import figure, folded, wide
 from mezzotint.request import Request
 from mezzotint.samplers.levels import SamplerRun, k_levels
-from mezzotint.samplers.lms import weights
+from mezzotint.samplers.solvers import weights
 from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.channels import STABLE
 from mezzotint.study.paper.made.drawing import Tile, tiles
