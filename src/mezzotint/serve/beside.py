@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from mezzotint.picture import Picture, write_durably
+from mezzotint.files import write_durably
+from mezzotint.picture import Picture
 
 Frames = list[NDArray[np.uint8]]  # (H, W, 3) each
 
