@@ -14,7 +14,18 @@ from starlette.exceptions import HTTPException
 
 from mezzotint import __version__
 from mezzotint.errors import MezzotintError, OutputError
-from mezzotint.serve import capabilities, health, inside, login, metrics, pictures, uploads
+from mezzotint.serve import (
+    capabilities,
+    gallery,
+    health,
+    inside,
+    login,
+    metrics,
+    pictures,
+    recipes,
+    studio,
+    uploads,
+)
 from mezzotint.serve.access import Gate
 from mezzotint.serve.answers import error_response
 from mezzotint.serve.errors import ServeError
@@ -35,6 +46,9 @@ ROUTERS = (  # the faces: a file each, and a line here
     inside.router,
     uploads.router,
     capabilities.router,
+    recipes.router,
+    gallery.router,
+    studio.router,
 )
 
 

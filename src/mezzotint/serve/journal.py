@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sql
@@ -44,7 +44,24 @@ _ITEMS = sql.Table(
     sql.Column("error", sql.Text, nullable=False),
     sql.Column("seconds", sql.Float, nullable=False),
 )
+_STARS = sql.Table(
+    "stars",
+    _TABLES,
+    sql.Column("job", sql.String(40), primary_key=True),
+    sql.Column("number", sql.Integer, primary_key=True),
+)
 _MANY = 500  # jobs in one question
+
+
+@dataclass(frozen=True)
+class FinishedPicture:
+    """A picture of the gallery."""
+
+    job: str
+    number: int
+    model: str
+    request: Request
+    starred: bool
 
 
 class JobJournal:
@@ -139,6 +156,38 @@ class JobJournal:
         with self._engine.connect() as link:
             total = link.execute(sql.select(sql.func.count()).select_from(_JOBS).where(where)).scalar_one()
         return list(self._jobs(page)), int(total)
+
+    def finished_pictures(
+        self, search: str, starred: bool, limit: int, offset: int
+    ) -> tuple[list[FinishedPicture], int]:
+        """A page of finished pictures, newest first, and how many there are; `search`: words of their requests."""
+        star = sql.and_(_STARS.c.job == _ITEMS.c.job, _STARS.c.number == _ITEMS.c.number)
+        table = _ITEMS.join(_JOBS, _JOBS.c.id == _ITEMS.c.job).join(_STARS, star, isouter=not starred)
+        words = [_ITEMS.c.request.icontains(word, autoescape=True) for word in search.split()]
+        where = sql.and_(_ITEMS.c.state == "finished", *words)
+        order = _JOBS.c.created.desc(), _ITEMS.c.job, _ITEMS.c.number.desc()
+        columns = _ITEMS.c.job, _ITEMS.c.number, _ITEMS.c.model, _ITEMS.c.request, _STARS.c.job.label("star")
+        page = (
+            sql.select(*columns).select_from(table).where(where).order_by(*order).limit(limit).offset(offset)
+        )
+        with self._engine.connect() as link:
+            total = link.execute(sql.select(sql.func.count()).select_from(table).where(where)).scalar_one()
+            rows = link.execute(page).all()
+        found = [
+            FinishedPicture(
+                row.job, row.number, row.model, Request.from_json(row.request), row.star is not None
+            )
+            for row in rows
+        ]
+        return found, int(total)
+
+    def star(self, job: str, number: int, starred: bool) -> None:
+        """Mark a picture, or take its mark away. Doing so again is no error."""
+        own = sql.and_(_STARS.c.job == job, _STARS.c.number == number)
+        with self._writing() as link:
+            link.execute(_STARS.delete().where(own))
+            if starred:
+                link.execute(_STARS.insert(), {"job": job, "number": number})
 
     @contextmanager
     def _writing(self) -> Iterator[sql.Connection]:

@@ -144,8 +144,8 @@ def _sweep(
     order: PictureOrder, model: str, base: dict[str, Any], settings: ServeSettings
 ) -> list[tuple[str, int | None, Request]]:
     """The cells of a study with these axes; an axis of seeds is crossed last."""
-    axes = {name: _values(name, values) for name, values in order.axes.items()}
-    zipped = [{name: _values(name, values) for name, values in table.items()} for table in order.zipped]
+    axes = {name: axis_values(name, values) for name, values in order.axes.items()}
+    zipped = [{name: axis_values(name, values) for name, values in table.items()} for table in order.zipped]
     lengths = [len(v) for v in axes.values()] + [len(next(iter(t.values()))) for t in zipped if t]
     if (count := prod(lengths)) * order.n > settings.max_count:
         raise RequestError(f"{count * order.n} pictures in one job; at most {settings.max_count} are made")
@@ -164,7 +164,8 @@ def _sweep(
     return [(cell.model, seed, cell.request) for cell in cells(study) for seed in seeds]
 
 
-def _values(name: str, values: str | list[AxisValue]) -> list[Any]:
+def axis_values(name: str, values: str | list[AxisValue]) -> list[Any]:
+    """The values of an axis, of which a text is read as in study files. RequestError, ConfigError."""
     if not isinstance(values, str):
         if not values:
             raise RequestError(f"axis {name[:100]} is empty; give it values, or leave it out")
