@@ -17,7 +17,7 @@ from PIL import Image
 
 import mezzotint
 from mezzotint import ModelError, Picture, Request, RequestError, generate, models
-from toy import Toy
+from support.toy import Toy
 
 REQUEST = Request("a cat", steps=4)
 

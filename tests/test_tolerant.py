@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import foreign_pictures as files
-from made import picture
 from mezzotint import library
 from mezzotint.data.pictures.decode import decode
 from mezzotint.data.pictures.header import look
 from mezzotint.errors import DataError
 from mezzotint.image_files import repair_png
 from mezzotint.picture import Picture
+from support import foreign_pictures as files
+from support.made import picture
 
 ODD = {
     "a broken eXIf": files.chunk(b"eXIf", b"no exif at all"),

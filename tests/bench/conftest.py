@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import tiny
 from mezzotint.bench import Settings, run
+from support import tiny
 
 
 class Ran(NamedTuple):

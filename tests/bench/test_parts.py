@@ -18,7 +18,7 @@ from mezzotint.bench.requests import mixed_requests
 from mezzotint.bench.side import account, ours, warm_up
 from mezzotint.errors import ConfigError
 from mezzotint.request import Request
-from toy import Toy, schedule
+from support.toy import Toy, schedule
 
 
 def gray(level: int, size: tuple[int, int] = (8, 8)) -> Image.Image:

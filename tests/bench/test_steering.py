@@ -8,8 +8,8 @@ import pytest
 
 from mezzotint.bench.steering import run_steering
 from mezzotint.errors import ConfigError
-from tiny_pair import make_pair
-from tiny_pixels import PLAIN, make_pixels
+from support.tiny_pair import make_pair
+from support.tiny_pixels import PLAIN, make_pixels
 
 
 def test_every_part_is_measured(folder: Path, tmp_path: Path) -> None:

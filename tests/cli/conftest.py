@@ -11,7 +11,7 @@ import pytest
 
 from mezzotint import models
 from mezzotint.cli import main
-from toy import Toy
+from support.toy import Toy
 
 
 class Said(NamedTuple):
@@ -73,7 +73,7 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Model:
 @pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny real model, for OpenVINO."""
-    import tiny
+    from support import tiny
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny.make_pipeline(folder)

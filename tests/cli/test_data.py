@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from picture_files import fill
-from pictures import make_pictures
+from support.picture_files import fill
+from support.pictures import make_pictures
 
 Cli = Callable[..., Any]
 

@@ -141,7 +141,7 @@ def test_autoencoders_side_by_side(cli: Cli, real: Path, tmp_path: Path) -> None
     import torch
     from diffusers import VQModel
 
-    from pictures import make_pictures
+    from support.pictures import make_pictures
 
     torch.manual_seed(0)
     blocks = {"down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3}

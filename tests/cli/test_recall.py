@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import foreign_pictures as files
 from mezzotint.picture import Picture
 from mezzotint.request import Request
+from support import foreign_pictures as files
 
 if TYPE_CHECKING:
     from conftest import Cli, Model

@@ -12,7 +12,7 @@ import pytest
 
 from mezzotint import Picture, Request
 from mezzotint.models import BUNDLED, bundled
-from tiny_pixels import PLAIN, make_pixels
+from support.tiny_pixels import PLAIN, make_pixels
 
 if TYPE_CHECKING:
     from conftest import Cli, Model

@@ -12,7 +12,7 @@ from PIL import Image
 from mezzotint.data.compose import PALETTE, Composer, paste, plural, tint_sprite
 from mezzotint.data.places import landscape
 from mezzotint.errors import DataError
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from mezzotint.data.encoded import LatentFolder, TextStates
 from mezzotint.data.kept import ArrayCache
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import DataError
-from picture_files import cut_off, fill, noise
+from support.picture_files import cut_off, fill, noise
 
 SHAPE = (3, 2, 2)
 

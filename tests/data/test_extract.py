@@ -13,7 +13,7 @@ from mezzotint.data.extract import write_subset
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.data.subsets import SUBSETS
 from mezzotint.errors import DataError
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 
 def test_a_part_is_a_folder_that_can_be_trained_on(tmp_path: Path) -> None:

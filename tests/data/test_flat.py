@@ -14,7 +14,7 @@ import pytest
 from mezzotint.data.pictures.ahead import LruArrays, Prefetcher
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.data.pictures.order import Order
-from picture_files import noise
+from support.picture_files import noise
 
 MB = 2**20
 

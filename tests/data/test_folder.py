@@ -13,7 +13,7 @@ from PIL import Image
 
 from mezzotint.data.pictures.folder import Batch, PictureFolder
 from mezzotint.errors import DataError
-from picture_files import cut_off, fill, noise
+from support.picture_files import cut_off, fill, noise
 
 
 def colors(batch: Batch) -> list[int]:

@@ -14,7 +14,7 @@ from mezzotint.data.frames import FRAMES, draw_frame
 from mezzotint.data.scenes import BOXES, PALETTE, WHOLE, CanonicalComposer, CanonicalScene, Kind, is_held_out
 from mezzotint.data.wording import article_of, plural
 from mezzotint.errors import DataError
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 KINDS: Sequence[Kind] = get_args(Kind)
 

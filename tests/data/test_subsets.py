@@ -12,7 +12,7 @@ from PIL import Image
 
 from mezzotint.data.subsets import SUBSETS, pictures, portrait
 from mezzotint.errors import DataError
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 
 def _row(object_: str, group: str = "smileys-emotion") -> dict[str, str]:

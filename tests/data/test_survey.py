@@ -19,7 +19,7 @@ from mezzotint.data.pictures.files import EXTENSIONS
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.data.pictures.survey import Survey, Wanted, survey
 from mezzotint.errors import DataError
-from picture_files import bomb, fill, noise
+from support.picture_files import bomb, fill, noise
 
 
 def look(source: Path | str, size: int = 16, **wanted: Any) -> Survey:

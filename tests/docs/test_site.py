@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import browser
+from support import browser
 
 ROOT = Path(__file__).parents[2]
 needs_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="there is no Chromium here")

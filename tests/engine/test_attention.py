@@ -12,7 +12,7 @@ from mezzotint.attention import Attention
 from mezzotint.engine import Engine
 from mezzotint.errors import RequestError
 from mezzotint.request import Request
-from toy import SICK, Array, Toy
+from support.toy import SICK, Array, Toy
 
 FACTORS = (1, 2)
 TOKENS = 3

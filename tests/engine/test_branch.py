@@ -19,7 +19,7 @@ from mezzotint.picture import Picture
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS
-from toy import SICK, Toy, schedule
+from support.toy import SICK, Toy, schedule
 
 SCHEDULE = schedule()
 WOBBLE = 3e-5

@@ -18,7 +18,7 @@ from mezzotint.engine import Engine, Mode
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS
-from toy import Toy, schedule
+from support.toy import Toy, schedule
 
 SCHEDULE = schedule()
 WOBBLE = 3e-5  # far above what the last bits of float32 do, and yet within the promise of `fast`

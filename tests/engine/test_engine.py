@@ -19,7 +19,7 @@ from mezzotint.engine import Engine, Progress, Stats
 from mezzotint.errors import MezzotintError, RequestError
 from mezzotint.picture import Picture
 from mezzotint.request import Request
-from toy import Toy
+from support.toy import Toy
 
 REQUEST = Request("a cat", steps=6, sampler="euler")
 LONG = replace(REQUEST, steps=2000)
@@ -176,7 +176,7 @@ def test_a_program_that_ends_gives_up_what_is_under_way() -> None:
         atexit.register(lambda: print(future.cancelled(), engine._thread.is_alive()))  # the last to be called
         from mezzotint.engine import Engine
         from mezzotint.request import Request
-        from toy import Toy
+        from support.toy import Toy
         engine = Engine(Toy())
         future = engine.submit(Request(steps=2000))
     """

@@ -19,7 +19,7 @@ from mezzotint.errors import ModelError, RequestError
 from mezzotint.expressions import parse_lora
 from mezzotint.picture import Picture
 from mezzotint.request import Request
-from toy import SICK, Array, Toy
+from support.toy import SICK, Array, Toy
 
 A, B, BAD = "a" * 64, "b" * 64, "f" * 64
 
@@ -138,8 +138,8 @@ def test_generate_and_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two adapters, one of them in a line of a file; the recipe replays without the files, and says what is missing."""
-    import tiny
     from mezzotint.models.lora.write import save_lora
+    from support import tiny
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mezzotint.engine import Engine
 from mezzotint.request import Request
-from toy import Array, Toy
+from support.toy import Array, Toy
 
 
 class Idle(Toy):

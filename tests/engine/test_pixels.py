@@ -11,7 +11,7 @@ import torch
 
 from mezzotint import Engine, Request, RequestError, generate
 from mezzotint.models import PixelModel, open_model
-from tiny_pixels import FACES, make_pixels
+from support.tiny_pixels import FACES, make_pixels
 
 SMALL: dict[str, Any] = {
     **FACES,

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-import tiny
 from mezzotint.engine import Engine, Network
 from mezzotint.models import open_model
 from mezzotint.request import Request
 from mezzotint.samplers import COUNTERPARTS
+from support import tiny
 
 REQUEST = Request("the cat on the moon", "in the cat", seed=7, steps=6, guidance="cfg(3)")
 

@@ -15,7 +15,7 @@ from mezzotint.request import Request
 from mezzotint.rng import Generator
 from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import Schedule
-from toy import Toy, schedule
+from support.toy import Toy, schedule
 
 Array = NDArray[np.float64]
 

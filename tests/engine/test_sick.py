@@ -19,7 +19,7 @@ from mezzotint.picture import Picture
 from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
-from toy import Toy, schedule
+from support.toy import Toy, schedule
 
 NEIGHBORS = [Request("a cat", seed=i, steps=8, sampler=s) for i, s in enumerate(["ddpm", "lms", "unipc"])]
 PATIENT = Request("the sick one", seed=9, steps=8, sampler="euler")

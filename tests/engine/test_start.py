@@ -15,7 +15,7 @@ from mezzotint import library
 from mezzotint.engine import Engine
 from mezzotint.errors import MezzotintError, RequestError
 from mezzotint.request import Request
-from toy import Toy
+from support.toy import Toy
 
 Array = NDArray[np.float32]
 SIDE = 64

@@ -21,7 +21,7 @@ from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.rng import Generator
 from mezzotint.schedule import Schedule
-from toy import Toy, schedule
+from support.toy import Toy, schedule
 
 Array = NDArray[np.float32]
 SIDE, STEPS, BATCH = 64, 6, 4

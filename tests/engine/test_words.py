@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-import tiny
 from mezzotint import Picture
 from mezzotint.cli import main
 from mezzotint.engine import Engine
 from mezzotint.errors import ModelError
 from mezzotint.request import Request
-from toy import Toy
+from support import tiny
+from support.toy import Toy
 
 
 def test_generate_and_replay(

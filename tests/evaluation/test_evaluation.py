@@ -80,7 +80,7 @@ def test_the_interval_holds_the_share_and_narrows() -> None:
 def test_a_pair_opens_and_ranks_by_similarity(tmp_path: Path) -> None:
     from transformers import CLIPConfig, CLIPModel
 
-    from tiny import make_tokenizer
+    from support.tiny import make_tokenizer
 
     tokenizer = make_tokenizer(tmp_path)
     small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}

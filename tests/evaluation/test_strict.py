@@ -20,7 +20,7 @@ from mezzotint.evaluation.blind import (
 )
 from mezzotint.evaluation.nearest import Gallery, center_on_white, describe, halves
 from mezzotint.evaluation.strict import precision_and_recall, sharpness
-from pictures import COLORS, make_pictures
+from support.pictures import COLORS, make_pictures
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from PIL import Image
 from mezzotint.looking.figure import Look, draw
 from mezzotint.looking.latents import Latents
 from mezzotint.looking.noise import levels
-from toy import schedule
+from support.toy import schedule
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.rng import Generator
 from mezzotint.samplers import SAMPLERS
-from toy import schedule
+from support.toy import schedule
 
 SD = schedule("epsilon")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import tiny
 from mezzotint.models import Model, open_model
-from tiny import Made
+from support import tiny
+from support.tiny import Made
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from mezzotint import ModelError, Request
 from mezzotint.models.disk.source import defaults_of, read_defaults
 from mezzotint.study.cells import cells
 from mezzotint.study.spec import Study
-from toy import Toy
+from support.toy import Toy
 
 
 def written(folder: Path, content: object) -> Path:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from fake_hub import FakeHub
 from mezzotint.errors import ModelError
 from mezzotint.models import open_model
 from mezzotint.models.disk.hub_model import download_model
-from tiny_pixels import PLAIN, flattened, make_pixels
+from support.fake_hub import FakeHub
+from support.tiny_pixels import PLAIN, flattened, make_pixels
 
 STEM = "diffusion_pytorch_model"
 WEIGHTS = (".safetensors", ".bin", ".ckpt", ".msgpack", ".onnx")

@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-import tiny_pixels
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, PixelModel, keep_lora, open_model
 from mezzotint.models.denoising import OPEN
@@ -22,7 +21,8 @@ from mezzotint.models.lora.files import kept_lora
 from mezzotint.models.lora.write import FILE_NAME, peft_layers, save_lora
 from mezzotint.models.openvino import runtime as runtime_openvino
 from mezzotint.request import Request
-from tiny import Made
+from support import tiny_pixels
+from support.tiny import Made
 
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 BLOCK = "down_blocks.0.attentions.0"

@@ -21,7 +21,7 @@ from mezzotint.models.disk.original_layout import original_unet_names, unet_weig
 from mezzotint.models.disk.weights import Tensor, TensorFile
 from mezzotint.models.lora.files import words_in_loras
 from mezzotint.models.lora.read import deltas
-from tiny import Made
+from support.tiny import Made
 
 pytestmark = pytest.mark.usefixtures("home_cache")
 

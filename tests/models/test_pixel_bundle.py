@@ -16,7 +16,7 @@ from mezzotint.errors import ModelError
 from mezzotint.models import BUNDLED, PixelModel, open_model
 from mezzotint.models.disk.architecture import PixelArch
 from mezzotint.models.disk.source import reads_text
-from tiny_pixels import CELEBA, PLAIN, flattened, make_pixels
+from support.tiny_pixels import CELEBA, PLAIN, flattened, make_pixels
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 

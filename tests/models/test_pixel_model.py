@@ -12,7 +12,7 @@ import torch
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import PixelModel, open_model
-from tiny_pixels import CONFIGS, make_pixels
+from support.tiny_pixels import CONFIGS, make_pixels
 
 Opened = Callable[[str, str], PixelModel]
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])

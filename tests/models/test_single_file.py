@@ -19,10 +19,10 @@ from diffusers.loaders.single_file_utils import (
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
-import tiny
 from mezzotint.errors import ModelError
 from mezzotint.models import open_model
 from mezzotint.models.disk.source import find
+from support import tiny
 
 Weights = dict[str, torch.Tensor]
 UNET, VAE = "model.diffusion_model.", "first_stage_model."

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-import tiny
 from mezzotint.errors import ModelError
 from mezzotint.models import Model, open_model
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.models.steering.steered import linear_map
+from support import tiny
 
 
 def made(folder: Path) -> SmallDecoder:

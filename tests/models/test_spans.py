@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece, parse
+from support import tiny
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import tiny
 from mezzotint.errors import ModelError
 from mezzotint.guidance import Clip, Color, LossGradient, LossQuery, Steer
 from mezzotint.models import Model, open_model
 from mezzotint.models.pixel_model import PixelModel
 from mezzotint.models.steering.cutouts import sample_cutouts
 from mezzotint.models.steering.small_decoder import SmallArch, SmallDecoder
-from tiny_pair import features, make_pair
-from tiny_pixels import PLAIN, make_pixels
+from support import tiny
+from support.tiny_pair import features, make_pair
+from support.tiny_pixels import PLAIN, make_pixels
 
 SIZE, SEEN = 16, (4, 8, 12)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tiny
 from mezzotint.errors import ModelError
 from mezzotint.models import TruncatedPromptWarning
 from mezzotint.models.texts.tokenizer import ClipTokenizer
+from support import tiny
 
 CORPUS = [
     "",

@@ -17,7 +17,7 @@ from mezzotint.errors import ModelError
 from mezzotint.models.image_text import ImageText
 from mezzotint.models.steering.image_tower import autograd_features
 from mezzotint.models.steering.open_clip_pair import OpenClipPair
-from tiny_pair import MEAN, STD, features, make_pair
+from support.tiny_pair import MEAN, STD, features, make_pair
 
 
 @pytest.mark.parametrize("act", ["quick_gelu", "gelu"])

@@ -16,7 +16,7 @@ from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import Model, keep_word
 from mezzotint.models.texts.inversion import FILE_NAME, files_in, keep_word_file
 from mezzotint.request import Request
-from tiny import Made
+from support.tiny import Made
 
 WIDTH, TEXT = 32, "a <gloss> cat on the <two>moon"
 

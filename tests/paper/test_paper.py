@@ -22,7 +22,7 @@ from mezzotint.study.paper.paper import Paper, makers
 from mezzotint.study.paper.section import REPORT, Section, Setting
 from mezzotint.study.paper.studied import Studied
 from mezzotint.study.spec import Study
-from toy import Toy
+from support.toy import Toy
 
 CLAIMS = {  # what must be judged, by the section that does
     "ddpm-ddim", "lms-steps", "guidance-scale", "clip-strength", "clip-prompts", "bert", "at-equal-effect", "at-equal-cost",

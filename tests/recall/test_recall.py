@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import foreign_pictures as files
-from made import picture
 from mezzotint.errors import MezzotintError
 from mezzotint.image_files import exif_texts, texts
 from mezzotint.picture import Picture
 from mezzotint.recall import Recipe, a1111, comfyui, others, recall
 from mezzotint.recall.read import _draft
 from mezzotint.request import Request
+from support import foreign_pictures as files
+from support.made import picture
 
 SAME = {"prompt": "a red cup", "negative_prompt": "blurry"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from serving import Serve, servers
+from support.serving import Serve, servers
 
 
 @pytest.fixture

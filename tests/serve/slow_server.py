@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mezzotint.serve.run import run_server
 from mezzotint.serve.settings import ServeSettings
-from toy import Toy
+from support.toy import Toy
 
 if __name__ == "__main__":
     slow = Toy(before=lambda x, timestep, text: time.sleep(0.02))

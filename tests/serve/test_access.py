@@ -15,7 +15,7 @@ from mezzotint.serve.app import ROUTERS
 from mezzotint.serve.rates import RateLimit
 from mezzotint.serve.settings import ServeSettings
 from mezzotint.serve.tokens import Tokens, read_tokens
-from serving import Serve
+from support.serving import Serve
 
 TOKEN = "a-token-that-nobody-guesses"
 

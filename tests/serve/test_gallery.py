@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.testclient import TestClient
 
-from serving import Serve
+from support.serving import Serve
 
 
 def draw(client: TestClient, **order: object) -> str:

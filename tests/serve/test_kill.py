@@ -22,7 +22,7 @@ from mezzotint import generate
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.serve.journal import JobJournal
-from toy import Toy
+from support.toy import Toy
 
 TESTS = Path(__file__).parents[1]
 

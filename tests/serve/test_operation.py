@@ -30,8 +30,8 @@ from mezzotint.serve.claim import StoreClaim
 from mezzotint.serve.hosts import EngineHosts
 from mezzotint.serve.logs import LineFormatter
 from mezzotint.serve.settings import ServeSettings
-from serving import Encoding, Serve
-from toy import Toy
+from support.serving import Encoding, Serve
+from support.toy import Toy
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/serving.md"

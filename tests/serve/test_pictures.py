@@ -21,8 +21,8 @@ from mezzotint.image_files import texts
 from mezzotint.picture import Picture
 from mezzotint.recall import recall
 from mezzotint.request import Request
-from serving import Serve
-from toy import Toy
+from support.serving import Serve
+from support.toy import Toy
 
 
 class Gated(Toy):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from mezzotint.serve.studio import FILES, FOLDER
-from serving import Serve
+from support.serving import Serve
 
 
 def test_page_is_served_with_a_policy_and_without_inline_code(serve: Serve) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mezzotint import library
-from serving import Encoding, Serve
+from support.serving import Encoding, Serve
 
 
 def png(width: int = 64, height: int = 64, color: str = "red") -> bytes:

@@ -16,7 +16,7 @@ import pytest
 
 from mezzotint.store import Store
 from mezzotint.store.upkeep import verify
-from tiny_study import PICTURES, STUDY, drawn
+from support.tiny_study import PICTURES, STUDY, drawn
 
 
 class Server:
@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self) -> None:
         self.server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tiny_study"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-W", "ignore", "-m", "support.tiny_study"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, cwd=Path(__file__).parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
 

@@ -18,8 +18,6 @@ from PIL import Image
 from torchmetrics.functional.multimodal import clip_score as library_clip_score
 from torchmetrics.image.kid import KernelInceptionDistance
 
-import made
-import tiny_pair
 from mezzotint.errors import ConfigError, DataError
 from mezzotint.study.metrics import METRICS, Context, Metric, Settings, chosen, companions, measure, ready
 from mezzotint.study.metrics import known as known_module
@@ -36,6 +34,7 @@ from mezzotint.study.metrics.sets import cmmd, diversity, fid
 from mezzotint.study.metrics.words import named, named_style
 from mezzotint.study.report import findings
 from mezzotint.train.kid import kid, spread
+from support import made, tiny_pair
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import browser
 from mezzotint.errors import ConfigError
 from mezzotint.evaluation.statistics import Estimate, Paired, interval
 from mezzotint.pages.figures import Figure, Series, svg
@@ -27,6 +26,7 @@ from mezzotint.study.report import About, CellSets, Plot, html, write
 from mezzotint.study.report.findings import shown, trade
 from mezzotint.study.report.sheet import compact, excerpt
 from mezzotint.study.table import Row, Table
+from support import browser
 
 EVIL = 'a "cat" </script><script>alert(1)</script> & <b>'
 ABOUT = About(

@@ -16,8 +16,8 @@ from mezzotint.study.outline import Outline
 from mezzotint.study.run import run, work
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Table
-from tiny_study import PICTURES, STUDY, drawn
-from toy import SICK, Toy
+from support.tiny_study import PICTURES, STUDY, drawn
+from support.toy import SICK, Toy
 
 
 def costs(folder: Path, study: Study) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ from mezzotint.models.lora.write import save_lora
 from mezzotint.study.cells import cells
 from mezzotint.study.outline import Outline
 from mezzotint.study.spec import Study
-from toy import Toy
+from support.toy import Toy
 
 
 def read(tmp_path: Path, **told: Any) -> Study:

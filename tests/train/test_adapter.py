@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-import tiny
 from mezzotint import open_model
 from mezzotint.errors import ConfigError, DataError, ModelError
 from mezzotint.models.texts.encoders import ADAPTER
 from mezzotint.train.adapter import AdapterConfig, AdapterTask, read_captions, train_adapter
 from mezzotint.train.config import LoopConfig
+from support import tiny
 
 CAPTIONS = [
     f"the {noun} on the {place}"

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from mezzotint.errors import ConfigError, OutputError
 from mezzotint.train.running import state
 from mezzotint.train.running.checkpoint import Checkpoints
-from tiny_task import run
+from support.tiny_task import run
 
 
 def steps(folder: Path) -> list[int]:

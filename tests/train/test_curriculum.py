@@ -18,7 +18,7 @@ from mezzotint.train.curriculum import FINISHED, CurriculumConfig, train_curricu
 from mezzotint.train.diffusion import DiffusionTask
 from mezzotint.train.latents import normalize_latents
 from mezzotint.train.vocabulary import build_tokenizer
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 
 @pytest.fixture(scope="module")

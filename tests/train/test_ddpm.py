@@ -15,7 +15,7 @@ from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.ddpm import DdpmConfig, DdpmTask, train_ddpm
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 YAML = """
 data: pictures

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-import tiny
 from mezzotint.errors import DataError
 from mezzotint.models.openvino.small import small_part
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.decoder import DecoderConfig, roughen, train_decoder
-from pictures import make_pictures
+from support import tiny
+from support.pictures import make_pictures
 
 LOOP = LoopConfig(steps=30, log_every=5, sheet_minutes=60, save_minutes=60, warmup=2, precision="fp32", ema=0)
 

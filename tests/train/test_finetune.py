@@ -13,8 +13,6 @@ import torch
 from diffusers import DDPMPipeline, StableDiffusionPipeline
 from safetensors.torch import load_file
 
-import tiny
-import tiny_pixels
 from mezzotint import Request, generate, open_model
 from mezzotint.errors import ConfigError, DataError, MezzotintError, OutputError
 from mezzotint.models.disk.source import defaults_of
@@ -23,7 +21,8 @@ from mezzotint.train.finetune.config import parse_settings
 from mezzotint.train.finetune.files import write_facts
 from mezzotint.train.finetune.run import finetune, prepare
 from mezzotint.train.finetune.task import FinetuneTask
-from pictures import COLORS, make_pictures
+from support import tiny, tiny_pixels
+from support.pictures import COLORS, make_pictures
 
 LITTLE = {
     "epochs": 2,

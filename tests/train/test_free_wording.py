@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 import mezzotint
-import tiny
 from mezzotint.data.scenes import CanonicalComposer
 from mezzotint.train import free_wording
 from mezzotint.train.free_wording import FreeWordingConfig, train_free_wording, words_of_objects
-from pictures import make_pictures
+from support import tiny
+from support.pictures import make_pictures
 
 
 class Letters:

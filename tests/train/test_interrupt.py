@@ -29,7 +29,7 @@ class Trainer:
         self.said = said
         self.errors = said.open("w")
         self.server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "tiny_task"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-W", "ignore", "-m", "support.tiny_task"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.errors, text=True, cwd=Path(__file__).parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"},
         )  # fmt: skip
 

@@ -14,12 +14,12 @@ import yaml
 from diffusers import UNet2DModel
 from safetensors.torch import load_file
 
-import tiny_task
 from mezzotint.errors import ConfigError, ModelError
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
-from pictures import make_pictures
+from support import tiny_task
+from support.pictures import make_pictures
 
 LOOP = {"log_every": 2, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "precision": "fp32"}
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-import tiny_task
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.running import precision as measured
 from mezzotint.train.running.precision import choose_precision
+from support import tiny_task
 
 pytestmark = pytest.mark.processor
 

@@ -18,7 +18,7 @@ from mezzotint.train.running import loop
 from mezzotint.train.running.batches import part_of, size_of
 
 ASKED = {"steps": 6, "dropout": 0.0, "epoch": 3, "batch": 5, "accumulate": 2, "log_every": 2, "muon_lr": 0.0}
-START = "import json, sys; from pathlib import Path; from tiny_task import run; run(Path(sys.argv[1]), **json.loads(sys.argv[2]))"
+START = "import json, pathlib, sys; from support.tiny_task import run; run(pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))"
 
 
 def test_parts_are_of_every_tensor_and_make_up_the_batch() -> None:
@@ -31,7 +31,7 @@ def test_parts_are_of_every_tensor_and_make_up_the_batch() -> None:
 
 
 def test_what_cannot_be_shared_out_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tiny_task
+    from support import tiny_task
 
     monkeypatch.setattr(loop.Accelerator, "num_processes", 2)
     monkeypatch.delattr(tiny_task.TinyTask, "batch")

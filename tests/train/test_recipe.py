@@ -23,7 +23,7 @@ from mezzotint.train.pair import PairTask
 from mezzotint.train.teacher import Teacher
 from mezzotint.train.text import TextTask
 from mezzotint.train.vae import VaeConfig, train_vae
-from pictures import COLORS, make_pictures
+from support.pictures import COLORS, make_pictures
 
 LOOP = LoopConfig(steps=2, log_every=1, sheet_minutes=60, save_minutes=60, warmup=1, precision="fp32")
 SMALL = TextTower(width=32, layers=1, heads=2, intermediate=32)

@@ -14,7 +14,7 @@ from mezzotint.train.config import LoopConfig
 from mezzotint.train.regularizers import AutoencoderShape, VqAutoencoder
 from mezzotint.train.running.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
-from pictures import make_pictures
+from support.pictures import make_pictures
 
 SMALL = {"channels": (4, 4, 4, 8), "groups": 2, "regularizer": "vq", "codes": 24}
 

@@ -23,21 +23,21 @@ Values = tuple[Scalar, ...]
 class Study(Config):
     """A question, and the pictures that answer it: every combination of the axes, each with the same seeds."""
 
-    name: str = Field("", max_length=100, pattern=r"^[\w .-]*$")
+    name: str = Field(default="", max_length=100, pattern=r"^[\w .-]*$")
     """By default the file's."""
     question: str = ""
     model: str = "emoji"
     mode: Literal["fast", "exact"] = "fast"
     precision: Precision = "auto"
-    base: dict[str, Scalar] = Field({})
+    base: dict[str, Scalar] = Field(default={})
     """Fields of the requests, as `mezzotint generate` has them; `init` and `mask` are files, and `lora` is `FILE:0.8 + FILE`."""
-    axes: dict[str, Values] = Field({})
+    axes: dict[str, Values] = Field(default={})
     """Crossed: lists, or ranges such as `1..20 step 0.5`, which `axes.py` reads.
     A field of a request, `model`, a field of a guidance term (`guidance.cfg.scale`), or a word that a text
     has in braces: `guidance: cfg(2) + clip("a cat", effect={x})` and the axis `x`."""
     zipped: tuple[dict[str, Values], ...] = ()
     """Tables of axes that go along together; each table is crossed with all else."""
-    search: dict[str, Any] = Field({})
+    search: dict[str, Any] = Field(default={})
     """Where `mezzotint study tune` looks: axes with values, `[10, 20]`, or with a range, `{low: 1, high: 12, log: true}`."""
     seeds: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = 8
     """How many, from 0 up, or which."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from made import noise
 from mezzotint.engine import Engine
 from mezzotint.request import Request
 from mezzotint.store import Store
@@ -28,7 +27,8 @@ from mezzotint.study.paper.made.walk import walk
 from mezzotint.study.paper.section import Setting
 from mezzotint.train.finetune.report import RunRecord
 from mezzotint.train.kid import kid
-from toy import Toy
+from support.made import noise
+from support.toy import Toy
 
 
 def setting(folder: Path, store: Store, quick: bool = True, count: int = 2) -> Setting:

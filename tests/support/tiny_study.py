@@ -11,7 +11,7 @@ from mezzotint.store import Store
 from mezzotint.study.outline import Outline
 from mezzotint.study.run import Outcome, run, work
 from mezzotint.study.spec import Study
-from toy import Toy
+from support.toy import Toy
 
 STUDY = Study(
     mode="exact",

@@ -21,7 +21,13 @@ from torch import Tensor, nn
 from mezzotint.train.config import Config, LoopConfig
 from mezzotint.train.running.loop import train
 
-LOOP = {"log_every": 3, "sheet_minutes": 60, "save_minutes": 60, "warmup": 2, "precision": "fp32"}
+LOOP: dict[str, Any] = {
+    "log_every": 3,
+    "sheet_minutes": 60,
+    "save_minutes": 60,
+    "warmup": 2,
+    "precision": "fp32",
+}
 
 
 class TinyConfig(Config):
@@ -37,7 +43,7 @@ class TinyTask:
     def __init__(self, config: TinyConfig, dropout: float = 0.5, epoch: int = 0):
         torch.manual_seed(0)
         self.config = config
-        self.module = nn.Sequential(
+        self.module: nn.Module = nn.Sequential(
             nn.Linear(4, config.width), nn.BatchNorm1d(config.width) if dropout else nn.Identity(), nn.Dropout(dropout),
             nn.Tanh(), nn.Linear(config.width, 1),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from mezzotint.serve.app import create_app
 from mezzotint.serve.settings import ServeSettings
-from toy import Toy
+from support.toy import Toy
 
 Serve = Callable[..., TestClient]  # settings in, and `network`, `address`; a client out
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import CLIPConfig, CLIPModel
 
-import tiny
+from support import tiny
 
 MEAN, STD = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
 

@@ -1,0 +1,1 @@
+"""What several tests share: tiny models, toys, pictures, a server, a browser."""
