@@ -35,6 +35,7 @@ events are hints that may be missed.
         async for event in service.follow(job.id):                 # or: await service.wait(job.id)
             event.kind, event.data, event.preview                  # preview: (H, W, 3) uint8, or None
         picture = await service.picture(job.id, 0)                 # a Picture; encode_picture(picture, "webp")
+        data = await service.png(job.id, 0)                        # its file
         await service.cancel(job.id)                               # idempotent: whether there was anything
 
 - `await service.requests(order)` turns a `PictureOrder` (defaults of the model, random seeds, sweeps) into that list.

@@ -141,11 +141,15 @@ async def image(
 
 
 async def _image(service: PictureService, id_: str, number: int, kind: Format, quality: int = 90) -> Response:
-    picture = await service.picture(id_, number)
-    data = await service.off_loop(lambda: encode_picture(picture, kind, quality))
+    if kind == "png":
+        data = await service.png(id_, number)
+    else:
+        picture = await service.picture(id_, number)
+        data = await service.off_loop(lambda: encode_picture(picture, kind, quality))
+    seed = service.item(await service.job(id_), number).request.seed
     headers = {
         "X-Mezzotint-Job": id_,
-        "X-Mezzotint-Seed": str(picture.request.seed),
+        "X-Mezzotint-Seed": str(seed),
         "Cache-Control": "private, max-age=31536000, immutable",
         "Content-Disposition": f'inline; filename="{id_}-{number}.{kind}"',
     }

@@ -154,15 +154,21 @@ class PictureService:
 
     async def picture(self, id_: str, number: int = 0) -> Picture:
         """A finished picture. NotFoundError, NotFinishedError; FailedPictureError says what went wrong."""
+        key = await self._key(id_, number)
+        return _there(await self.off_loop(lambda: self.store.read(key)), id_, number)
+
+    async def png(self, id_: str, number: int = 0) -> bytes:
+        """The file of a finished picture, as it was kept. Errors as of `picture`."""
+        path = self.store.path(await self._key(id_, number))
+        return _there(await self.off_loop(lambda: path.read_bytes() if path.exists() else None), id_, number)
+
+    async def _key(self, id_: str, number: int) -> str:
         item = self.item(await self.job(id_), number)
         if item.state == "failed":
             raise FailedPictureError(item.error)
         if item.state != "finished":
             raise NotFinishedError(f"picture {number} is {item.state}")
-        picture = await self.off_loop(lambda: self.store.read(item.key))
-        if picture is None:
-            raise NotFoundError(f"picture {number} of {id_[:40]} is no longer in the store")
-        return picture
+        return item.key
 
     def preview(self, job: PictureJob) -> NDArray[np.uint8] | None:
         """(H, W, 3) the newest rough picture of a job; asking for one has more made for a while."""
@@ -232,6 +238,12 @@ class PictureService:
     def _tell(self) -> None:
         while not self._stopped.wait(_TELL):
             self.board.tell_places()
+
+
+def _there(found: _T | None, id_: str, number: int) -> _T:
+    if found is None:
+        raise NotFoundError(f"picture {number} of {id_[:40]} is no longer in the store")
+    return found
 
 
 def _opener(settings: ServeSettings) -> OpenNetwork:
