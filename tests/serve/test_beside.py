@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint import generate
-from mezzotint.attention import Attention, Level
+from mezzotint.attention import Attention, AttentionLevel
 from mezzotint.request import Request
 from mezzotint.serve.beside import Beside
 from toy import Toy
@@ -18,7 +18,7 @@ from toy import Toy
 def test_attention_is_kept_as_heat_by_word(tmp_path: Path) -> None:
     maps = np.random.default_rng(0).random((1, 4, 8, 8)).astype(np.float32)
     spans = {"<start>": (0,), "red": (1,), "rose": (2,), "<end>": (3,)}
-    attention = Attention((64, 64), (8, 8), spans, (Level("8x8", 1, maps),), (5,), ((1, 5),))
+    attention = Attention((64, 64), (8, 8), spans, (AttentionLevel("8x8", 1, maps),), (5,), ((1, 5),))
     picture = replace(generate(Request("red rose", steps=1), Toy())[0], attention=attention)
     beside = Beside(tmp_path)
     beside.write("job-1", 2, picture, [])
