@@ -12,7 +12,7 @@ from mezzotint import generate
 from mezzotint.attention import Attention, AttentionLevel
 from mezzotint.request import Request
 from mezzotint.serve.beside import Beside
-from toy import Toy
+from support.toy import Toy
 
 
 def test_attention_is_kept_as_heat_by_word(tmp_path: Path) -> None:
