@@ -176,6 +176,8 @@ def infotext(
         or None,
         "Spacing": (request.spacing or "of the model") if apart else None,
         "Guidance": str(request.guidance) if not _is_plain(request) else None,
+        "Postprocess upscale by": request.upscale if request.upscale > 1 else None,
+        "Postprocess upscaler": "Mezzotint" if request.upscale > 1 else None,
         "Version": f"mezzotint {version}",
     }
     written = ", ".join(f"{key}: {_quote(value)}" for key, value in line.items() if value is not None)

@@ -71,6 +71,7 @@ class Provenance:
         default_factory=dict
     )  # digests of what read the texts beside the model's own
     a1111: dict[str, str] = field(default_factory=dict)  # its settings that hang on the model and its files
+    upscaler: str = ""  # digest of what enlarged the picture; "": nothing did
 
     @classmethod
     def from_dict(cls, data: object) -> Self:
@@ -123,7 +124,7 @@ class Picture:
         version = p.versions.get("mezzotint", "")
         info = PngInfo()
         info.add_text(
-            "parameters", infotext(self.request, self.image.size, p.model, p.model_digest, version, p.a1111)
+            "parameters", infotext(self.request, self._drawn_size, p.model, p.model_digest, version, p.a1111)
         )
         info.add_text(
             "mezzotint", json.dumps({"request": json.loads(self.request.to_json()), "provenance": asdict(p)})
@@ -131,6 +132,11 @@ class Picture:
         buffer = io.BytesIO()
         self.image.convert("RGB").save(buffer, format="PNG", pnginfo=info)
         return buffer.getvalue()
+
+    @property
+    def _drawn_size(self) -> tuple[int, int]:
+        """Width and height in pixels before the picture was enlarged."""
+        return self.image.width // self.request.upscale, self.image.height // self.request.upscale
 
     def _repr_png_(self) -> bytes:
         """How notebooks show it."""

@@ -19,7 +19,9 @@ from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS
 
 Compat = Literal["", "diffusers"]
-_LATER = ("encoder", "init", "mask", "begin", "lora", "words")
+_LATER = {"encoder": "", "init": "", "mask": "", "begin": 0, "lora": "", "words": "", "upscale": 1}
+"""Fields that came after the first release, with their defaults."""
+UPSCALES = (1, 2, 4)
 _DIFFUSERS = {  # what its pipelines call a field, and what to write
     "num_inference_steps": "steps",
     "guidance_scale": "guidance",
@@ -71,6 +73,8 @@ class Request:
     """Adapters in the weights, by the digests of their files: `0.8*<digest> + <digest>`."""
     words: str = ""
     """New words that texts may hold, by the digests of their files: `<cat-toy>=<digest>`."""
+    upscale: int = 1
+    """Enlarge the finished picture by 2 or 4 with the bundled upscaler; 1: leave it."""
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -89,6 +93,9 @@ class Request:
         self._check_start()
         self._set("lora", canonical_lora(parse_lora(self.lora)))
         self._check_words()
+        self._set("upscale", whole(self.upscale, "upscale", 1, max(UPSCALES)))
+        if self.upscale not in UPSCALES:
+            raise RequestError(f"upscale must be 1, 2 or 4, got {self.upscale}")
         self._set("eta", finite(self.eta, "eta"))
         if not 0 <= self.eta <= 1:
             raise RequestError(f"eta must be from 0 to 1, got {self.eta}")
@@ -139,7 +146,9 @@ class Request:
     def to_json(self) -> str:
         """Canonical JSON: keys sorted, no spaces. Fields that came later are written where they are not the default,
         so that older requests keep their digest."""
-        written = {key: value for key, value in vars(self).items() if value or key not in _LATER}
+        written = {
+            key: value for key, value in vars(self).items() if key not in _LATER or value != _LATER[key]
+        }
         return json.dumps(written, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     @classmethod

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 
 from mezzotint.models.autoencoder import Autoencoder, Facts
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.loop.loop import train
-from mezzotint.train.vae import AutoencoderShape, VaeConfig, VaeTask, VqAutoencoder
+from mezzotint.train.regularizers import AutoencoderShape, VqAutoencoder
+from mezzotint.train.running.loop import train
+from mezzotint.train.vae import VaeConfig, VaeTask
 from support.pictures import make_pictures
 
 SMALL = {"channels": (4, 4, 4, 8), "groups": 2, "regularizer": "vq", "codes": 24}

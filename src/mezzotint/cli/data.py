@@ -27,9 +27,15 @@ NAMED = 5  # of the files that are skipped for one reason
 @data.command()
 def emoji(
     folder: NewFolder,
+    size: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=64, max=1024, help="Pixels a side. Models train on 128, the upscaler on 256."
+        ),
+    ] = 128,
     cache: Cache = None,
 ) -> None:
-    """Fetch seven freely licensed emoji styles from npm and draw them at 128 pixels, with captions."""
+    """Fetch seven freely licensed emoji styles from npm and draw them, with captions."""
     from mezzotint.cli.folder import check_folder
     from mezzotint.cli.train import needs_extra
     from mezzotint.cli.voice import note
@@ -37,7 +43,7 @@ def emoji(
     check_folder(folder)
     with needs_extra("train"):
         from mezzotint.data.emoji import build
-    count = build(folder, cache or folder.absolute().with_name(f"{folder.name}-packages"), note)
+    count = build(folder, cache or folder.absolute().with_name(f"{folder.name}-packages"), note, size)
     print(f"{folder}: {count} pictures")
 
 

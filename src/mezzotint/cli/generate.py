@@ -83,6 +83,9 @@ def generate(
             help="A new word of textual inversion, learned_embeds.safetensors, or NAME=FILE; a folder of them; repeat.",
         ),
     ] = None,
+    upscale: Annotated[
+        int | None, _how(metavar="2|4", help="Enlarge each finished picture so many times.")
+    ] = None,
     compat: Annotated[
         Literal["", "diffusers"] | None, _how(metavar="diffusers", help="Its pictures, with its slips.")
     ] = None,
@@ -138,6 +141,7 @@ def generate(
         "eta": eta,
         "guidance": guidance,
         "encoder": encoder,
+        "upscale": upscale,
         "compat": compat,
         "lora": asked.lora(lora) if lora else None,
         "words": asked.words(word or [], lora or []) or None,

@@ -41,8 +41,7 @@ def vae(
 def clip(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
     """An image-text pair, or the text encoder alone where the file has no `vision`."""
     with needs_extra("train"):
-        from mezzotint.train.clip import ClipConfig
-        from mezzotint.train.pair import train_clip
+        from mezzotint.train.clip import ClipConfig, train_clip
     train_clip(_read(ClipConfig, config, minutes, precision))
 
 
@@ -96,6 +95,14 @@ def decoder(config: File, minutes: Minutes = None, precision: PrecisionOption = 
     with needs_extra("train"):
         from mezzotint.train.decoder import DecoderConfig, train_decoder
     train_decoder(_read(DecoderConfig, config, minutes, precision))
+
+
+@train.command()
+def upscaler(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
+    """The network behind `generate --upscale`; goes into the package's `bundles/upscaler/`."""
+    with needs_extra("train"):
+        from mezzotint.train.upscaler import UpscalerConfig, train_upscaler
+    train_upscaler(_read(UpscalerConfig, config, minutes, precision))
 
 
 @train.command()

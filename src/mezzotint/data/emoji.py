@@ -69,8 +69,12 @@ class EmojiEntry:
 Job = tuple[EmojiEntry, Callable[[], Image.Image]]
 
 
-def build(folder: Path, cache: Path, progress: Callable[[str], None] = lambda _: None) -> int:
+def build(
+    folder: Path, cache: Path, progress: Callable[[str], None] = lambda _: None, size: int = SIZE
+) -> int:
     """Write the imagefolder with its `metadata.jsonl` and `split.json`; returns the count of pictures.
+
+    `size`: pixels a side; pictures that are drawn smaller than that stand in the middle.
 
     `folder` must not exist or be empty; `cache` keeps the packages. Raises DataError where npm or the network is missing.
     """
@@ -82,7 +86,7 @@ def build(folder: Path, cache: Path, progress: Callable[[str], None] = lambda _:
     rows: list[dict[str, Any]] = []
     for style, package in packages.items():
         progress(f"rendering {style}")
-        rows += _render_style(style, package, entries, folder)
+        rows += _render_style(style, package, entries, folder, size)
     held = held_out_pairs([(row["object"], row["style"]) for row in rows])
     for row in rows:
         row["split"] = "test" if (row["object"], row["style"]) in held else "train"
@@ -161,7 +165,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _render_style(style: str, package: Path, entries: list[EmojiEntry], folder: Path) -> list[dict[str, Any]]:
+def _render_style(
+    style: str, package: Path, entries: list[EmojiEntry], folder: Path, size: int
+) -> list[dict[str, Any]]:
     (folder / style).mkdir(parents=True, exist_ok=True)
     spec = STYLES[style]
 
@@ -173,7 +179,8 @@ def _render_style(style: str, package: Path, entries: list[EmojiEntry], folder: 
         row = {"file_name": name, "object": described.pop("name"), "style": style, **described}
         return {**row, "captions": captions(entry, spec), "license": spec.license, "source": spec.package}
 
-    jobs = _webp_jobs(package, entries) if style == "fluent-3d" else _svg_jobs(package, entries)
+    find = _webp_jobs if style == "fluent-3d" else _svg_jobs
+    jobs = find(package, entries, size)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(render, jobs))
 
@@ -184,15 +191,15 @@ def captions(entry: EmojiEntry, style: Style) -> list[str]:
     return [*named, *(f"{entry.name}, {word} style" for word in style.words)]
 
 
-def _webp_jobs(package: Path, entries: list[EmojiEntry]) -> Iterator[Job]:
+def _webp_jobs(package: Path, entries: list[EmojiEntry], size: int) -> Iterator[Job]:
     files = {_bare(path.stem): path for path in (package / "assets").glob("*.webp")}
     for entry in entries:
         path = files.get(_bare(entry.hexcode))
         if path is not None:
-            yield entry, partial(_open, path)
+            yield entry, partial(_open, path, size)
 
 
-def _svg_jobs(package: Path, entries: list[EmojiEntry]) -> Iterator[Job]:
+def _svg_jobs(package: Path, entries: list[EmojiEntry], size: int) -> Iterator[Job]:
     icons = json.loads((package / "icons.json").read_text())
     bodies = icons["icons"] | {
         a: icons["icons"].get(t["parent"]) for a, t in icons.get("aliases", {}).items()
@@ -202,15 +209,15 @@ def _svg_jobs(package: Path, entries: list[EmojiEntry]) -> Iterator[Job]:
         icon = bodies.get(slug(entry.name)) or plain.get(slug(entry.name).replace("-", ""))
         if icon:
             width, height = icon.get("width", icons["width"]), icon.get("height", icons["height"])
-            yield entry, partial(draw, icon["body"], width, height)
+            yield entry, partial(draw, icon["body"], width, height, size)
 
 
-def _open(path: Path) -> Image.Image:
-    return _square(Image.open(path).convert("RGBA"))
+def _open(path: Path, size: int) -> Image.Image:
+    return _square(Image.open(path).convert("RGBA"), size)
 
 
-def draw(body: str, width: int, height: int) -> Image.Image:
-    """The inside of an SVG as SIZE x SIZE RGBA, in the middle where it is not square."""
+def draw(body: str, width: int, height: int, size: int = SIZE) -> Image.Image:
+    """The inside of an SVG as RGBA of `size` pixels a side, in the middle where it is not square."""
     try:
         from resvg_py import svg_to_bytes
     except ImportError as error:
@@ -218,15 +225,15 @@ def draw(body: str, width: int, height: int) -> Image.Image:
     space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     svg = f'<svg {space} viewBox="0 0 {width} {height}">{body}</svg>'
     png = svg_to_bytes(
-        svg_string=svg, width=SIZE, height=round(SIZE * height / width), skip_system_fonts=True
+        svg_string=svg, width=size, height=round(size * height / width), skip_system_fonts=True
     )
-    return _square(Image.open(io.BytesIO(png)).convert("RGBA"))
+    return _square(Image.open(io.BytesIO(png)).convert("RGBA"), size)
 
 
-def _square(image: Image.Image) -> Image.Image:
-    image.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
-    canvas = Image.new("RGBA", (SIZE, SIZE))
-    canvas.paste(image, ((SIZE - image.width) // 2, (SIZE - image.height) // 2))
+def _square(image: Image.Image, size: int) -> Image.Image:
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    canvas = Image.new("RGBA", (size, size))
+    canvas.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
     return canvas
 
 

@@ -18,7 +18,14 @@ from typing import Any, Self, get_args
 from weakref import WeakSet
 
 from mezzotint.engine.batcher import Mode, Stats
-from mezzotint.engine.network import Network, Shape, SupportsAttention, SupportsLora, SupportsNewWords
+from mezzotint.engine.network import (
+    Network,
+    Shape,
+    SupportsAttention,
+    SupportsLora,
+    SupportsNewWords,
+    SupportsUpscaling,
+)
 from mezzotint.engine.prefix_sharing import share_prefixes
 from mezzotint.engine.steer import check_steerable
 from mezzotint.engine.trajectory import LaneKey, OnStep, Trajectory, init_image_of
@@ -160,6 +167,8 @@ class Engine:
             self._check_lora(request.lora)
         if request.words:
             self._check_words(request.words)
+        if request.upscale > 1 and not isinstance(self._model, SupportsUpscaling):
+            raise ModelError(f"{self._model.name} enlarges no pictures; leave upscale out")
         through = any(term.through == "unet" for term in steers)
         key = LaneKey(shape, through, attention, request.lora)
         factor = self._model.vae_factor

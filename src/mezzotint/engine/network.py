@@ -84,6 +84,17 @@ class SupportsEncoders(Protocol):
 
 
 @runtime_checkable
+class SupportsUpscaling(Protocol):
+    """A network whose finished pictures may be enlarged."""
+
+    @property
+    def upscaler_digest(self) -> str: ...  # hexadecimal
+
+    def upscale(self, pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+        """(factor*H, factor*W, 3) from (H, W, 3)."""
+
+
+@runtime_checkable
 class SupportsPreview(Protocol):
     """A network with a quicker way to pictures than its decoder."""
 

@@ -10,12 +10,20 @@ from operator import attrgetter
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint import __version__
 from mezzotint.engine.batcher import Batcher, Mode, RowPadding, Stats
 from mezzotint.engine.lane import Lane
-from mezzotint.engine.network import Latents, Network, SupportsEncoders, SupportsGradients, SupportsLora
+from mezzotint.engine.network import (
+    Latents,
+    Network,
+    SupportsEncoders,
+    SupportsGradients,
+    SupportsLora,
+    SupportsUpscaling,
+)
 from mezzotint.engine.trajectory import LaneKey, Trajectory
 from mezzotint.errors import MezzotintError, ModelError
 from mezzotint.guidance import Steer
@@ -48,7 +56,9 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
     if not np.isfinite(latents).all():
         raise ModelError("the last update gave NaN or infinity")
     drawn = network.decode(latents)
-    image = Image.fromarray(t.init_image.composite(drawn) if t.init_image else drawn)
+    pixels = t.init_image.composite(drawn) if t.init_image else drawn
+    size = pixels.shape[1], pixels.shape[0]
+    image = Image.fromarray(_upscaled(pixels, t.request.upscale, network))
     provenance = replace(
         origin,
         evaluations=t.call,
@@ -57,12 +67,24 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
         steering={str(term): _describe_steering(network, term) for term in t.steers},
         a1111=a1111_settings(t.request, network.schedule),
         encoders=_read_by(network, t.request.encoder),
-        warnings=[*t.warnings, *_warnings(image.size, network)],
+        upscaler=_upscaler(t.request.upscale, network),
+        warnings=[*t.warnings, *_warnings(size, network)],
     )
-    attention = t.recorder.finish((image.height, image.width)) if t.recorder else None
+    attention = t.recorder.finish((size[1], size[0])) if t.recorder else None
     return Picture(
         image, t.request, provenance, tuple(t.snapshots), attention=attention, ledger=tuple(t.ledger)
     )
+
+
+def _upscaled(pixels: NDArray[np.uint8], factor: int, network: Network) -> NDArray[np.uint8]:
+    if factor == 1:
+        return pixels
+    assert isinstance(network, SupportsUpscaling)  # the engine's door sees to it
+    return network.upscale(pixels, factor)
+
+
+def _upscaler(factor: int, network: Network) -> str:
+    return network.upscaler_digest if factor > 1 and isinstance(network, SupportsUpscaling) else ""
 
 
 def _read_by(network: Network, encoder: str) -> dict[str, str]:

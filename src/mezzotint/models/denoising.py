@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mezzotint.models.disk.architecture import PixelArch, UNetArch
 from mezzotint.models.disk.bundle import AnyBundle
@@ -18,6 +19,7 @@ from mezzotint.models.lora.files import lora_file
 from mezzotint.models.lora.read import adapted_bundle
 from mezzotint.models.runtime import Floats, PixelRuntime, bucket, call_rows, most_rows, pad_rows
 from mezzotint.models.steering.steered import Steered
+from mezzotint.models.upscaler import open_upscaler
 from mezzotint.schedule import Schedule
 
 OPEN = 3  # each has a denoiser of its own in memory
@@ -121,6 +123,15 @@ class Denoising(Adapting):
         across, down = self.default_size
         factor = self.vae_factor
         self._runtime.prepare(bucket(rows), (height or down) // factor, (width or across) // factor)
+
+    @property
+    def upscaler_digest(self) -> str:
+        """sha256 of the weights that `upscale` computes with."""
+        return open_upscaler(self.threads).digest
+
+    def upscale(self, pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+        """(factor*H, factor*W, 3) from (H, W, 3), by the bundled upscaler; it always computes on the processor."""
+        return open_upscaler(self.threads)(pixels, factor)
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats, rows: int | None = None) -> Floats:
         """The network's output, (n, c, h, w), for x (n, c, h, w), timestep (n,), text (n, length, width).

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from mezzotint.config import Config
 from mezzotint.request import Request
 from mezzotint.study.cost import rates
 from mezzotint.study.paper.section import Maker, Setting, opened
 from mezzotint.study.paper.studied import Studied
+from mezzotint.train.config import Config
 
 PROBE = Request(prompt="a red apple", steps=2, guidance="cfg(4)")
 
