@@ -9,7 +9,7 @@ from pathlib import Path
 from blocks import PAGES, Shown, files, run, shown
 from PIL import Image
 
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 
 WIDEST = 1000  # pixels
 
@@ -20,7 +20,7 @@ def picture(one: Shown, folder: Path) -> Image.Image:
     if not found:
         raise SystemExit(f"{one.path.name}: no file is called {one.glob}")
     images = [Image.open(path).convert("RGB") for path in found]
-    drawn = images[0] if len(images) == 1 else tiled(images, gap=2)
+    drawn = images[0] if len(images) == 1 else make_grid(images, gap=2)
     drawn.thumbnail((WIDEST, 4 * WIDEST), Image.Resampling.LANCZOS)
     return drawn
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import mezzotint
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 
 PROMPTS = (
     "a rose", "a cat", "a dog on a blue background", "a racing car in the desert", "a cat on the moon",
@@ -19,4 +19,4 @@ if __name__ == "__main__":
     model = mezzotint.open_model("emoji")
     requests = [mezzotint.Request(p, seed=i, **model.defaults) for i, p in enumerate(PROMPTS)]
     pictures = [picture.image for picture in mezzotint.generate(requests, model)]
-    tiled(pictures, gap=2).save(Path(__file__).parent / "sheet.png")
+    make_grid(pictures, gap=2).save(Path(__file__).parent / "sheet.png")

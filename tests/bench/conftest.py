@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mezzotint.bench import Settings, run
+from mezzotint.bench import BenchSettings, run
 from support import tiny
 
 
 class Ran(NamedTuple):
     result: dict[str, Any]
     said: list[str]
-    settings: Settings
+    settings: BenchSettings
 
 
 @pytest.fixture(scope="session")
@@ -28,5 +28,5 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def ran(folder: Path) -> Ran:
     said: list[str] = []
-    settings = Settings(model=str(folder), quick=True, threads=1)
+    settings = BenchSettings(model=str(folder), quick=True, threads=1)
     return Ran(run(settings, said.append), said, settings)

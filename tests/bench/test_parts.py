@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mezzotint.bench import Settings
-from mezzotint.bench.bars import bars
+from mezzotint.bench import BenchSettings
+from mezzotint.bench.bars import targets
 from mezzotint.bench.likeness import IDENTICAL, likeness, psnr
-from mezzotint.bench.peak import Sizes, network_flops, peaks
+from mezzotint.bench.peak import ProblemSizes, network_flops, peaks
 from mezzotint.bench.requests import mixed_requests
-from mezzotint.bench.side import account, ours, warm_up
+from mezzotint.bench.side import account, run_mezzotint, warm_up
 from mezzotint.errors import ConfigError
 from mezzotint.request import Request
 from support.toy import Toy, schedule
@@ -53,21 +53,21 @@ def test_likeness_by_kind_of_sampler() -> None:
 )
 def test_settings_are_checked(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        Settings(**wrong)
+        BenchSettings(**wrong)
 
 
 def test_quick_only_shrinks() -> None:
-    assert Settings().reduced() == Settings()
-    small = Settings(quick=True).reduced()
+    assert BenchSettings().effective() == BenchSettings()
+    small = BenchSettings(quick=True).effective()
     assert small.requests == 10  # every sampler once
-    assert Settings(quick=True, requests=3, repeats=1).reduced().requests == 3
-    assert small.reduced() == small
+    assert BenchSettings(quick=True, requests=3, repeats=1).effective().requests == 3
+    assert small.effective() == small
 
 
 def test_account_of_an_engine() -> None:
     toy = Toy()
-    asked = mixed_requests(Settings(quick=True).reduced())
-    work = ours(toy, asked)
+    asked = mixed_requests(BenchSettings(quick=True).effective())
+    work = run_mezzotint(toy, asked)
     facts = account([work, work], flops_per_row=10**9, peak=100.0)
     assert facts["pictures"] == 2 * len(asked)
     assert facts["network_calls"] == 2 * len(toy.calls)
@@ -89,7 +89,7 @@ def test_warming_up_meets_every_row_count() -> None:
 
 
 def test_flops_are_counted_by_the_book() -> None:
-    sizes = Sizes(quick=True)
+    sizes = ProblemSizes(quick=True)
     x = torch.zeros(sizes.batch, sizes.channels, sizes.grid, sizes.grid)
     w = torch.zeros(sizes.channels, sizes.channels, 3, 3)
     assert network_flops(lambda: torch.nn.functional.conv2d(x, w, padding=1)) == sizes.conv_flops
@@ -120,7 +120,7 @@ def result(
 
 
 def test_bars_at_half_the_time_of_diffusers() -> None:
-    verdicts = {bar.name: bar.holds for bar in bars(result())}
+    verdicts = {bar.name: bar.holds for bar in targets(result())}
     assert verdicts == {
         "one picture, of diffusers' time": True,
         "64 mixed requests, of diffusers' time": False,
@@ -138,6 +138,6 @@ def test_bars_that_fail_or_do_not_apply() -> None:
     bad = result(ratio=0.7, outside=0.06, db=44.0)
     bad["one_picture"]["mezzotint"]["evaluations"] = 99  # less work is no merit either
     bad["cold_start"]["mezzotint_median_s"] = 4.1
-    assert not any(bar.holds for bar in bars(bad))
-    half = {bar.name for bar in bars({**result(dtype="bfloat16"), "cold_start": None})}
+    assert not any(bar.holds for bar in targets(bad))
+    half = {bar.name for bar in targets({**result(dtype="bfloat16"), "cold_start": None})}
     assert not any("cold" in name or "picture against" in name for name in half)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from mezzotint.bench import Settings
+from mezzotint.bench import BenchSettings
 from mezzotint.bench.requests import mixed_requests, single_requests
 from mezzotint.samplers import SAMPLERS
 
-SETTINGS = Settings()
+SETTINGS = BenchSettings()
 
 
 def test_deterministic() -> None:

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import mezzotint.bench
-from mezzotint.bench import Settings, report
+from mezzotint.bench import BenchSettings, report
 from mezzotint.bench.cold import cold_starts
 from mezzotint.cli import main
 from mezzotint.errors import MezzotintError
@@ -120,13 +120,13 @@ def test_report(ran: Any) -> None:
 def test_command(
     ran: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[Settings] = []
+    asked: list[BenchSettings] = []
     monkeypatch.setattr(mezzotint.bench, "run", lambda settings, say: asked.append(settings) or ran.result)
     out = tmp_path / "new" / "bench.json"
     line = "bench --model x --repeats 3 --requests 9 --steps 6 --dtype bfloat16 --skip-cold --quick --json"
     assert main([*shlex.split(line), "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(out.read_text()) == ran.result
-    wanted = Settings("x", repeats=3, requests=9, steps=6, dtype="bfloat16", cold=False, quick=True)
+    wanted = BenchSettings("x", repeats=3, requests=9, steps=6, dtype="bfloat16", cold=False, quick=True)
     assert asked == [wanted]
     assert main(["bench"]) == 0
     assert "Where the time goes" in capsys.readouterr().out
@@ -159,6 +159,6 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_a_process_that_fails_is_quoted(tmp_path: Path) -> None:
-    settings = Settings(model=str(tmp_path / "none"), quick=True, threads=1)
+    settings = BenchSettings(model=str(tmp_path / "none"), quick=True, threads=1)
     with pytest.raises(MezzotintError, match=r"cold start: mezzotint generate ended with 2: error: no model"):
         cold_starts(settings, tmp_path, lambda _: None)

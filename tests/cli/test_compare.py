@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mezzotint.cli.compare import varied
+from mezzotint.cli.compare import with_setting
 from mezzotint.errors import RequestError
 from mezzotint.request import Request
 
@@ -28,13 +28,15 @@ def test_a_row_a_setting(cli: Any, toy: Any) -> None:
 
 
 def test_settings_are_fields_of_a_request() -> None:
-    request = varied(Request("a cat"), """steps=7 eta=0.5 sampler=ddim guidance='cfg(3) + color("red")'""")
+    request = with_setting(
+        Request("a cat"), """steps=7 eta=0.5 sampler=ddim guidance='cfg(3) + color("red")'"""
+    )
     assert (request.steps, request.eta, request.prompt) == (7, 0.5, "a cat")
     assert str(request.guidance) == 'cfg(3) + color("#ff0000", effect=0.05)'
 
 
 def test_expressions_need_no_quotes_around_them() -> None:
-    request = varied(
+    request = with_setting(
         Request("a cat"), """guidance=cfg(3, stop=0.8) + clip('a red rose', effect=0.1) steps=7"""
     )
     assert request == Request("a cat", steps=7, guidance='cfg(3, stop=0.8) + clip("a red rose", effect=0.1)')
@@ -52,4 +54,4 @@ def test_expressions_need_no_quotes_around_them() -> None:
 )
 def test_bad_settings_are_one_clear_error(setting: str, message: str) -> None:
     with pytest.raises(RequestError, match=message):
-        varied(Request(), setting)
+        with_setting(Request(), setting)

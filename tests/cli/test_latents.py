@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mezzotint import Request, plan
-from mezzotint.looking.latents import Latents
+from mezzotint.looking.latents import PictureLatents
 from mezzotint.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_there_and_back(cli: Cli, real: Path, picture: Path) -> None:
     assert said.code == 0, said.err
     assert "64x64x3 to 8x8x4, 12288 numbers to 256: a factor of 48" in said.out
     assert said.lines[-1] == "new/z.safetensors"
-    z = Latents.load(Path("new/z.safetensors"))
+    z = PictureLatents.load(Path("new/z.safetensors"))
     assert (z.values.shape, z.width, z.height) == ((4, 8, 8), 64, 64)
     back = cli(
         "latents", "decode", "new/z.safetensors", "--model", real, "--original", picture, "--out", "b.png"
@@ -50,7 +50,7 @@ def test_a_draw_differs_from_the_mean_and_repeats(cli: Cli, real: Path, picture:
     def values(*more: object) -> list[float]:
         said = cli("latents", "encode", picture, "--model", real, "--out", "z.safetensors", "--json", *more)
         assert json.loads(said.out)["factor"] == 48
-        return Latents.load(Path("z.safetensors")).values.ravel().tolist()
+        return PictureLatents.load(Path("z.safetensors")).values.ravel().tolist()
 
     assert values("--sample", "--seed", 3) == values("--sample", "--seed", 3) != values("--seed", 3)
     assert values("--seed", 3) == values()
@@ -130,7 +130,7 @@ def test_a_mistake_is_one_line(
 
 
 def test_a_file_opens_no_model_that_is_not_here(cli: Cli) -> None:
-    z = Latents(np.zeros((4, 8, 8), np.float32), "somebody/model", "d", 1.0, 64, 64)
+    z = PictureLatents(np.zeros((4, 8, 8), np.float32), "somebody/model", "d", 1.0, 64, 64)
     Path("z.safetensors").write_bytes(z.to_bytes())
     told = cli("latents", "decode", "z.safetensors", "--out", "b.png")
     assert told.code == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mezzotint import Picture, Request
-from mezzotint.cli.strip import TILES, Strips, Tile, chosen, draw, labels
+from mezzotint.cli.strip import TILES, Strips, StripTile, draw, labels, shown_evaluations
 from mezzotint.planning import plan
 from mezzotint.rng import Generator
 from mezzotint.schedule import Schedule
@@ -76,7 +76,7 @@ def test_tracing_changes_no_picture(cli: Cli, toy: Model) -> None:
 
 @pytest.mark.parametrize("total", [1, 2, 11, 12, 25, 2000])
 def test_an_even_choice(total: int) -> None:
-    picked = sorted(chosen(total))
+    picked = sorted(shown_evaluations(total))
     assert len(picked) == min(total, TILES - 1)
     assert (picked[0], picked[-1]) == (1, total)
     gaps = np.diff(picked)
@@ -94,7 +94,7 @@ def test_labels_are_the_step_and_the_noise_it_began_with() -> None:
 
 @pytest.mark.parametrize("shape", [(64, 64), (128, 64), (64, 2048), (1024, 1024)])
 def test_any_shape_and_any_text(shape: tuple[int, int]) -> None:
-    tile = Tile(np.zeros((*shape, 3), np.uint8), "step 1", "sigma 1")
+    tile = StripTile(np.zeros((*shape, 3), np.uint8), "step 1", "sigma 1")
     image = draw([tile], "a very long prompt 日本 " * 900, "about " * 30)
     assert image.width <= 192 + 2 * 28
     assert image.height <= 192 + 140

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.looking.figure import Look, draw
-from mezzotint.looking.latents import Latents
+from mezzotint.looking.figure import LatentsFigure, draw
+from mezzotint.looking.latents import PictureLatents
 from mezzotint.looking.noise import levels
 from support.toy import schedule
 
@@ -21,9 +21,9 @@ from support.toy import schedule
 def test_any_model_and_any_run(channels: int, sampler: str, steps: int, title: str) -> None:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (64, 48, 3), np.uint8)
-    z = Latents(rng.standard_normal((channels, 8, 6)).astype(np.float32), "m", "d", 1.0, 48, 64)
+    z = PictureLatents(rng.standard_normal((channels, 8, 6)).astype(np.float32), "m", "d", 1.0, 48, 64)
     run = levels(schedule(), sampler, steps)
-    png = draw(Look(title, "about", picture, z, picture, sampler, run, steps - 1, picture))
+    png = draw(LatentsFigure(title, "about", picture, z, picture, sampler, run, steps - 1, picture))
     image = Image.open(io.BytesIO(png)).convert("RGB")
     assert image.width > 1200
     shown = {tuple(pixel) for pixel in np.asarray(image).reshape(-1, 3)[::3].tolist()}
@@ -31,6 +31,6 @@ def test_any_model_and_any_run(channels: int, sampler: str, steps: int, title: s
 
 
 def test_latents_that_are_all_the_same() -> None:
-    z = Latents(np.zeros((4, 8, 8), np.float32), "m", "d", 1.0, 64, 64)
+    z = PictureLatents(np.zeros((4, 8, 8), np.float32), "m", "d", 1.0, 64, 64)
     picture = np.zeros((64, 64, 3), np.uint8)
-    assert draw(Look("", "", picture, z, picture, "lms", levels(schedule(), "lms", 3), 0, picture))
+    assert draw(LatentsFigure("", "", picture, z, picture, "lms", levels(schedule(), "lms", 3), 0, picture))

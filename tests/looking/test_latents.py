@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mezzotint.errors import DataError
-from mezzotint.looking.latents import Latents, decode, encode, psnr
+from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
 
 Floats = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ def picture() -> NDArray[np.uint8]:
 def test_a_file_gives_back_what_was_kept(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
     z = encode(Halves(), picture)
     (tmp_path / "z.safetensors").write_bytes(z.to_bytes())
-    again = Latents.load(tmp_path / "z.safetensors")
+    again = PictureLatents.load(tmp_path / "z.safetensors")
     assert np.array_equal(again.values, z.values)
     assert {**vars(again), "values": 0} == {**vars(z), "values": 0}
     assert z.values.shape == (3, 2, 4)
@@ -60,7 +60,7 @@ def test_a_draw_is_that_of_diffusers(picture: NDArray[np.uint8]) -> None:
 
 def test_statistics_are_of_each_channel() -> None:
     values = np.stack([np.full((2, 2), 3), np.array([[0, 0], [2, 2]])]).astype(np.float32)
-    first, second = Latents(values, "m", "d", 1.0, 16, 16).statistics
+    first, second = PictureLatents(values, "m", "d", 1.0, 16, 16).statistics
     assert first == (3, 0, 3, 3)
     assert second == (1, 1, 0, 2)
 
@@ -95,18 +95,18 @@ GOOD = {
 def test_a_foreign_file_is_one_error(tmp_path: Path, values: Any, about: Any, said: str) -> None:
     save_file({"latents": values}, tmp_path / "z.safetensors", metadata=about)
     with pytest.raises(DataError, match=said):
-        Latents.load(tmp_path / "z.safetensors")
+        PictureLatents.load(tmp_path / "z.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG", b"\x10\0\0\0\0\0\0\0{}"])
 def test_what_is_no_safetensors_file_is_one_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "z.safetensors").write_bytes(content)
     with pytest.raises(DataError, match=r"z\.safetensors"):
-        Latents.load(tmp_path / "z.safetensors")
+        PictureLatents.load(tmp_path / "z.safetensors")
 
 
 def test_latents_of_another_model_are_refused() -> None:
     with pytest.raises(DataError, match="have 4 channels, halves decodes 3"):
-        decode(Halves(), Latents(np.zeros((4, 2, 2), np.float32), "", "", 1.0, 16, 16))
+        decode(Halves(), PictureLatents(np.zeros((4, 2, 2), np.float32), "", "", 1.0, 16, 16))
     with pytest.raises(DataError, match="larger picture"):
-        decode(Halves(), Latents(np.zeros((3, 2048, 2048), np.float32), "", "", 1.0, 16, 16))
+        decode(Halves(), PictureLatents(np.zeros((3, 2048, 2048), np.float32), "", "", 1.0, 16, 16))

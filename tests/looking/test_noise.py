@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mezzotint.errors import RequestError
-from mezzotint.looking.noise import even_choice, level_at, level_of, levels, noised
+from mezzotint.looking.noise import add_noise, even_choice, level_at, level_of, levels
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.rng import Generator
@@ -46,7 +46,7 @@ def test_noise_is_that_of_the_seed_and_of_the_level() -> None:
     z = np.full((4, 8, 8), 2, np.float32)
     level = level_at(SD, "ddim", 5, 10)
     noise = Generator(3).normal(z.shape)
-    assert np.allclose(noised(z, level, 3), level.alpha * 2 + level.sigma * noise, atol=1e-6)
+    assert np.allclose(add_noise(z, level, 3), level.alpha * 2 + level.sigma * noise, atol=1e-6)
 
 
 @pytest.mark.parametrize(("step", "of"), [(-1, 15), (15, 15)])

@@ -16,11 +16,17 @@ from mezzotint.study.cells import cells
 from mezzotint.study.cost import Rates
 from mezzotint.study.finding import Finding
 from mezzotint.study.paper import estimate, studied
-from mezzotint.study.paper.contents import Entry, chosen, entries, figures, place
+from mezzotint.study.paper.contents import (
+    StudySection,
+    figure_numbers,
+    figure_order,
+    select_makers,
+    study_sections,
+)
 from mezzotint.study.paper.made import MAKERS
 from mezzotint.study.paper.paper import Paper, makers
-from mezzotint.study.paper.section import REPORT, Section, Setting
-from mezzotint.study.paper.studied import Studied
+from mezzotint.study.paper.section import REPORT, PaperSettings, Section
+from mezzotint.study.paper.studied import StudyMaker
 from mezzotint.study.spec import Study
 from support.toy import Toy
 
@@ -30,14 +36,14 @@ CLAIMS = {  # what must be judged, by the section that does
 }  # fmt: skip
 
 
-def setting(folder: Path, store: Store, **more: object) -> Setting:
+def setting(folder: Path, store: Store, **more: object) -> PaperSettings:
     asked = {"quick": True, "text_model": "emoji", "pixel_model": "faces", "seeds": 2} | more
-    return Setting(store=store, folder=folder / "out", say=lambda line: None, **asked)  # type: ignore[arg-type]
+    return PaperSettings(store=store, folder=folder / "out", say=lambda line: None, **asked)  # type: ignore[arg-type]
 
 
 def test_every_figure_and_claim_has_its_section() -> None:
     every = makers()
-    assert set(range(1, 24)) <= set().union(*(figures(maker.figure) for maker in every))
+    assert set(range(1, 24)) <= set().union(*(figure_numbers(maker.figure) for maker in every))
     assert {maker.name for maker in every} >= CLAIMS
     assert len({maker.name for maker in every}) == len(every)
 
@@ -46,9 +52,9 @@ def test_every_figure_and_claim_has_its_section() -> None:
 def test_every_study_is_whole_and_judges_something(tmp_path: Path, models: tuple[str, str]) -> None:
     with Store.open(tmp_path / "store") as store:
         at = setting(tmp_path, store, text_model=models[0], pixel_model=models[1], seeds=8)
-        for entry in entries():
-            study = entry.asked(at)
-            assert claims.claims(study), entry.study
+        for entry in study_sections():
+            study = entry.study_for(at)
+            assert claims.parse_claims(study), entry.study
             assert cells(study) and study.question
             assert study.model in models
             assert set(filter(None, (entry.across, entry.down))) <= set(study.axis_names)
@@ -60,7 +66,7 @@ def test_every_study_is_whole_and_judges_something(tmp_path: Path, models: tuple
 
 def test_the_published_scales_steps_and_strengths_are_drawn(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
-        asked = {entry.study: entry.asked(setting(tmp_path, store)) for entry in entries()}
+        asked = {entry.study: entry.study_for(setting(tmp_path, store)) for entry in study_sections()}
     assert asked["guidance-scale"].axes["guidance.cfg.scale"] == (1, 2, 4, 5, 8, 16, 20)
     assert asked["lms-steps"].axes["steps"] == (50, 600, 675, 700, 800, 1000, 1200, 1500)
     assert {0.2, 0.65, 0.8, 1} <= set(asked["clip-strength"].axes["strength"])
@@ -95,23 +101,23 @@ def test_sections_stand_in_the_order_of_the_figures() -> None:
         "conclusion",
         "slips",
     ]
-    assert sorted(said, key=place) == ordered
-    assert figures("7-9") == {7, 8, 9} and figures("text after figure 15") == set()
+    assert sorted(said, key=figure_order) == ordered
+    assert figure_numbers("7-9") == {7, 8, 9} and figure_numbers("text after figure 15") == set()
 
 
 def test_an_unknown_section_is_named_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'guidance-scale'"):
-        chosen(makers(), ["guidance-scal"])
-    assert [maker.name for maker in chosen(makers(), ["bert", "seeds"])] == ["seeds", "bert"]
+        select_makers(makers(), ["guidance-scal"])
+    assert [maker.name for maker in select_makers(makers(), ["bert", "seeds"])] == ["seeds", "bert"]
 
 
 def test_a_skipped_section_is_left_out_and_an_unknown_one_named() -> None:
-    names = [maker.name for maker in chosen(makers(), (), ["bert", "fine-tuning"])]
+    names = [maker.name for maker in select_makers(makers(), (), ["bert", "fine-tuning"])]
     assert not {"bert", "fine-tuning"} & set(names) and len(names) == len(makers()) - 2
     with pytest.raises(ConfigError, match="did you mean 'bert'"):
-        chosen(makers(), (), ["brt"])
+        select_makers(makers(), (), ["brt"])
     with pytest.raises(ConfigError, match="no section is left"):
-        chosen(makers(), ["bert"], ["bert"])
+        select_makers(makers(), ["bert"], ["bert"])
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ class Fake:
     error: Exception | None = None
     title: str = "A <title>"
 
-    def __call__(self, setting: Setting) -> Section:
+    def __call__(self, setting: PaperSettings) -> Section:
         if self.error:
             raise self.error
         findings = (
@@ -173,8 +179,8 @@ def test_the_reports_claims_and_our_own_are_counted_apart(tmp_path: Path) -> Non
 def test_every_figure_has_a_claim_of_the_report_and_says_where_ours_differs(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
         at = setting(tmp_path, store)
-        for entry in entries():
-            sources = {one.source for one in claims.claims(entry.asked(at))}
+        for entry in study_sections():
+            sources = {one.source for one in claims.parse_claims(entry.study_for(at))}
             own = entry.figure == "slips" or entry.study == "at-equal-cost"
             assert ("report" in sources) != own, entry.study
             assert entry.differs or own, entry.study
@@ -187,10 +193,12 @@ def test_the_estimate_of_a_section_goes_with_the_rate_of_the_machine(
     maker = next(one for one in MAKERS if one.name == "emergence")
     known = estimate.times()
     assert set(known.sections) == {one.name for one in MAKERS}
-    monkeypatch.setattr(estimate, "opened", lambda *names: Toy())
-    monkeypatch.setattr(estimate, "rates", lambda *asked: Rates(2 * known.row, 0.0, 0.0))
+    monkeypatch.setattr(estimate, "open_cached", lambda *names: Toy())
+    monkeypatch.setattr(estimate, "measure_rates", lambda *asked: Rates(2 * known.row, 0.0, 0.0))
     with Store.open(tmp_path / "store") as store:
-        quick, full = (estimate.seconds(maker, setting(tmp_path, store, quick=q)) for q in (True, False))
+        quick, full = (
+            estimate.estimate_seconds(maker, setting(tmp_path, store, quick=q)) for q in (True, False)
+        )
     assert quick == pytest.approx(2 * known.sections["emergence"])
     assert full == pytest.approx(maker.more * quick)
 
@@ -203,7 +211,7 @@ def test_help_and_docs_give_no_other_estimate_than_the_dry_run() -> None:
     ]
 
 
-ENTRY = Entry.model_validate(
+ENTRY = StudySection.model_validate(
     {
         "study": "small", "figure": "15", "title": "Small", "published": "p",
         "across": "guidance.cfg.scale", "down": "prompt", "again": 1,
@@ -223,14 +231,14 @@ STUDY = Study(
 def test_a_study_becomes_a_section_and_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     toy = Toy()
-    monkeypatch.setattr(studied, "opened", lambda name, **more: toy)
-    monkeypatch.setattr(Entry, "asked", lambda self, setting: STUDY)
+    monkeypatch.setattr(studied, "open_cached", lambda name, **more: toy)
+    monkeypatch.setattr(StudySection, "study_for", lambda self, setting: STUDY)
     with Store.open(tmp_path / "store") as store:
         at = setting(tmp_path, store)
-        lines = list(Paper(at, [Studied(ENTRY)]).plan())
-        first = Studied(ENTRY)(at)
+        lines = list(Paper(at, [StudyMaker(ENTRY)]).plan())
+        first = StudyMaker(ENTRY)(at)
         drawn = len(toy.calls)
-        again = Studied(ENTRY)(at)
+        again = StudyMaker(ENTRY)(at)
     assert "16 pictures to draw, about" in lines[0] and "1 sections, about" in lines[-1]
     assert [one.verdict for one in first.findings][::2] == ["confirmed", "confirmed"]
     assert len(toy.calls) - drawn == 4  # the one that is drawn again to be compared

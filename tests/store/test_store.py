@@ -15,7 +15,7 @@ from PIL import Image
 from mezzotint.errors import ConfigError, DataError, OutputError
 from mezzotint.picture import LedgerEntry, Picture, Provenance
 from mezzotint.request import Request
-from mezzotint.store import Kept, Store, key_of, key_of_picture, precision_of
+from mezzotint.store import Store, StoreRow, key_of, key_of_picture, precision_of
 from mezzotint.store.upkeep import export, gc, verify
 
 MADE = Provenance(
@@ -47,7 +47,7 @@ def test_asking_for_what_is_there_returns_it(store: Store) -> None:
         asked.provenance,
     )
     assert store.path(key).relative_to(store.files.root) == Path(f"pictures/{key[:2]}/{key}.png")
-    assert store.here([key, "0" * 64]) == {key: Kept.of(asked, store.path(key).stat().st_size)}
+    assert store.rows([key, "0" * 64]) == {key: StoreRow.of(asked, store.path(key).stat().st_size)}
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_metrics_add_up_and_may_be_undefined(store: Store) -> None:
 def test_the_index_is_made_again_from_the_files(store: Store) -> None:
     keys = [store.put(picture(seed)) for seed in range(5)]
     store.set_metrics({keys[0]: {"sharpness": 1.5}})
-    rows = store.here(keys)
+    rows = store.rows(keys)
     for path in store.files.root.glob("index.sqlite*"):
         path.unlink()
     again = Store.open(store.files.root)
-    assert again.here(keys) == rows
+    assert again.rows(keys) == rows
     assert again.metrics(keys) == {keys[0]: {"sharpness": 1.5}}
-    assert verify(again).well
+    assert verify(again).ok
 
 
 def test_an_index_that_is_damaged_is_made_again(store: Store) -> None:
@@ -117,7 +117,7 @@ def test_an_index_that_is_damaged_is_made_again(store: Store) -> None:
     store.close()
     (store.files.root / "index.sqlite").write_bytes(b"not a database" * 100)
     again = Store.open(store.files.root)
-    assert set(again.here(keys)) == set(keys)
+    assert set(again.rows(keys)) == set(keys)
     assert (store.files.root / "torn/index.sqlite").exists()
 
 
@@ -131,11 +131,11 @@ def test_verify_tells_and_repairs_everything(store: Store) -> None:
     data[len(data) // 2] ^= 1
     store.path(flipped).write_bytes(data)
     name = ("0" if renamed[0] != "0" else "1") + renamed[1:]
-    wrong = store.files.ready("pictures", name)
+    wrong = store.files.prepare_path("pictures", name)
     store.path(renamed).rename(wrong)
     part = store.path(whole).with_name(".part-0")
     part.write_bytes(b"half")
-    (store.files.ready("metrics", whole)).write_text('{"sharpness": 2}')
+    (store.files.prepare_path("metrics", whole)).write_text('{"sharpness": 2}')
 
     for repair in (False, True):
         found = verify(store, repair)
@@ -144,9 +144,9 @@ def test_verify_tells_and_repairs_everything(store: Store) -> None:
         assert set(found.torn) == {cut, flipped, name}
         assert set(found.lost) >= {lost, renamed}
         assert found.unmeasured == [whole]
-        assert found.left == [".part-0"]
-    assert verify(store).well
-    assert set(store.here(keys)) == {unlisted, whole}
+        assert found.half_written == [".part-0"]
+    assert verify(store).ok
+    assert set(store.rows(keys)) == {unlisted, whole}
     assert {path.stem for path in (store.files.root / "torn").iterdir()} == {cut, flipped, name}
     assert store.metrics([whole]) == {whole: {"sharpness": 2}}
 
@@ -170,16 +170,16 @@ def test_gc_removes_what_is_of_no_use_and_pictures_only_when_asked(store: Store)
     assert store.has(old)
     done = gc(store, before="2026-01-15")
     assert (done.pictures, done.others) == (1, 1)
-    assert set(store.here([old, new])) == {new}
+    assert set(store.rows([old, new])) == {new}
     assert not store.files.path("metrics", old).exists()
     assert gc(store, model="other").pictures == 0
-    assert verify(store).well
+    assert verify(store).ok
 
 
 def test_export_copies_pictures_and_a_table(store: Store, tmp_path: Path) -> None:
     keys = {store.put(picture(seed)) for seed in range(3)}
     store.set_metrics({min(keys): {"sharpness": 1.0}})
-    assert export(store, store.entries(), tmp_path / "out") == 3
+    assert export(store, store.query(), tmp_path / "out") == 3
     assert {path.stem for path in (tmp_path / "out").glob("*.png")} == keys
     assert Picture.open(tmp_path / f"out/{min(keys)}.png").digest in {picture(i).digest for i in range(3)}
     lines = (tmp_path / "out/pictures.csv").read_text().splitlines()
@@ -190,9 +190,9 @@ def test_export_copies_pictures_and_a_table(store: Store, tmp_path: Path) -> Non
 def test_listing_asks_the_index(store: Store) -> None:
     store.put(picture(prompt="100% cat"))
     store.put(picture(prompt="a dog", model="other"))
-    assert [row.prompt for row in store.entries(prompt="0% C")] == ["100% cat"]
-    assert [row.prompt for row in store.entries(model="other")] == ["a dog"]
-    assert len(list(store.entries(limit=1))) == 1
+    assert [row.prompt for row in store.query(prompt="0% C")] == ["100% cat"]
+    assert [row.prompt for row in store.query(model="other")] == ["a dog"]
+    assert len(list(store.query(limit=1))) == 1
     with pytest.raises(DataError, match="no picture"):
         store.find("xyz")
 
@@ -215,7 +215,7 @@ def test_several_processes_and_threads_write_one_store(tmp_path: Path) -> None:
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     with Store.open(folder) as store:
         assert verify(store).pictures == 50
-        assert verify(store).well
+        assert verify(store).ok
         key = key_of_picture(picture(22))
         assert store.metrics([key])[key] == {f"of-{first}": 22.0 for first in (0, 5, 10, 15, 20)}
 

@@ -15,13 +15,13 @@ from PIL import Image
 
 from mezzotint.errors import ConfigError
 from mezzotint.request import Request
-from mezzotint.study.claims import claim, claims
+from mezzotint.study.claims import parse_claim, parse_claims
 from mezzotint.study.evidence import Evidence
 from mezzotint.study.finding import Finding
-from mezzotint.study.report import About, html
+from mezzotint.study.report import PageFacts, html
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table
-from mezzotint.study.verdicts import judged
+from mezzotint.study.table import Row, StudyTable
+from mezzotint.study.verdicts import judge
 
 SCALES, ENCODERS = (1, 4, 8, 20), ("", "bert", "random")
 STUDY = Study(
@@ -50,7 +50,7 @@ def evidence(score: Score = peak, seeds: int = 8, noise: float = 0.02) -> Eviden
                 rows.append(
                     Row(cell, seed, "toy", key, Request(prompt="a cat", seed=seed), metrics, 20 * scale)
                 )
-    return Evidence(STUDY, Table(tuple(rows), ("encoder", "guidance.cfg.scale")), picture, features)
+    return Evidence(STUDY, StudyTable(tuple(rows), ("encoder", "guidance.cfg.scale")), picture, features)
 
 
 def features(images: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -66,7 +66,7 @@ def picture(row: Row) -> Image.Image:
 
 
 def said(at: Evidence, **table: Any) -> Finding:
-    return judged(claim(STUDY, {"says": "so it is", **table}), at)
+    return judge(parse_claim(STUDY, {"says": "so it is", **table}), at)
 
 
 OWN = {"encoder": ""}
@@ -153,7 +153,7 @@ def test_seeds_with_one_picture_are_not_different_though_their_pixels_are() -> N
         return Image.fromarray(np.roll(texture, row.seed, 1))
 
     at = replace(evidence(), picture=shifted)
-    assert min(at.apart(*two) for two in at.neighbors()) > 0.5
+    assert min(at.rms_distance(*two) for two in at.neighbors()) > 0.5
     assert said(at, kind="different_seeds", times=2).verdict == "refuted"
 
 
@@ -182,7 +182,7 @@ def test_axes_that_go_along_with_the_named_one_do_not_part_its_pairs() -> None:
         for sampler, steps, value in (("ddim", 40, 1.0), ("ddpm", 1000, 3.0))
         for seed in range(4)
     )  # fmt: skip
-    at = Evidence(study, Table(rows, ("sampler", "steps")), picture)
+    at = Evidence(study, StudyTable(rows, ("sampler", "steps")), picture)
     found = at.difference({"sampler": "ddpm"}, {"sampler": "ddim"}, "x")
     assert (found.mean, found.n) == (2.0, 4)
     assert len(at.pairs({"sampler": "ddpm"}, {"sampler": "ddim"})) == 4
@@ -212,12 +212,12 @@ def test_pictures_without_a_value_are_left_out() -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_the_nearest_known(table: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match="so it is") as caught:
-        claims(STUDY.model_copy(update={"claims": ({"says": "so it is", **table},)}))
+        parse_claims(STUDY.model_copy(update={"claims": ({"says": "so it is", **table},)}))
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_page_of_a_study_shows_its_claims() -> None:
     found = said(evidence(), **GREATER)
-    page = html(evidence().table, About("study", findings=[found]))
+    page = html(evidence().table, PageFacts("study", findings=[found]))
     assert found.claim in page and found.evidence in page and "confirmed" in page
-    assert "Claims" not in html(evidence().table, About("study"))
+    assert "Claims" not in html(evidence().table, PageFacts("study"))

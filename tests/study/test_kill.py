@@ -49,7 +49,7 @@ def server() -> Iterator[Server]:
 def kept(folder: Path) -> dict[str, str]:
     """Key and pixels of every row."""
     with Store.open(folder) as store:
-        return {row.key: row.pixels for row in store.entries()}
+        return {row.key: row.pixels for row in store.query()}
 
 
 def killed(server: Server, folder: Path, kills: int, seed: int) -> None:
@@ -78,7 +78,7 @@ def killed(server: Server, folder: Path, kills: int, seed: int) -> None:
             found = verify(opened)
             assert (found.pictures, found.torn, found.unlisted, found.lost) == (PICTURES, [], [], []), seed
             verify(opened, repair=True)
-            assert verify(opened).well
+            assert verify(opened).ok
 
 
 def test_killed_at_random_instants_a_study_ends_with_the_same_bits(server: Server, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_two_processes_draw_the_same_study_into_one_store(server: Server, tmp_pa
     assert kept(tmp_path / "store") == kept(tmp_path / "alone")
     assert len(kept(tmp_path / "store")) == STUDY.count
     with Store.open(tmp_path / "store") as store:
-        assert verify(store).well
+        assert verify(store).ok
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -113,5 +113,5 @@ def test_a_signal_ends_it_with_all_that_is_finished_kept(
     assert server.ended() == 128 + number
     with Store.open(tmp_path / "store") as store:
         found = verify(store)
-    assert found.well
+    assert found.ok
     assert 2 <= found.pictures < PICTURES

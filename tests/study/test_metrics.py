@@ -19,19 +19,28 @@ from torchmetrics.functional.multimodal import clip_score as library_clip_score
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from mezzotint.errors import ConfigError, DataError
-from mezzotint.study.metrics import METRICS, Context, Metric, Settings, chosen, companions, measure, ready
+from mezzotint.study.metrics import (
+    METRICS,
+    Context,
+    Metric,
+    MetricSettings,
+    comparison_requests,
+    get_metrics,
+    measure,
+    open_metrics,
+)
 from mezzotint.study.metrics import known as known_module
 from mezzotint.study.metrics.looks import (
-    clipped,
+    clipped_share,
     color_distance,
     color_right,
     colorfulness,
     pixels,
     sharpness,
 )
-from mezzotint.study.metrics.plain import distance, unguided, unsteered
+from mezzotint.study.metrics.plain import distance, without_guidance, without_steering
 from mezzotint.study.metrics.sets import cmmd, diversity, fid
-from mezzotint.study.metrics.words import named, named_style
+from mezzotint.study.metrics.words import named_objects, named_style
 from mezzotint.study.report import findings
 from mezzotint.train.kid import kid, spread
 from support import made, tiny_pair
@@ -45,7 +54,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 @pytest.fixture(scope="module")
 def context(pair: tuple[Path, Any], folder: Path) -> Context:
-    return Context(Settings(reference=str(folder), clip=str(pair[0]), judge=str(pair[0])))
+    return Context(MetricSettings(reference=str(folder), clip=str(pair[0]), judge=str(pair[0])))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +134,7 @@ def test_clip_score_is_the_librarys(pair: tuple[Path, Any], context: Context) ->
     )
     prompts = ["the cat on the moon", "cat", "a moon in the cat that is going on and on"]
     pictures = [made.picture(i, prompts[i % 3]) for i in range(24)]
-    found = measure(chosen(["clip_score", "judge_score"]), pictures, context).each
+    found = measure(get_metrics(["clip_score", "judge_score"]), pictures, context).each
     assert found["judge_score"] == found["clip_score"]
     alike = 0
     for picture, cosine in zip(pictures, found["clip_score"], strict=True):
@@ -161,7 +170,7 @@ def test_colorfulness_of_known_pictures() -> None:
 
 
 def test_clipped_counts_channel_values() -> None:
-    assert clipped(flat((0, 255, 7))) == pytest.approx(2 / 3) and clipped(flat((1, 254, 7))) == 0
+    assert clipped_share(flat((0, 255, 7))) == pytest.approx(2 / 3) and clipped_share(flat((1, 254, 7))) == 0
 
 
 def test_colors_by_prompt_and_by_term() -> None:
@@ -172,11 +181,13 @@ def test_colors_by_prompt_and_by_term() -> None:
     assert color_distance(flat("white"), "black") == pytest.approx(100, abs=0.1)
     steered = made.picture(flat("white"), guidance='cfg(2) + color("#000000")')
     told = [
-        Context().wished_color(steered.request),
-        Context(Settings(color="red")).wished_color(steered.request),
+        Context().wanted_color(steered.request),
+        Context(MetricSettings(color="red")).wanted_color(steered.request),
     ]
     assert told == ["#000000", "red"]
-    plain = measure(chosen(["color_distance"]), [made.picture(flat("red"))], Context()).each["color_distance"]
+    plain = measure(get_metrics(["color_distance"]), [made.picture(flat("red"))], Context()).each[
+        "color_distance"
+    ]
     assert math.isnan(plain[0])
 
 
@@ -207,7 +218,7 @@ OBJECTS = (
     ],
 )
 def test_objects_of_a_prompt(prompt: str, wanted: list[set[str]]) -> None:
-    assert named(prompt, OBJECTS) == wanted
+    assert named_objects(prompt, OBJECTS) == wanted
 
 
 def test_styles_of_a_prompt() -> None:
@@ -257,7 +268,7 @@ def test_objects_as_judged() -> None:
         (key, "a cat and a dog"),  # then apple, red apple, cat, cat face: one of two
     ]
     seen = [made.picture(flat((axis, 0, 0)), prompt) for axis, prompt in [*asked, (0, "fog")]]
-    found = measure(chosen(["object_top1", "object_top5"]), seen, Told()).each
+    found = measure(get_metrics(["object_top1", "object_top5"]), seen, Told()).each
     assert found["object_top1"] == pytest.approx([1, 0, 0, 1, 0, math.nan], nan_ok=True)
     assert found["object_top5"] == pytest.approx([1, 1, 0, 1, 0.5, math.nan], nan_ok=True)
 
@@ -273,7 +284,7 @@ def test_styles_as_the_bundled_probe_sees_them() -> None:
     called = {name: known.words for name, known in STYLES.items()} | {pixel_art.NAME: pixel_art.WORDS}
     prompts = [f"a cat, {called[name][0]} style" for name in (style, other)]
     seen = [made.picture(flat((90, 120, 200)), prompt) for prompt in (*prompts, "a cat")]
-    found = measure(ready(["style_right"], context), seen, context).each["style_right"]
+    found = measure(open_metrics(["style_right"], context), seen, context).each["style_right"]
     assert found == pytest.approx([1, 0, math.nan], nan_ok=True)
 
 
@@ -289,21 +300,21 @@ def test_diversity_is_the_mean_over_pairs() -> None:
 
 def test_numbers_of_sets_say_what_they_depend_on(context: Context, folder: Path) -> None:
     pictures = [made.picture(i) for i in range(20)]
-    found = measure(chosen(["fid", "kid", "cmmd", "diversity"]), pictures, context).sets
+    found = measure(get_metrics(["fid", "kid", "cmmd", "diversity"]), pictures, context).sets
     assert {(one.n, one.against) for name, one in found.items() if name != "diversity"} == {(20, 12)}
     assert all(math.isfinite(one.value) for one in found.values())
     said = found["kid"]
     assert said.resize == "middle square to 16x16, Lanczos; whole to 16x16, box filter"
     assert str(folder) in said.reference and len(said.features.split()[-1]) == 12
-    few = Context(Settings(**{**context.settings.__dict__, "most": 5}))
-    assert measure(chosen(["kid"]), pictures, few).sets["kid"].against == 5
-    assert math.isnan(measure(chosen(["kid"]), pictures[:1], context).sets["kid"].value)
+    few = Context(MetricSettings(**{**context.settings.__dict__, "most": 5}))
+    assert measure(get_metrics(["kid"]), pictures, few).sets["kid"].against == 5
+    assert math.isnan(measure(get_metrics(["kid"]), pictures[:1], context).sets["kid"].value)
 
 
 def test_a_set_is_nearest_to_itself(context: Context, folder: Path) -> None:
     same = [made.picture(made.noise(100 + i, 24)) for i in range(12)]
     other = [made.picture(flat((20 * i, 40, 200 - 10 * i), 24)) for i in range(12)]
-    near, far = (measure(chosen(["fid", "kid", "cmmd"]), p, context).sets for p in (same, other))
+    near, far = (measure(get_metrics(["fid", "kid", "cmmd"]), p, context).sets for p in (same, other))
     assert near["fid"].value == pytest.approx(0, abs=1e-5) and near["cmmd"].value == pytest.approx(
         0, abs=1e-6
     )
@@ -317,7 +328,7 @@ def test_each_picture_is_looked_at_once_in_batches(context: Context, monkeypatch
         fresh.pair("judge"), "embed_images", lambda images: looked.append(len(images)) or embed(images)
     )
     pictures = [made.picture(i, "cat") for i in range(70)]
-    measure(chosen(["judge_score", "diversity", "kid"]), pictures + pictures[:5], fresh)
+    measure(get_metrics(["judge_score", "diversity", "kid"]), pictures + pictures[:5], fresh)
     assert looked == [64, 6, 12]  # the last are the reference
 
 
@@ -328,26 +339,29 @@ def test_the_requests_to_compare_with() -> None:
     request = made.picture(
         prompt="a cat", guidance='cfg(7.5) + color("red", effect=0.1) + mix("b", 1)'
     ).request
-    assert unguided(request).guidance == "cfg(1)" and unsteered(request).guidance == 'cfg(7.5) + mix("b", 1)'
+    assert (
+        without_guidance(request).guidance == "cfg(1)"
+        and without_steering(request).guidance == 'cfg(7.5) + mix("b", 1)'
+    )
     alone = made.picture(guidance='color("red")').request
-    assert unguided(alone).guidance == unsteered(alone).guidance == "none"
-    metrics = chosen(["distance_unguided", "distance_unsteered", "sharpness"])
+    assert without_guidance(alone).guidance == without_steering(alone).guidance == "none"
+    metrics = get_metrics(["distance_unguided", "distance_unsteered", "sharpness"])
     base = made.picture(prompt="a cat", guidance="cfg(1)").request
-    assert companions(metrics, [base]) == []
-    assert companions(metrics, [request, request]) == [base, unsteered(request)]
+    assert comparison_requests(metrics, [base]) == []
+    assert comparison_requests(metrics, [request, request]) == [base, without_steering(request)]
 
 
 def test_distance_is_in_the_unit_of_effect() -> None:
     assert distance(flat("black"), flat("white")) == 2 and distance(flat("red"), flat("red")) == 0
     moved = made.picture(flat("white"), guidance='cfg(2) + color("red")')
-    drawn = {unguided(moved.request).digest: "black", unsteered(moved.request).digest: "white"}
+    drawn = {without_guidance(moved.request).digest: "black", without_steering(moved.request).digest: "white"}
     context = Context(plain=lambda request: made.picture(flat(drawn[request.digest])))
-    found = measure(chosen(["distance_unguided", "distance_unsteered"]), [moved], context).each
+    found = measure(get_metrics(["distance_unguided", "distance_unsteered"]), [moved], context).each
     assert found == {"distance_unguided": [2.0], "distance_unsteered": [0.0]}
 
 
 def test_cost_is_from_the_provenance() -> None:
-    found = measure(chosen(["evaluations", "seconds"]), [made.picture()], Context()).each
+    found = measure(get_metrics(["evaluations", "seconds"]), [made.picture()], Context()).each
     assert found == {"evaluations": [25.0], "seconds": [1.5]}
 
 
@@ -380,23 +394,23 @@ def test_bad_wishes(
     pair: tuple[Path, Any], names: list[str], settings: dict[str, str], plain: bool, said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        ready(names, Context(Settings(**{"judge": str(pair[0]), **settings})), plain)
+        open_metrics(names, Context(MetricSettings(**{"judge": str(pair[0]), **settings})), plain)
 
 
 def test_bad_settings() -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        Settings(color="grene")
+        MetricSettings(color="grene")
     with pytest.raises(ConfigError, match="two pictures"):
-        Settings(most=1)
+        MetricSettings(most=1)
 
 
 def test_what_is_well_is_opened(context: Context) -> None:
-    assert [m.name for m in ready(["kid", "clip_score", "kid"], context)] == ["kid", "clip_score"]
+    assert [m.name for m in open_metrics(["kid", "clip_score", "kid"], context)] == ["kid", "clip_score"]
 
 
 def test_pictures_to_compare_with_must_be_there() -> None:
     with pytest.raises(DataError, match="as `plain`"):
-        measure(chosen(["distance_unguided"]), [made.picture()], Context())
+        measure(get_metrics(["distance_unguided"]), [made.picture()], Context())
 
 
 # Metrics of other packages.
@@ -416,26 +430,26 @@ def bring(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 def test_own_metrics_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     bring(monkeypatch, "MINE", "SHORT", "OTHER", "GONE")
-    assert measure(chosen(["mine"]), [made.picture(seed=s) for s in (3, 4)], Context()).each == {
+    assert measure(get_metrics(["mine"]), [made.picture(seed=s) for s in (3, 4)], Context()).each == {
         "mine": [3, 4]
     }
     with pytest.raises(ConfigError, match="did you mean 'mine'"):
-        chosen(["mins"])
+        get_metrics(["mins"])
     with pytest.raises(ConfigError, match="must be a Metric"):
-        chosen(["other"])
+        get_metrics(["other"])
     with pytest.raises(ConfigError, match="'gone' does not load: KeyError"):
-        chosen(["gone"])
+        get_metrics(["gone"])
     with pytest.raises(DataError, match="'short' should give 2 floats"):
-        measure(chosen(["short"]), [made.picture(), made.picture()], Context())
+        measure(get_metrics(["short"]), [made.picture(), made.picture()], Context())
 
 
 def test_a_page_says_of_an_own_metric_what_it_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = replace(MINE, higher=True, caution="by eye")
     monkeypatch.setitem(globals(), "MINE", mine)
     bring(monkeypatch, "MINE")
-    assert findings.directed("mine") is True
+    assert findings.higher_is_better("mine") is True
     assert findings.cautions(["mine", "of another table"]) == "mine: by eye."
-    assert findings.directed("of another table") is None
+    assert findings.higher_is_better("of another table") is None
 
 
 def test_every_metric_says_what_it_is() -> None:

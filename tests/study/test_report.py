@@ -22,14 +22,14 @@ from mezzotint.evaluation.statistics import Estimate, Paired, interval
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.request import Request
 from mezzotint.study.metrics import SetResult
-from mezzotint.study.report import About, CellSets, Plot, html, write
-from mezzotint.study.report.findings import shown, trade
+from mezzotint.study.report import CellSets, PageFacts, Plot, html, write
+from mezzotint.study.report.findings import format_estimate, tradeoff
 from mezzotint.study.report.sheet import compact, excerpt
-from mezzotint.study.table import Row, Table
+from mezzotint.study.table import Row, StudyTable
 from support import browser
 
 EVIL = 'a "cat" </script><script>alert(1)</script> & <b>'
-ABOUT = About(
+ABOUT = PageFacts(
     "A <study>",
     "Which & why?",
     "mezzotint study run 'a <b>.yaml'",
@@ -40,7 +40,7 @@ ABOUT = About(
 needs_chromium = pytest.mark.skipif(browser.CHROMIUM is None, reason="there is no Chromium here")
 
 
-def table(scales: int = 3, prompts: tuple[str, ...] = (EVIL, "a dog"), seeds: int = 5) -> Table:
+def table(scales: int = 3, prompts: tuple[str, ...] = (EVIL, "a dog"), seeds: int = 5) -> StudyTable:
     rng, rows = np.random.default_rng(0), []
     noise = rng.standard_normal(seeds)
     for scale in range(1, scales + 1):
@@ -58,7 +58,7 @@ def table(scales: int = 3, prompts: tuple[str, ...] = (EVIL, "a dog"), seeds: in
                 rows.append(
                     Row({"scale": scale, "prompt": prompt}, seed, "toy", key, asked, metrics, 25 * scale, 0.5)
                 )
-    return Table(tuple(rows), ("scale", "prompt"))
+    return StudyTable(tuple(rows), ("scale", "prompt"))
 
 
 def painted(row: Row) -> Image.Image:
@@ -147,20 +147,23 @@ def test_numbers_are_those_of_the_statistics() -> None:
     rows, text = table(), html(table(), ABOUT)
     paired = Paired.of(rows, "scale", "judge_score")
     for estimate in paired.estimates().values():
-        assert shown(estimate) in text
+        assert format_estimate(estimate) in text
     assert "best in 100%" in text and "scale: 2 against 1" in text
     assert "prompt: a dog against" not in text  # no prompt is better than another
-    assert shown(Estimate(math.nan, math.nan, math.nan, 0)) == "" and shown(interval([0.5])) == "0.5"
+    assert (
+        format_estimate(Estimate(math.nan, math.nan, math.nan, 0)) == ""
+        and format_estimate(interval([0.5])) == "0.5"
+    )
 
 
 def test_the_frontier_is_told_where_it_was_measured() -> None:
     """Scale 3 is as well aligned as 1, moves farther and costs more."""
-    told = trade(table())
+    told = tradeoff(table())
     assert re.findall(r"<tr><td>(\d)</td>", told) == ["1", "2"] and "behind it" in told
-    without = Table(
+    without = StudyTable(
         tuple(Row(r.cell, r.seed, r.model, r.key, r.request, {"sharpness": 1.0}) for r in table()), ("scale",)
     )
-    assert trade(without) == ""
+    assert tradeoff(without) == ""
 
 
 def test_a_plot_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -169,8 +172,8 @@ def test_a_plot_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize("rows", [Table((), ()), table(1, ("a",), 1)], ids=["none", "one"])
-def test_little_has_a_page(rows: Table) -> None:
+@pytest.mark.parametrize("rows", [StudyTable((), ()), table(1, ("a",), 1)], ids=["none", "one"])
+def test_little_has_a_page(rows: StudyTable) -> None:
     text = html(rows, ABOUT)
     assert "A &lt;study&gt;" in text and "nan" not in text.split("<script>")[0]
 

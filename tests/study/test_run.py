@@ -12,10 +12,10 @@ from mezzotint.engine import Engine
 from mezzotint.store import Store
 from mezzotint.study import cost
 from mezzotint.study import run as running
-from mezzotint.study.outline import Outline
-from mezzotint.study.run import run, work
+from mezzotint.study.outline import CompiledStudy
+from mezzotint.study.run import plan_work, run
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Table
+from mezzotint.study.table import StudyTable
 from support.tiny_study import PICTURES, STUDY, drawn
 from support.toy import SICK, Toy
 
@@ -23,7 +23,7 @@ from support.toy import SICK, Toy
 def costs(folder: Path, study: Study) -> tuple[int, int, int]:
     """Pictures, evaluations and rows that are missing."""
     with Store.open(folder) as store:
-        [item] = work(Outline(study, lambda name: Toy()), store)
+        [item] = plan_work(CompiledStudy(study, lambda name: Toy()), store)
     return item.cost.pictures, item.cost.evaluations, item.cost.rows
 
 
@@ -35,7 +35,7 @@ def test_what_is_told_is_what_is_done(tmp_path: Path) -> None:
     assert sum(rows for rows, _ in toy.calls) == told[2]
     alone = Toy()
     with Engine(alone, "exact") as engine:
-        for cell in Outline(STUDY, lambda name: alone).cells:
+        for cell in CompiledStudy(STUDY, lambda name: alone).cells:
             engine.submit_all(cell.request.repeat(4))
     assert sum(rows for rows, _ in alone.calls) > 1.2 * told[2]  # shared beginnings show
     assert costs(tmp_path, STUDY) == (0, 0, 0)
@@ -49,7 +49,7 @@ def test_a_bigger_study_costs_only_its_new_cells(tmp_path: Path) -> None:
     assert costs(tmp_path, STUDY)[0] == PICTURES // 2
     assert drawn(tmp_path, STUDY, toy).made == PICTURES // 2
     with Store.open(tmp_path) as store:
-        table = Outline(STUDY, lambda name: toy).table(store)
+        table = CompiledStudy(STUDY, lambda name: toy).table(store)
     assert len(table) == PICTURES
     assert [row.seed for row in table.rows[:5]] == [0, 1, 2, 3, 0]
     assert table.rows[0].evaluations == 6
@@ -59,15 +59,15 @@ def test_cells_that_ask_for_the_same_share_a_picture(tmp_path: Path) -> None:
     study = Study(base={"prompt": "a cat", "steps": 4}, axes={"guidance": ("cfg(2)", "cfg(2.0)")}, seeds=3)
     assert drawn(tmp_path, study).made == 3
     with Store.open(tmp_path) as store:
-        assert len(Outline(study, lambda name: Toy()).table(store)) == 6
+        assert len(CompiledStudy(study, lambda name: Toy()).table(store)) == 6
 
 
 def test_several_models_have_their_own_pictures(tmp_path: Path) -> None:
     study = Study(base={"prompt": "a cat", "steps": 4}, axes={"model": ("one", "two")}, seeds=2)
     models = {"one": Toy(), "two": Toy(digest="ff" * 32)}
     with Store.open(tmp_path) as store:
-        outline = Outline(study, models.__getitem__)
-        assert run(work(outline, store), store).made == 4
+        outline = CompiledStudy(study, models.__getitem__)
+        assert run(plan_work(outline, store), store).made == 4
         table = outline.table(store)
     assert [row.model for row in table] == ["one", "one", "two", "two"]
 
@@ -103,8 +103,8 @@ def test_when_the_time_is_over_what_is_finished_is_kept(tmp_path: Path) -> None:
 
     slow = Toy(before=lambda *_: time.sleep(0.01))
     with Store.open(tmp_path) as store:
-        outline = Outline(STUDY.with_seeds(30), lambda name: slow)
-        outcome = run(work(outline, store), store, minutes=1 / 60)
+        outline = CompiledStudy(STUDY.with_seeds(30), lambda name: slow)
+        outcome = run(plan_work(outline, store), store, minutes=1 / 60)
         assert outcome.late
         assert 0 < outcome.made < 360
         assert len(outline.table(store)) == outcome.made
@@ -131,28 +131,28 @@ def test_costs_of_two_thousand_pictures_take_seconds(tmp_path: Path) -> None:
 
 
 def test_rates_are_measured_once_and_remembered(tmp_path: Path) -> None:
-    request = Outline(STUDY, lambda name: Toy()).cells[0].request
+    request = CompiledStudy(STUDY, lambda name: Toy()).cells[0].request
     toy = Toy()
-    found = cost.rates(toy, "exact", request, tmp_path)
+    found = cost.measure_rates(toy, "exact", request, tmp_path)
     assert found.row > 0
     assert toy.calls
     again = Toy()
-    assert cost.rates(again, "exact", request, tmp_path) == found
+    assert cost.measure_rates(again, "exact", request, tmp_path) == found
     assert not again.calls
-    cost.rates(again, "fast", request, tmp_path)
+    cost.measure_rates(again, "fast", request, tmp_path)
     assert again.calls
 
 
 def test_a_probe_has_every_term_at_every_step() -> None:
-    request = Outline(STUDY, lambda name: Toy()).cells[0].request
+    request = CompiledStudy(STUDY, lambda name: Toy()).cells[0].request
     late = replace(request, guidance='cfg(2, stop=0.5) + cfg(3, start=0.5) + color("red", start=0.8)')
-    assert cost.probe(late).guidance == 'cfg(2) + color("#ff0000", effect=0.05)'
+    assert cost.probe_request(late).guidance == 'cfg(2) + color("#ff0000", effect=0.05)'
 
 
 def test_the_table_is_asked_by_axis(tmp_path: Path) -> None:
     drawn(tmp_path)
     with Store.open(tmp_path) as store:
-        table = Outline(STUDY, lambda name: Toy()).table(store)
+        table = CompiledStudy(STUDY, lambda name: Toy()).table(store)
     some = table.where({"guidance.cfg.scale": 4}, prompt="a cat")
     assert len(some) == 8
     assert {value: len(t) for value, t in some.group("guidance.cfg.start").items()} == {0.3: 4, 0.5: 4}
@@ -166,4 +166,4 @@ def test_the_table_is_asked_by_axis(tmp_path: Path) -> None:
     more.to_parquet(tmp_path / "table.parquet")
     back = parquet.read_table(tmp_path / "table.parquet").to_pydict()
     assert back["key"] == [row.key for row in table]
-    assert isinstance(more, Table)
+    assert isinstance(more, StudyTable)

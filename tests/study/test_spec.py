@@ -16,7 +16,7 @@ from mezzotint.expressions import LoraAdapter, canonical_lora
 from mezzotint.models.lora.files import keep_lora
 from mezzotint.models.lora.write import save_lora
 from mezzotint.study.cells import cells
-from mezzotint.study.outline import Outline
+from mezzotint.study.outline import CompiledStudy
 from mezzotint.study.spec import Study
 from support.toy import Toy
 
@@ -156,7 +156,7 @@ def test_what_does_not_suit_the_model_is_told_too(tmp_path: Path) -> None:
     study = read(tmp_path, axes={"width": [64, 72], "model": ["one", "wordless"]}, base={"prompt": "a cat"})
     models = {"one": Toy(side_multiple=16), "wordless": Toy(reads_text=False)}
     with pytest.raises(ConfigError) as error:
-        Outline(study, lambda name: models[name])
+        CompiledStudy(study, lambda name: models[name])
     said = str(error.value)
     assert "3 cells" in said
     assert "divisible by 16, not 72x64 [width=72, model=one]" in said

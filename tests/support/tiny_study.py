@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from mezzotint.store import Store
-from mezzotint.study.outline import Outline
-from mezzotint.study.run import Outcome, run, work
+from mezzotint.study.outline import CompiledStudy
+from mezzotint.study.run import RunOutcome, plan_work, run
 from mezzotint.study.spec import Study
 from support.toy import Toy
 
@@ -22,11 +22,11 @@ STUDY = Study(
 PICTURES = 48
 
 
-def drawn(folder: Path, study: Study = STUDY, toy: Toy | None = None) -> Outcome:
+def drawn(folder: Path, study: Study = STUDY, toy: Toy | None = None) -> RunOutcome:
     """Make what is missing of a study in the store of a folder."""
-    outline = Outline(study, lambda name: toy or Toy())
+    outline = CompiledStudy(study, lambda name: toy or Toy())
     with Store.open(folder) as store:
-        return run(work(outline, store), store)
+        return run(plan_work(outline, store), store)
 
 
 def _serve() -> None:

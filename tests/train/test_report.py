@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.errors import ConfigError
-from mezzotint.pages.figures import Figure, Series, smoothed, svg, ticks
+from mezzotint.pages.figures import Figure, Series, smooth, svg, ticks
 from mezzotint.train.finetune.grid import combinations, run_grid
 from mezzotint.train.finetune.report import RunRecord, write_report
 from mezzotint.train.finetune.report_grid import write_grid
@@ -106,8 +106,8 @@ def test_ticks_are_round_and_inside() -> None:
 
 
 def test_smoothing_starts_at_the_curve() -> None:
-    assert smoothed([4.0, 4.0, 4.0]) == pytest.approx([4, 4, 4])
-    assert smoothed([]) == []
+    assert smooth([4.0, 4.0, 4.0]) == pytest.approx([4, 4, 4])
+    assert smooth([]) == []
 
 
 STUDY = "base: {model: faces, data: d, out: runs/s, epochs: 1}\naxes: {lr: [1.0e-5, 1.0e-4], accumulate: [1, 4]}\n"

@@ -5,6 +5,6 @@ Same weights, dtype, steps, samplers, initial noise and thread count; only one s
 
 from mezzotint.bench.report import report
 from mezzotint.bench.run import run
-from mezzotint.bench.settings import Settings
+from mezzotint.bench.settings import BenchSettings
 
-__all__ = ["Settings", "report", "run"]
+__all__ = ["BenchSettings", "report", "run"]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
-class Bar:
+class Target:
     """A number, what it may be, and whether it is."""
 
     name: str
@@ -19,41 +19,41 @@ class Bar:
     holds: bool
 
 
-def bars(result: Mapping[str, Any]) -> list[Bar]:
+def targets(result: Mapping[str, Any]) -> list[Target]:
     """Every bar that was measured; the likeness of pictures only in float32, where it is promised."""
-    return [*_speed(result), *_cold(result["cold_start"]), *_sameness(result)]
+    return [*_speed_targets(result), *_cold_start_targets(result["cold_start"]), *_parity_targets(result)]
 
 
-def _speed(result: Mapping[str, Any]) -> Iterator[Bar]:
+def _speed_targets(result: Mapping[str, Any]) -> Iterator[Target]:
     one, many = result["one_picture"], result["mixed"]
     count = many["pictures_each_time"]
     outside = "outside_network_and_decoder"
-    yield _most("one picture, of diffusers' time", one["ratio_of_medians"], 0.6)
-    yield _most(f"{count} mixed requests, of diffusers' time", many["ratio_of_medians"], 0.4)
-    yield _most("outside network and decoder, one picture", one["mezzotint"][outside], 0.05)
-    yield _most(f"outside network and decoder, {count} mixed", many["mezzotint"][outside], 0.05)
+    yield _at_most("one picture, of diffusers' time", one["ratio_of_medians"], 0.6)
+    yield _at_most(f"{count} mixed requests, of diffusers' time", many["ratio_of_medians"], 0.4)
+    yield _at_most("outside network and decoder, one picture", one["mezzotint"][outside], 0.05)
+    yield _at_most(f"outside network and decoder, {count} mixed", many["mezzotint"][outside], 0.05)
 
 
-def _cold(cold: Mapping[str, Any] | None) -> Iterator[Bar]:
+def _cold_start_targets(cold: Mapping[str, Any] | None) -> Iterator[Target]:
     if cold:
-        yield _most("cold start to a PNG on disk", cold["mezzotint_median_s"], 4.0, "s")
-        yield _most("cold start, of a diffusers script's time", cold["ratio_of_medians"], 0.45)
+        yield _at_most("cold start to a PNG on disk", cold["mezzotint_median_s"], 4.0, "s")
+        yield _at_most("cold start, of a diffusers script's time", cold["ratio_of_medians"], 0.45)
 
 
-def _sameness(result: Mapping[str, Any]) -> Iterator[Bar]:
+def _parity_targets(result: Mapping[str, Any]) -> Iterator[Target]:
     one, many = result["one_picture"], result["mixed"]
     if result["model"]["dtype"] == "float32":
-        yield _least("picture against diffusers', one, lowest", one["psnr"]["all"]["min_db"], 45)
-        yield _least("picture against diffusers', mixed, lowest", many["psnr"]["all"]["min_db"], 45)
+        yield _at_least("picture against diffusers', one, lowest", one["psnr"]["all"]["min_db"], 45)
+        yield _at_least("picture against diffusers', mixed, lowest", many["psnr"]["all"]["min_db"], 45)
     ours, theirs = (
         (one[side]["evaluations"] + many[side]["evaluations"]) for side in ("mezzotint", "diffusers")
     )
-    yield Bar("evaluations, of diffusers'", ours / theirs, "==", 1.0, "", ours == theirs)
+    yield Target("evaluations, of diffusers'", ours / theirs, "==", 1.0, "", ours == theirs)
 
 
-def _most(name: str, value: float, limit: float, unit: str = "") -> Bar:
-    return Bar(name, value, "<=", limit, unit, value <= limit)
+def _at_most(name: str, value: float, limit: float, unit: str = "") -> Target:
+    return Target(name, value, "<=", limit, unit, value <= limit)
 
 
-def _least(name: str, value: float, limit: float) -> Bar:
-    return Bar(name, value, ">=", limit, "dB", value >= limit)
+def _at_least(name: str, value: float, limit: float) -> Target:
+    return Target(name, value, ">=", limit, "dB", value >= limit)

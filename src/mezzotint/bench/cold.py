@@ -16,7 +16,7 @@ from PIL import Image
 from mezzotint.bench.likeness import psnr
 from mezzotint.bench.pairs import alternate
 from mezzotint.bench.requests import COLD_PROMPT, SAMPLER, SCALE
-from mezzotint.bench.settings import Settings
+from mezzotint.bench.settings import BenchSettings
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
 
@@ -26,19 +26,19 @@ _PACKAGE = Path(__file__).parents[1]
 _LIMIT = 900  # seconds that a process may take
 
 
-def cold_starts(settings: Settings, folder: Path, say: Say) -> dict[str, Any]:
+def cold_starts(settings: BenchSettings, folder: Path, say: Say) -> dict[str, Any]:
     """Mezzotint's first run with an empty cache of graphs, once; then both sides in turn, after warm-ups.
 
     The files of both are in the disk cache by then. The script runs in the dtype that the command chose.
     """
     with tempfile.TemporaryDirectory(prefix="mezzotint-bench-") as name:
-        return _Starts(settings, folder, Path(name)).measure(say)
+        return _ColdStarts(settings, folder, Path(name)).measure(say)
 
 
-class _Starts:
+class _ColdStarts:
     """Both commands, with a cache of graphs that is theirs alone."""
 
-    def __init__(self, settings: Settings, folder: Path, work: Path) -> None:
+    def __init__(self, settings: BenchSettings, folder: Path, work: Path) -> None:
         self._settings, self._folder, self._work = settings, folder, work
         self._dtype = settings.dtype
         paths = [str(_PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -48,15 +48,15 @@ class _Starts:
         settings = self._settings
         say("cold start: the first ever")
         began = perf_counter()
-        first = Picture.open(self.ours(-1))
+        first = Picture.open(self.run_mezzotint(-1))
         first_seconds = perf_counter() - began
         self._dtype = first.provenance.dtype  # type: ignore[assignment]
         for i in range(settings.warm_ups):
             say("cold start: warming up")
-            self.ours(-2 - i)
-            self.theirs(-2 - i)
+            self.run_mezzotint(-2 - i)
+            self.run_diffusers(-2 - i)
         say(f"cold start: {settings.starts} of each in turn")
-        pairs, our_files, their_files = alternate(self.ours, self.theirs, settings.starts)
+        pairs, our_files, their_files = alternate(self.run_mezzotint, self.run_diffusers, settings.starts)
         with Image.open(our_files[0]) as a, Image.open(their_files[0]) as b:
             alike = psnr(a, b)
         return {
@@ -68,7 +68,7 @@ class _Starts:
             "note": "whole processes to a PNG on disk; program and model files are in the disk cache",
         }
 
-    def ours(self, i: int) -> Path:
+    def run_mezzotint(self, i: int) -> Path:
         """`mezzotint generate`, once; the picture's file."""
         s = self._settings
         out = self._work / f"ours{i}"
@@ -78,7 +78,7 @@ class _Starts:
         self._run("mezzotint generate", words, {"XDG_CACHE_HOME": str(self._work / "cache")})
         return next(iter(sorted(out.glob("*.png"))))
 
-    def theirs(self, i: int) -> Path:
+    def run_diffusers(self, i: int) -> Path:
         """The script that asks diffusers for the same picture, once."""
         s = self._settings
         out = self._work / f"theirs{i}.png"

@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 
-class Community:
+class CommunityPipeline:
     """One picture at a time, float32, eager: at each step a third pass of the UNet whose gradient is taken, through the
     full decoder and the cutouts' CLIP."""
 
@@ -46,7 +46,7 @@ class Community:
             without, with_ = out.chunk(2)
             out = without + 7.5 * (with_ - without)
             if text is not None:
-                out = out - self._push(x, t, states, text, cutouts)
+                out = out - self._clip_gradient(x, t, states, text, cutouts)
             x = pipe.scheduler.step(out, t, x).prev_sample
         with torch.no_grad():
             pipe.vae.decode(x / pipe.vae.config.scaling_factor)
@@ -59,7 +59,7 @@ class Community:
         with self._torch.no_grad():
             return self._pipe.text_encoder(tokens["input_ids"])[0]
 
-    def _push(self, x: Any, t: Any, states: Any, text: str, cutouts: int) -> Any:
+    def _clip_gradient(self, x: Any, t: Any, states: Any, text: str, cutouts: int) -> Any:
         """sigma times the gradient of 100 times the loss, with respect to x."""
         torch, pipe = self._torch, self._pipe
         x = x.detach().requires_grad_()
@@ -69,13 +69,13 @@ class Community:
             x0 = (x - (1 - bar).sqrt() * eps) / bar.sqrt()
             seen = x0 * (1 - bar).sqrt() + x * (1 - (1 - bar).sqrt())
             shown = (pipe.vae.decode(seen / pipe.vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
-            u = self._pair.differentiable(self._cut(shown, cutouts))
+            u = self._pair.differentiable(self._random_crops(shown, cutouts))
             v = torch.from_numpy(self._pair.embed_texts([text])[0])
             loss = (2 * ((u - v).norm(dim=-1) / 2).arcsin() ** 2).mean() * 100
             (grad,) = torch.autograd.grad(loss, x)
         return (1 - bar).sqrt() * grad
 
-    def _cut(self, shown: Any, count: int) -> Any:
+    def _random_crops(self, shown: Any, count: int) -> Any:
         torch = self._torch
         side, target = shown.shape[-1], self._pair.size
         pieces = []

@@ -20,7 +20,7 @@ from diffusers.training_utils import EMAModel
 from torch.nn import functional as F
 
 
-class Pictures(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+class PictureDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
     """Each visit prepares a picture anew, as the script's transforms do."""
 
     def __init__(self, file: str):
@@ -84,7 +84,9 @@ if __name__ == "__main__":
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1e-5, betas=(0.95, 0.999), weight_decay=1e-6, eps=1e-8
     )
-    loader = torch.utils.data.DataLoader(Pictures(file), batch_size=int(size), shuffle=True, drop_last=True)
+    loader = torch.utils.data.DataLoader(
+        PictureDataset(file), batch_size=int(size), shuffle=True, drop_last=True
+    )
     scheduler = get_scheduler("cosine", optimizer=optimizer, num_warmup_steps=500, num_training_steps=100_000)
     model, optimizer, loader, scheduler = accelerator.prepare(model, optimizer, loader, scheduler)
     weight_dtype = torch.bfloat16 if precision == "bf16" else torch.float32

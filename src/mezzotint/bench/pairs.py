@@ -15,7 +15,7 @@ PAUSE = 0.05  # seconds between two runs, in which the threads of the one before
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TimedPairs:
     """Seconds of both sides, pair by pair."""
 
     ours: tuple[float, ...]
@@ -50,13 +50,13 @@ def alternate(
     times: int,
     clock: Callable[[], float] = perf_counter,
     rest: Callable[[float], None] = sleep,
-) -> tuple[Pairs, list[A], list[B]]:
+) -> tuple[TimedPairs, list[A], list[B]]:
     """Time `ours(0), theirs(0), ours(1), theirs(1), ...`; the number tells the run which pair it is in."""
     seconds: tuple[list[float], list[float]] = ([], [])
     made_ours: list[A] = []
     made_theirs: list[B] = []
 
-    def timed(run: Callable[[int], T], i: int, into: list[float]) -> T:
+    def time_run(run: Callable[[int], T], i: int, into: list[float]) -> T:
         rest(PAUSE)
         began = clock()
         made = run(i)
@@ -64,6 +64,6 @@ def alternate(
         return made
 
     for i in range(times):
-        made_ours.append(timed(ours, i, seconds[0]))
-        made_theirs.append(timed(theirs, i, seconds[1]))
-    return Pairs(tuple(seconds[0]), tuple(seconds[1])), made_ours, made_theirs
+        made_ours.append(time_run(ours, i, seconds[0]))
+        made_theirs.append(time_run(theirs, i, seconds[1]))
+    return TimedPairs(tuple(seconds[0]), tuple(seconds[1])), made_ours, made_theirs

@@ -12,7 +12,7 @@ _HINTS = {"float32": "f32", "bfloat16": "bf16"}
 _ROUNDS = 7
 
 
-class Sizes:
+class ProblemSizes:
     """Of the two problems; FLOPs count a multiplication and an addition as two."""
 
     def __init__(self, quick: bool) -> None:
@@ -36,7 +36,7 @@ class Sizes:
 
 def peaks(dtype: str, threads: int, quick: bool, openvino: bool = True) -> dict[str, Any]:
     """GFLOP/s of both problems in torch and in OpenVINO, best of several; and the best of all."""
-    sizes = Sizes(quick)
+    sizes = ProblemSizes(quick)
     found: dict[str, Any] = {"torch": _torch(sizes, dtype, threads)}
     if openvino:
         found["openvino"] = _openvino(sizes, dtype, threads)
@@ -63,7 +63,7 @@ def _gflops(flops: int, call: Callable[[], Any]) -> float:
     return flops / min(seconds) / 1e9
 
 
-def _torch(sizes: Sizes, dtype: str, threads: int) -> dict[str, float]:
+def _torch(sizes: ProblemSizes, dtype: str, threads: int) -> dict[str, float]:
     """The convolution in the faster of the two memory layouts."""
     import torch
 
@@ -80,7 +80,7 @@ def _torch(sizes: Sizes, dtype: str, threads: int) -> dict[str, float]:
         return {"matmul": _gflops(sizes.matmul_flops, lambda: a @ b), "conv": max(plain, last)}
 
 
-def _openvino(sizes: Sizes, dtype: str, threads: int) -> dict[str, float]:
+def _openvino(sizes: ProblemSizes, dtype: str, threads: int) -> dict[str, float]:
     """With constant weights, as networks have them."""
     from mezzotint.models.openvino.layers import load
 

@@ -12,7 +12,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from mezzotint.bench.side import Work
+from mezzotint.bench.side import SideResult
 from mezzotint.engine import Stats
 from mezzotint.errors import ConfigError
 from mezzotint.models import AnyModel, Model
@@ -23,7 +23,7 @@ NEEDED = ("torch", "diffusers", "transformers", "accelerate", "scipy")
 _PROBES = 5  # calls of the denoiser in each memory layout
 
 
-def demand() -> None:
+def require_packages() -> None:
     """ConfigError, one line, where something that the comparison needs is not installed."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -31,7 +31,7 @@ def demand() -> None:
         raise ConfigError(f"the bench compares with diffusers, which is not all here: pip install {wanted}")
 
 
-def comparable(model: AnyModel) -> Model:
+def require_diffusers_model(model: AnyModel) -> Model:
     """The model, where diffusers can draw from prompts with the same files; else ConfigError."""
     if not isinstance(model, Model):
         raise ConfigError(f"the bench draws from prompts; {model.name} draws without one")
@@ -40,7 +40,7 @@ def comparable(model: AnyModel) -> Model:
     return model
 
 
-class Peer:
+class DiffusersBaseline:
     """A pipeline on a CPU, its scheduler swapped for each request by the table of counterparts.
 
     Eager, with torch's own attention, in the faster memory layout; no progress bar, no safety checker.
@@ -49,7 +49,7 @@ class Peer:
     def __init__(self, folder: Path, dtype: str, threads: int) -> None:
         import torch
 
-        diffusers = _hushed()
+        diffusers = _import_diffusers()
         torch.set_num_threads(threads)
         self.dtype: Any = getattr(torch, dtype)
         with _quiet():
@@ -64,11 +64,11 @@ class Peer:
         self._schedulers = {name: self._scheduler(name) for name in COUNTERPARTS}
         self.probe_ms = self._choose_layout()
         self.layout = min(self.probe_ms, key=self.probe_ms.__getitem__)
-        self._lay_out(self.layout)
+        self._set_layout(self.layout)
         self._stats = Stats()
-        self._watch()
+        self._time_networks()
 
-    def __call__(self, requests: Sequence[Request]) -> Work:
+    def __call__(self, requests: Sequence[Request]) -> SideResult:
         """The requests one by one, each with the noise that its seed gives."""
         self._stats = Stats()
         began = perf_counter()
@@ -76,7 +76,7 @@ class Peer:
             images = [self._picture(request) for request in requests]
         self._stats.busy = perf_counter() - began
         self._stats.pictures = len(images)
-        return Work(images, self._stats.calls, self._stats)
+        return SideResult(images, self._stats.calls, self._stats)
 
     def _picture(self, request: Request) -> Any:
         import torch
@@ -106,7 +106,7 @@ class Peer:
         with _quiet():
             return getattr(diffusers, name).from_config(self.pipe.scheduler.config, **extra)
 
-    def call(self, rows: int) -> Any:
+    def call_unet(self, rows: int) -> Any:
         """One call of the denoiser with so many rows of nothing in particular."""
         import torch
 
@@ -121,41 +121,41 @@ class Peer:
         seconds: dict[str, list[float]] = {"contiguous": [], "channels_last": []}
         for i in range(_PROBES + 1):
             for name, into in seconds.items():
-                self._lay_out(name)
-                self.call(2)  # after a change the weights are packed anew
+                self._set_layout(name)
+                self.call_unet(2)  # after a change the weights are packed anew
                 began = perf_counter()
-                self.call(2)
+                self.call_unet(2)
                 if i:
                     into.append(perf_counter() - began)
         return {name: 1e3 * median(values) for name, values in seconds.items()}
 
-    def _lay_out(self, name: str) -> None:
+    def _set_layout(self, name: str) -> None:
         import torch
 
         layout = torch.channels_last if name == "channels_last" else torch.contiguous_format
         self.pipe.unet.to(memory_format=layout)
         self.pipe.vae.to(memory_format=layout)
 
-    def _watch(self) -> None:
+    def _time_networks(self) -> None:
         """Time the three networks from outside, as the engine times its own."""
         pipe = self.pipe
-        pipe.unet.forward = self._timed(pipe.unet.forward, "network")
-        pipe.text_encoder.forward = self._timed(pipe.text_encoder.forward, "text")
-        pipe.vae.decode = self._timed(pipe.vae.decode, "decoder")
+        pipe.unet.forward = self._time_calls(pipe.unet.forward, "network")
+        pipe.text_encoder.forward = self._time_calls(pipe.text_encoder.forward, "text")
+        pipe.vae.decode = self._time_calls(pipe.vae.decode, "decoder")
 
-    def _timed(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+    def _time_calls(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
         @wraps(call)
-        def watched(*args: Any, **named: Any) -> Any:
+        def wrapper(*args: Any, **named: Any) -> Any:
             if name == "network":
                 self._stats.calls += 1
                 self._stats.rows += len(args[0])
             with self._stats.timing(name):
                 return call(*args, **named)
 
-        return watched
+        return wrapper
 
 
-def _hushed() -> Any:
+def _import_diffusers() -> Any:
     """The `diffusers` module, imported and told to speak of errors only."""
     with _quiet():
         import transformers

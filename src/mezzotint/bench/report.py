@@ -17,7 +17,13 @@ _SIGNS = {"<=": "≤", ">=": "≥", "==": "="}
 
 def report(result: Facts, console: Console) -> None:
     """Print what `run` found."""
-    parts = [_head(result), _times(result), _where(result), _likeness(result["mixed"]["psnr"]), _bars(result)]
+    parts = [
+        _head(result),
+        _times(result),
+        _where(result),
+        _likeness(result["mixed"]["psnr"]),
+        _targets_table(result),
+    ]
     console.print(Group(*parts), highlight=False)
 
 
@@ -130,7 +136,7 @@ def _likeness(psnr: Facts) -> RenderableType:
     return _table("Mixed pictures against diffusers', PSNR in dB", ["", "pictures", "median", "lowest"], rows)
 
 
-def _bars(result: Facts) -> RenderableType:
+def _targets_table(result: Facts) -> RenderableType:
     rows = []
     for bar in result["bars"]:
         mark = "[green]holds[/]" if bar["holds"] else "[red]does not hold[/]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from itertools import cycle, islice
 
-from mezzotint.bench.settings import Settings
+from mezzotint.bench.settings import BenchSettings
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS
 
@@ -18,7 +18,7 @@ _NEGATIVES = ("", "", "blurry, dark")
 _SCALES = (1.0, 20.0)
 
 
-def single_requests(settings: Settings) -> list[Request]:
+def single_requests(settings: BenchSettings) -> list[Request]:
     """One request a repeat, and first one to warm up with: all alike but for prompt and seed.
 
     No prompt comes twice, so that neither side can have its text at hand.
@@ -30,15 +30,15 @@ def single_requests(settings: Settings) -> list[Request]:
     ]
 
 
-def mixed_requests(settings: Settings) -> list[Request]:
+def mixed_requests(settings: BenchSettings) -> list[Request]:
     """Every sampler about equally often; steps, scales, prompts, seeds drawn at random from the seed."""
     draw = random.Random(settings.seed + 1)
     samplers = list(islice(cycle(SAMPLERS), settings.requests))
     draw.shuffle(samplers)
-    return [_mixed(draw, sampler, settings.mixed_steps) for sampler in samplers]
+    return [_mixed_request(draw, sampler, settings.mixed_steps) for sampler in samplers]
 
 
-def _mixed(draw: random.Random, sampler: str, steps: tuple[int, int]) -> Request:
+def _mixed_request(draw: random.Random, sampler: str, steps: tuple[int, int]) -> Request:
     scale = round(draw.uniform(*_SCALES), 1)
     seed = draw.randrange(2**31)
     negative = draw.choice(_NEGATIVES)

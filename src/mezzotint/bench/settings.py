@@ -19,7 +19,7 @@ def cores() -> int:
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """Everything that decides what is measured; ConfigError names a field that cannot be.
 
     `quick` shrinks every part to a check that it works: its times say little.
@@ -53,7 +53,7 @@ class Settings:
         """Pairs of cold starts."""
         return 1 if self.quick else self.repeats
 
-    def reduced(self) -> Settings:
+    def effective(self) -> BenchSettings:
         """These settings, or with `quick` the smallest that still go through every part."""
         if not self.quick:
             return self

@@ -15,7 +15,7 @@ from mezzotint.request import Request
 
 
 @dataclass(frozen=True)
-class Work:
+class SideResult:
     """Pictures in the order asked, how often the denoiser was asked for them, and the time it took."""
 
     images: list[Image.Image]
@@ -23,13 +23,13 @@ class Work:
     stats: Stats
 
 
-def ours(model: Network, requests: Sequence[Request], share: bool = False) -> Work:
+def run_mezzotint(model: Network, requests: Sequence[Request], share: bool = False) -> SideResult:
     """All requests through one engine, opened for them; with beginnings shared or not."""
     with Engine(model) as engine:
         pictures = [future.result() for future in engine.submit_all(requests, share=share)]
         stats = engine.stats
     evaluations = sum(picture.provenance.evaluations for picture in pictures)
-    return Work([picture.image for picture in pictures], evaluations, stats)
+    return SideResult([picture.image for picture in pictures], evaluations, stats)
 
 
 def warm_up(model: Network) -> None:
@@ -42,7 +42,7 @@ def warm_up(model: Network) -> None:
     model.decode(_zeros(1, model.latent_channels, height, width))
 
 
-def account(works: Sequence[Work], flops_per_row: int, peak: float) -> dict[str, Any]:
+def account(works: Sequence[SideResult], flops_per_row: int, peak: float) -> dict[str, Any]:
     """The sums over some runs: calls, rows, shares of the busy time, and GFLOP/s, in which `peak` is too."""
     s = _total([work.stats for work in works])
     evaluations = sum(work.evaluations for work in works)

@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mezzotint.bench.community import Community
+from mezzotint.bench.community import CommunityPipeline
 from mezzotint.bench.machine import machine
 from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import comparable, demand
-from mezzotint.bench.side import Work, ours
+from mezzotint.bench.peer import require_diffusers_model, require_packages
+from mezzotint.bench.side import SideResult, run_mezzotint
 from mezzotint.models import Model, open_model
 from mezzotint.request import Request
 
@@ -36,9 +36,9 @@ def run_steering(
     picture at a time with the gradient through the UNet, on the same weights, for the same steps.
     ConfigError where the model reads no text.
     """
-    demand()
+    require_packages()
     say(f"opening {model}")
-    opened = comparable(open_model(model))
+    opened = require_diffusers_model(open_model(model))
     base = Request("a cat", steps=steps, sampler="ddim", guidance="cfg(7.5)")
     term = TERM.format(cutouts=cutouts, clip=clip)
     result: dict[str, Any] = {
@@ -50,7 +50,7 @@ def run_steering(
         say(f"{name.replace('_', ' ')}: {repeats} of each in turn")
         plain = [replace(base, seed=i) for i in range(count)]
         guided = [replace(r, guidance=f"cfg(7.5) + {term}") for r in plain]
-        ours(opened, guided), ours(opened, plain)
+        run_mezzotint(opened, guided), run_mezzotint(opened, plain)
         pairs, a, _ = alternate(partial(_run, opened, guided), partial(_run, opened, plain), repeats)
         steering = sum(work.stats.steering for work in a) / sum(work.stats.busy for work in a)
         result[name] = {
@@ -66,12 +66,12 @@ def run_steering(
     return result
 
 
-def _run(model: Model, requests: list[Request], _: int) -> Work:
-    return ours(model, requests)
+def _run(model: Model, requests: list[Request], _: int) -> SideResult:
+    return run_mezzotint(model, requests)
 
 
 def _community(folder: Path, clip: str, base: Request, cutouts: int, one: dict[str, Any]) -> dict[str, Any]:
-    other = Community(folder, clip)
+    other = CommunityPipeline(folder, clip)
     other(base.prompt, "a red rose", min(2, base.steps), cutouts)
     guided, plain = (other(base.prompt, text, base.steps, cutouts) for text in ("a red rose", None))
     return {

@@ -10,9 +10,9 @@ from typing import Any
 from mezzotint.bench.likeness import likeness
 from mezzotint.bench.machine import machine
 from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import Peer, comparable, demand
+from mezzotint.bench.peer import DiffusersBaseline, require_diffusers_model, require_packages
 from mezzotint.bench.requests import SAMPLER
-from mezzotint.bench.side import ours, warm_up
+from mezzotint.bench.side import run_mezzotint, warm_up
 from mezzotint.models import open_model
 from mezzotint.request import Request
 
@@ -34,16 +34,16 @@ def run_sweep(
     Diffusers' pictures are spread over the round, and its seconds counted for as many evaluations as ours, which all
     pictures need alike. ConfigError where the model reads no text.
     """
-    demand()
+    require_packages()
     say(f"opening {model}")
-    opened = comparable(open_model(model, dtype="float32"))
-    peer = Peer(opened.path, opened.dtype, opened.threads)
+    opened = require_diffusers_model(open_model(model, dtype="float32"))
+    peer = DiffusersBaseline(opened.path, opened.dtype, opened.threads)
     warm_up(opened)
     blocks = [_block(seeds * i // rounds, seeds * (i + 1) // rounds, scales, steps) for i in range(rounds)]
     samples = [block[:: max(1, len(block) // sample)][:sample] for block in blocks]
     peer(samples[0][:1])
     say(f"{scales} scales of {seeds} seeds, in {rounds} rounds")
-    pairs, a, b = alternate(lambda i: ours(opened, blocks[i]), lambda i: peer(samples[i]), rounds)
+    pairs, a, b = alternate(lambda i: run_mezzotint(opened, blocks[i]), lambda i: peer(samples[i]), rounds)
     theirs = [s * x.evaluations / y.evaluations for s, x, y in zip(pairs.theirs, a, b, strict=True)]
     ratios = [s / t for s, t in zip(pairs.ours, theirs, strict=True)]
     rounds_made = zip(blocks, a, samples, b, strict=True)
@@ -64,7 +64,7 @@ def _late(opened: Any, block: Sequence[Request], say: Say) -> dict[str, Any]:
     """The same scales from a quarter of the steps on: all of one seed share what comes before."""
     say("shared beginnings")
     late = [replace(r, guidance=f"cfg({r.terms.scales(r.steps)[0]:g}, start={LATE})") for r in block]
-    apart, shared = ours(opened, late), ours(opened, late, share=True)
+    apart, shared = run_mezzotint(opened, late), run_mezzotint(opened, late, share=True)
     return {
         "pictures": len(late), "from": LATE, "rows_apart": apart.stats.rows, "rows_shared": shared.stats.rows,
         "seconds_apart": apart.stats.busy, "seconds_shared": shared.stats.busy,

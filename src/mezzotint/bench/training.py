@@ -18,7 +18,7 @@ import numpy as np
 
 from mezzotint.bench.machine import machine
 from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import demand
+from mezzotint.bench.peer import require_packages
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 
 Say = Callable[[str], None]
@@ -59,7 +59,7 @@ class TrainingSettings:
 
 def run_training(settings: TrainingSettings, say: Say = lambda _: None) -> dict[str, Any]:
     """Seconds of both in turn, and how many times as many steps a second ours makes (medians; processor time beside)."""
-    demand()
+    require_packages()
     with ExitStack() as open_:
         folder = Path(open_.enter_context(tempfile.TemporaryDirectory(prefix="mezzotint-bench-")))
         file = folder / "pictures.npy"
@@ -74,13 +74,13 @@ def run_training(settings: TrainingSettings, say: Say = lambda _: None) -> dict[
         pairs, mine, plain = alternate(
             lambda _: ours(settings.steps), lambda _: theirs(settings.steps), settings.rounds
         )
-    return _told(settings, [made[0] for made in mine], [made[0] for made in plain]) | {
+    return _report(settings, [made[0] for made in mine], [made[0] for made in plain]) | {
         "processor_ratio": median(made[1] for made in plain) / median(made[1] for made in mine),
         "seconds": pairs.to_dict(),
     }
 
 
-def _told(settings: TrainingSettings, ours: list[float], theirs: list[float]) -> dict[str, Any]:
+def _report(settings: TrainingSettings, ours: list[float], theirs: list[float]) -> dict[str, Any]:
     ratio = median(theirs) / median(ours)
     return {
         "machine": machine(),

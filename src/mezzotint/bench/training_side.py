@@ -22,7 +22,7 @@ from mezzotint.train.config import LoopConfig
 from mezzotint.train.running.loop import train
 
 
-class Noising:
+class NoisePrediction:
     """Predict the noise in pictures; before every so many steps, wait for a line."""
 
     def __init__(self, network: dict[str, Any], file: Path, size: int, accumulate: int):
@@ -62,7 +62,7 @@ class Noising:
         """Nothing is kept."""
 
 
-class Gated(Noising):
+class SteppedNoisePrediction(NoisePrediction):
     """Counts batches, and stands still where as many steps have been made as were asked for."""
 
     count = 0
@@ -91,7 +91,7 @@ def main() -> None:
     """Arguments as those of diffusers_training.py."""
     network, file, size, accumulate, precision, threads = sys.argv[1:]
     torch.set_num_threads(int(threads))
-    task = Gated(json.loads(network), Path(file), int(size), int(accumulate))
+    task = SteppedNoisePrediction(json.loads(network), Path(file), int(size), int(accumulate))
     settings: dict[str, Any] = {
         "steps": 100_000, "accumulate": int(accumulate), "precision": precision, "lr": 1e-5, "muon_lr": 0.0,
         "scheduler": "cosine", "warmup": 500, "ema": 0.9999, "weight_decay": 1e-6, "save_minutes": 1e9, "sheet_minutes": 1e9,

@@ -16,7 +16,7 @@ MAX_PICTURES = 100_000  # of one run
 MAX_BYTES = 64 << 20  # of a file of prompts
 
 
-def requests(
+def build_requests(
     prompts: list[str], file: Path | None, options: dict[str, Any], repeat: int = 1
 ) -> list[Request]:
     """All requests of a run: each prompt `repeat` times, with seeds seed, seed+1, ...
@@ -27,27 +27,27 @@ def requests(
     base = Request(**options)
     asked = [replace(base, prompt=prompt) for prompt in prompts]
     if file is not None:
-        asked += _of_lines(file, base)
+        asked += _read_requests(file, base)
     if not asked:
-        raise nothing()
+        raise no_prompt_error()
     if len(asked) * repeat > MAX_PICTURES:
         raise ConfigError(f"{len(asked) * repeat} pictures in one run; at most {MAX_PICTURES} are made")
     return [one for request in asked for one in request.repeat(repeat)]
 
 
-def nothing() -> ConfigError:
+def no_prompt_error() -> ConfigError:
     """The error where no prompt is given to a model that reads prompts."""
     return ConfigError("nothing to do: give a prompt in quotes, or --prompts-file FILE")
 
 
-def may_be_wordless(model: str) -> bool:
+def draws_without_prompt(model: str) -> bool:
     """Whether a model may draw without a prompt, so far as can be told before it is opened."""
     from mezzotint.models.disk.source import reads_text
 
     return not reads_text(model)
 
 
-def size(text: str | None) -> tuple[int | None, int | None]:
+def parse_size(text: str | None) -> tuple[int | None, int | None]:
     """(width, height) in pixels from `128x128`; Request checks the numbers."""
     if text is None:
         return None, None
@@ -57,14 +57,14 @@ def size(text: str | None) -> tuple[int | None, int | None]:
     return int(found[1]), int(found[2])
 
 
-def lora(given: Sequence[str]) -> str:
+def parse_loras(given: Sequence[str]) -> str:
     """`Request.lora` of adapters, each `FILE` or `FILE:0.8`; they are kept by their content."""
     from mezzotint.models.lora.files import keep_loras
 
     return keep_loras(given)
 
 
-def words(given: Sequence[str], loras: Sequence[str] = ()) -> str:
+def parse_words(given: Sequence[str], loras: Sequence[str] = ()) -> str:
     """`Request.words` of new words, each `PATH` or `NAME=PATH`, and of those that LoRA files bring along."""
     from mezzotint.models.lora.files import words_in_loras
     from mezzotint.models.texts.inversion import keep_words
@@ -72,7 +72,7 @@ def words(given: Sequence[str], loras: Sequence[str] = ()) -> str:
     return keep_words(given, words_in_loras(loras))
 
 
-def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:
+def init_fields(init: Path | None, at: str | None, mask: Path | None, steps: int) -> dict[str, Any]:
     """The fields of a request that starts from a picture: by default half way, with a mask from noise alone."""
     if init is None:
         if at or mask:
@@ -80,7 +80,7 @@ def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> d
         return {}
     from mezzotint import library
 
-    begin, steps = _step(at) if at else (0 if mask else steps // 2, steps)
+    begin, steps = _parse_step(at) if at else (0 if mask else steps // 2, steps)
     return {
         "init": library.keep(init),
         "mask": library.keep_mask(mask, init) if mask else "",
@@ -89,7 +89,7 @@ def start(init: Path | None, at: str | None, mask: Path | None, steps: int) -> d
     }
 
 
-def _step(text: str) -> tuple[int, int]:
+def _parse_step(text: str) -> tuple[int, int]:
     """(step, of) from `10/25`; Request checks the numbers."""
     found = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text, re.ASCII)
     if not found:
@@ -102,22 +102,22 @@ def _step(text: str) -> tuple[int, int]:
     return step, of
 
 
-def _of_lines(file: Path, base: Request) -> Iterator[Request]:
+def _read_requests(file: Path, base: Request) -> Iterator[Request]:
     lines = [(n, line) for n, line in enumerate(_read(file).split("\n"), start=1) if line.strip()]
     if len(lines) > MAX_PICTURES:
         raise ConfigError(f"{file} has {len(lines)} prompts; at most {MAX_PICTURES} are read")
     for number, line in lines:
         try:
-            yield _of_object(line, base) if file.suffix == ".jsonl" else _of_prompt(line, base)
+            yield _request_of_json(line, base) if file.suffix == ".jsonl" else _request_of_prompt(line, base)
         except RequestError as error:
             raise RequestError(f"{file}, line {number}: {error}") from None
 
 
-def _of_prompt(line: str, base: Request) -> Request:
+def _request_of_prompt(line: str, base: Request) -> Request:
     return replace(base, prompt=line.strip())
 
 
-def _of_object(line: str, base: Request) -> Request:
+def _request_of_json(line: str, base: Request) -> Request:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -127,10 +127,10 @@ def _of_object(line: str, base: Request) -> Request:
     loras: list[str] = []
     if isinstance(fields.get("lora"), list):  # as the option has it
         loras = [str(given) for given in fields["lora"]]
-        fields["lora"] = lora(loras)
+        fields["lora"] = parse_loras(loras)
     own = fields.get("words")
     if isinstance(own, list) or (loras and own is None):
-        fields["words"] = words([str(given) for given in own or []], loras) or base.words
+        fields["words"] = parse_words([str(given) for given in own or []], loras) or base.words
     return Request.from_dict({**vars(base), **fields})
 
 

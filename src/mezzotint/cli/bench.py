@@ -37,9 +37,9 @@ def bench(
 
     Needs the torch extra; takes some minutes on an idle machine.
     """
-    from mezzotint.bench import Settings, report, run
+    from mezzotint.bench import BenchSettings, report, run
 
-    settings = Settings(
+    settings = BenchSettings(
         model=model,
         repeats=repeats,
         requests=requests,
@@ -48,7 +48,7 @@ def bench(
         cold=not skip_cold,
         quick=quick,
     )
-    result = _measured(lambda say: run(settings, say), out)
+    result = _run_bench(lambda say: run(settings, say), out)
     if as_json:
         print(_json(result))
     else:
@@ -83,7 +83,7 @@ def bench_steering(
             names = write_random_model(sd)
         return run_steering(*names, steps, repeats, together, cutouts, say)
 
-    print(_json(_measured(run, out), indent=2))
+    print(_json(_run_bench(run, out), indent=2))
 
 
 def bench_training(
@@ -101,7 +101,7 @@ def bench_training(
     from mezzotint.bench.training import TrainingSettings, run_training
 
     settings = TrainingSettings(batch, accumulate, rounds, steps, precision or "bf16", threads)
-    print(_json(_measured(lambda say: run_training(settings, say), out), indent=2))
+    print(_json(_run_bench(lambda say: run_training(settings, say), out), indent=2))
 
 
 def bench_sweep(
@@ -121,10 +121,10 @@ def bench_sweep(
     from mezzotint.bench.sweep import run_sweep
 
     settings = model, scales, seeds, steps, rounds, sample
-    print(_json(_measured(lambda say: run_sweep(*settings, say), out), indent=2))
+    print(_json(_run_bench(lambda say: run_sweep(*settings, say), out), indent=2))
 
 
-def _measured(run: Callable[[Say], dict[str, Any]], out: Path | None) -> dict[str, Any]:
+def _run_bench(run: Callable[[Say], dict[str, Any]], out: Path | None) -> dict[str, Any]:
     """What a bench finds, in `out` too; whether that can be written is known before the minutes of work."""
     if out:
         _check(out)

@@ -38,7 +38,7 @@ def compare(
     from mezzotint.request import Request
 
     base = Request(prompt=prompt, seed=seed, **defaults_of(model))
-    requests = [varied(base, setting) for setting in settings]
+    requests = [with_setting(base, setting) for setting in settings]
 
     from mezzotint.cli.folder import check_file, write_png
     from mezzotint.cli.voice import note
@@ -47,7 +47,8 @@ def compare(
     check_file(out)
     opened = open_model(model)
     rows = [
-        (setting, *_made(opened, r.repeat(n), note)) for setting, r in zip(settings, requests, strict=True)
+        (setting, *_draw_row(opened, r.repeat(n), note))
+        for setting, r in zip(settings, requests, strict=True)
     ]
     write_png(out, sheet(rows, prompt or model))
     for setting, pictures, seconds in rows:
@@ -55,7 +56,7 @@ def compare(
     print(out)
 
 
-def varied(base: Request, setting: str) -> Request:
+def with_setting(base: Request, setting: str) -> Request:
     """The request with fields replaced: `sampler=ddim steps=40 guidance=cfg(3, stop=0.8)`."""
     from dataclasses import replace
     from typing import get_type_hints
@@ -96,7 +97,7 @@ def _words(setting: str) -> list[str]:
     return [word.strip() for word in words if word.strip()]
 
 
-def _made(model: Any, requests: Sequence[Request], say: Any) -> tuple[list[Picture], float]:
+def _draw_row(model: Any, requests: Sequence[Request], say: Any) -> tuple[list[Picture], float]:
     """The pictures of a row, together in one engine, and the seconds that took; compiled beforehand."""
     from dataclasses import replace
     from time import perf_counter
@@ -114,22 +115,22 @@ def sheet(rows: Sequence[tuple[str, list[Picture], float]], title: str) -> Image
     """Rows of pictures under a headline, each with its setting and cost on the left."""
     from PIL import ImageDraw
 
-    from mezzotint.cli.paper import GAP, HEAD, MARGIN, blank, fitted, font, tile, tile_size
+    from mezzotint.cli.paper import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
     from mezzotint.pages.colors import FAINT, INK
 
     width, height = tile_size(*rows[0][1][0].image.size)
     label, n = 230, len(rows[0][1])
     across = 2 * MARGIN + label + n * (width + GAP) - GAP
     first = rows[0][1][0].request.seed
-    canvas = blank(across, len(rows) * (height + GAP), title, f"seeds {first} to {first + n - 1}")
+    canvas = new_sheet(across, len(rows) * (height + GAP), title, f"seeds {first} to {first + n - 1}")
     pen = ImageDraw.Draw(canvas)
     for i, (setting, pictures, seconds) in enumerate(rows):
         y = MARGIN + HEAD + i * (height + GAP)
-        pen.text((MARGIN, y + 4), fitted(pen, setting, font(14), label - GAP), fill=INK, font=font(14))
+        pen.text((MARGIN, y + 4), truncate(pen, setting, font(14), label - GAP), fill=INK, font=font(14))
         evaluations = pictures[0].provenance.evaluations
         cost = f"{seconds:.2f} s for {n}", f"{evaluations} evaluations each"
         for k, line in enumerate(cost):
             pen.text((MARGIN, y + 26 + 18 * k), line, fill=FAINT, font=font(12))
         for k, picture in enumerate(pictures):
-            tile(canvas, picture.image, (MARGIN + label + k * (width + GAP), y), (width, height))
+            paste_tile(canvas, picture.image, (MARGIN + label + k * (width + GAP), y), (width, height))
     return canvas

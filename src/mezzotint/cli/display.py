@@ -35,7 +35,7 @@ class Display:
     def step(self, progress: Progress) -> None:
         """One picture is one evaluation further. Called on the engine's thread."""
 
-    def settled(self) -> None:
+    def picture_done(self) -> None:
         """One picture is finished, or has failed."""
 
     def result(self, line: str) -> None:
@@ -47,7 +47,7 @@ class Display:
         note(line)
 
 
-class Bar(Display):
+class ProgressBar(Display):
     """A line that moves at the bottom of a terminal: pictures, network evaluations, time left."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Bar(Display):
         self._done += 1
         self._bar.update(self._task, advance=1, count=self._evaluations())
 
-    def settled(self) -> None:
+    def picture_done(self) -> None:
         self._settled += 1
         self._show()
 
@@ -118,7 +118,7 @@ class Bar(Display):
 
 def display() -> Display:
     """A bar where stderr is a terminal; rich is imported only then."""
-    return Bar() if sys.stderr.isatty() else Display()
+    return ProgressBar() if sys.stderr.isatty() else Display()
 
 
 def evaluations(requests: Sequence[Request], schedule: Schedule) -> int:

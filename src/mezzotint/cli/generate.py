@@ -129,7 +129,7 @@ def generate(
     from mezzotint.models.disk.source import defaults_of, folder_of
     from mezzotint.request import Request
 
-    width, height = asked.size(size)
+    width, height = asked.parse_size(size)
     said = {
         "negative_prompt": negative,
         "seed": seed,
@@ -143,8 +143,8 @@ def generate(
         "encoder": encoder,
         "upscale": upscale,
         "compat": compat,
-        "lora": asked.lora(lora) if lora else None,
-        "words": asked.words(word or [], lora or []) or None,
+        "lora": asked.parse_loras(lora) if lora else None,
+        "words": asked.parse_words(word or [], lora or []) or None,
     }
     chosen = {key: value for key, value in said.items() if value is not None}
     options, differences = recalled.like(like, chosen, model) if like else ({}, [])
@@ -152,12 +152,12 @@ def generate(
         prompts = [options["prompt"]]
     if like and init and not start and steps is None:
         start = recalled.start_of(like)
-    wordless = not prompts and prompts_file is None and asked.may_be_wordless(model)
+    wordless = not prompts and prompts_file is None and asked.draws_without_prompt(model)
 
     def requests_with(defaults: dict[str, Any]) -> list[Request]:
         fields = {**defaults, **options, **chosen}
-        fields |= asked.start(init, start, mask, fields.get("steps", Request.steps))
-        return asked.requests([""] if wordless else prompts or [], prompts_file, fields, n)
+        fields |= asked.init_fields(init, start, mask, fields.get("steps", Request.steps))
+        return asked.build_requests([""] if wordless else prompts or [], prompts_file, fields, n)
 
     requests = requests_with(defaults := defaults_of(model))
 
@@ -167,25 +167,25 @@ def generate(
 
     from mezzotint.cli.display import display
     from mezzotint.cli.remarks import remarks
-    from mezzotint.cli.voice import heard_warnings
+    from mezzotint.cli.voice import print_warnings
     from mezzotint.models import open_model
 
-    with display() as shown, heard_warnings(shown.remark):
+    with display() as shown, print_warnings(shown.remark):
         for line in differences:
             shown.remark(line)
         shown.opening(model)
         opened = open_model(model, runtime, precision or "auto")
         if wordless and opened.reads_text:
-            raise asked.nothing()
+            raise asked.no_prompt_error()
         if (found := getattr(opened, "defaults", defaults)) != defaults:  # of a model that was fetched
             requests = requests_with(found)
         for line in remarks(requests, folder_of(model), model):
             shown.remark(f"note: {line}")
         if not attention:  # which is asked of another network
             _prepare(opened, requests, mode)
-        from mezzotint.cli.run import Run
+        from mezzotint.cli.run import GenerateRun
 
-        run = Run(opened, out, shown, as_json, trace, attention, ledger, preview, grid)
+        run = GenerateRun(opened, out, shown, as_json, trace, attention, ledger, preview, grid)
         return 1 if run(requests, mode) else 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mezzotint.attention import MARKS, Attention
-from mezzotint.cli.paper import GAP, HEAD, MARGIN, blank, fitted, font, tile, tile_size
+from mezzotint.cli.paper import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
 from mezzotint.looking.heat import Size, inferno, overlay
 from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture
@@ -37,7 +37,7 @@ def draw(picture: Image.Image, attention: Attention, title: str, about: str) -> 
     size = tile_size(*picture.size)
     across = 2 * MARGIN + (size[0] + GAP) * max(4, 1 + len(blocks[0])) - GAP
     tall = _block_height(size, attention)
-    canvas = blank(across, tall * len(blocks) + _LEGEND - GAP, title, about)
+    canvas = new_sheet(across, tall * len(blocks) + _LEGEND - GAP, title, about)
     for i, block in enumerate(blocks):
         _block(canvas, MARGIN + HEAD + i * tall, picture.convert("RGB"), attention, block)
     _legend(canvas, size[0])
@@ -48,7 +48,7 @@ def _block(
     canvas: Image.Image, top: int, picture: Image.Image, attention: Attention, words: Sequence[str]
 ) -> None:
     size = tile_size(*picture.size)
-    tile(canvas, picture, (MARGIN, top), size)
+    paste_tile(canvas, picture, (MARGIN, top), size)
     _caption(canvas, (MARGIN, top + size[1]), size[0], "the picture", "percent of all attention")
     levels, steps = _rows(attention)
     small = _small(size)
@@ -66,14 +66,14 @@ def _word(
     """The column of a word."""
     (x, y), size = at, tile_size(*picture.size)
     small = _small(size)
-    tile(canvas, overlay(picture, attention.heat(word), size), at, size)
+    paste_tile(canvas, overlay(picture, attention.heat(word), size), at, size)
     _caption(canvas, (x, y + size[1]), size[0], word, _percent(attention.share(word)))
     by_level, by_step = list(attention.by_level(word).values()), attention.by_step(word)
-    by_step_shown = [by_step[attention.steps[i]] for i in _chosen(attention)]
+    by_step_shown = [by_step[attention.steps[i]] for i in _shown_bins(attention)]
     for half, heats in enumerate((by_level, by_step_shown)):
         for i, heat in enumerate(heats):
             place = x + half * (small[0] + GAP), y + size[1] + _CAPTION + i * (small[1] + GAP)
-            tile(canvas, overlay(picture, heat, small), place, small)
+            paste_tile(canvas, overlay(picture, heat, small), place, small)
 
 
 def _rows(attention: Attention) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
@@ -82,11 +82,11 @@ def _rows(attention: Attention) -> tuple[list[tuple[str, str]], list[tuple[str, 
         (level.name, "1 layer" if level.layers == 1 else f"{level.layers} layers")
         for level in attention.levels
     ]
-    spans = [attention.steps[i] for i in _chosen(attention)]
+    spans = [attention.steps[i] for i in _shown_bins(attention)]
     return levels, [("steps", f"{a} to {b}") if a < b else ("step", f"{a}") for a, b in spans]
 
 
-def _chosen(attention: Attention) -> list[int]:
+def _shown_bins(attention: Attention) -> list[int]:
     """Bins of steps that are shown: an even choice with the first and the last."""
     bins = len(attention.steps)
     return [int(i) for i in np.linspace(0, bins - 1, min(bins, STEPS)).round()]
@@ -105,8 +105,8 @@ def _small(size: Size) -> Size:
 def _caption(canvas: Image.Image, at: tuple[int, int], room: int, title: str, note: str) -> None:
     """Two lines under a large panel."""
     pen, (x, y) = ImageDraw.Draw(canvas), at
-    pen.text((x, y + 7), fitted(pen, title, font(14), room), fill=INK, font=font(14))
-    pen.text((x, y + 25), fitted(pen, note, font(11), room), fill=FAINT, font=font(11))
+    pen.text((x, y + 7), truncate(pen, title, font(14), room), fill=INK, font=font(14))
+    pen.text((x, y + 25), truncate(pen, note, font(11), room), fill=FAINT, font=font(11))
 
 
 def _label(canvas: Image.Image, at: tuple[int, int], names: Sequence[tuple[str, str]]) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mezzotint.cli.latents_told import (
-    about,
-    compared,
-    facts_of,
+    describe_latents,
+    describe_reconstruction,
+    latents_facts,
     print_levels,
-    put,
-    told_of,
+    print_result,
+    reconstruction_facts,
     write_sheet,
     write_strip,
 )
@@ -21,8 +21,8 @@ from mezzotint.errors import DataError, OutputError, RequestError
 
 if TYPE_CHECKING:
     from mezzotint.looking.codec import Codec, Pixels
-    from mezzotint.looking.latents import Latents
-    from mezzotint.looking.noise import Level
+    from mezzotint.looking.latents import PictureLatents
+    from mezzotint.looking.noise import NoiseLevel
     from mezzotint.schedule import Schedule
 
 latents = typer.Typer(
@@ -57,7 +57,7 @@ def encode(
 ) -> None:
     """A picture to latents: a safetensors file, statistics by channel, and what the way back loses."""
     _check_out(out, ".safetensors")
-    codec, pixels = _opened(model, picture, size)
+    codec, pixels = _open_inputs(model, picture, size)
     from mezzotint.cli.folder import write
     from mezzotint.looking.latents import decode, psnr
     from mezzotint.looking.latents import encode as encoded
@@ -65,8 +65,8 @@ def encode(
     z = encoded(codec, pixels, seed if sample else None)
     near = psnr(pixels, decode(codec, z))
     write(out, z.to_bytes())
-    facts = {"path": str(out), **facts_of(z), "psnr": near}
-    put(as_json, facts, [*about(z), f"PSNR of the way back: {near:.2f} dB", str(out)])
+    facts = {"path": str(out), **latents_facts(z), "psnr": near}
+    print_result(as_json, facts, [*describe_latents(z), f"PSNR of the way back: {near:.2f} dB", str(out)])
 
 
 @latents.command()
@@ -87,10 +87,10 @@ def decode(
 
     from mezzotint.cli.folder import write_png
     from mezzotint.library import fit_to_size, read
-    from mezzotint.looking.latents import Latents, psnr
+    from mezzotint.looking.latents import PictureLatents, psnr
     from mezzotint.looking.latents import decode as decoded
 
-    z, against = Latents.load(file), None if original is None else read(original)
+    z, against = PictureLatents.load(file), None if original is None else read(original)
     pixels = decoded(_model_of(z, model), z)
     height, width = pixels.shape[:2]
     write_png(out, Image.fromarray(pixels))
@@ -99,7 +99,7 @@ def decode(
     if against is not None:
         facts["psnr"] = psnr(fit_to_size(against, width, height), pixels)
         lines.insert(0, f"PSNR: {facts['psnr']:.2f} dB")
-    put(as_json, facts, lines)
+    print_result(as_json, facts, lines)
 
 
 @latents.command()
@@ -123,7 +123,7 @@ def noise(
         raise RequestError("--strip shows the steps of a run; leave --sigma out")
     _check_out(out, ".png")
     _check_run(sampler, 0 if strip or sigma is not None else step, of)
-    codec, pixels = _opened(model, picture, size)
+    codec, pixels = _open_inputs(model, picture, size)
     from PIL import Image
 
     from mezzotint.cli.folder import write_png
@@ -135,7 +135,7 @@ def noise(
         shown = even_choice(levels(schedule, sampler, of))
     else:
         shown = [level_of(schedule, sigma) if sigma is not None else level_at(schedule, sampler, step, of)]
-    noisy = [_noised(codec, z, level, seed) for level in shown]
+    noisy = [_decode_noisy(codec, z, level, seed) for level in shown]
     if strip:
         title, run = picture.name, f"{sampler}, {of} steps, {codec.name}, seed {seed}"
         write_strip(out, pixels, shown, noisy, title, run)
@@ -158,17 +158,19 @@ def show(
     """One figure: the channels and their values, the way back, and a run's noise with one step marked."""
     _check_out(out, ".png")
     _check_run(sampler, step, steps)
-    codec, pixels = _opened(model, picture, size)
+    codec, pixels = _open_inputs(model, picture, size)
     from mezzotint.cli.folder import write
-    from mezzotint.looking.figure import Look, draw
+    from mezzotint.looking.figure import LatentsFigure, draw
     from mezzotint.looking.latents import decode as decoded
     from mezzotint.looking.latents import encode as encoded
     from mezzotint.looking.noise import levels
 
     z = encoded(codec, pixels)
     run = levels(_schedule(codec), sampler, steps)
-    noisy = _noised(codec, z, run[step], seed)
-    look = Look(picture.name, about(z)[0], pixels, z, decoded(codec, z), sampler, run, step, noisy)
+    noisy = _decode_noisy(codec, z, run[step], seed)
+    look = LatentsFigure(
+        picture.name, describe_latents(z)[0], pixels, z, decoded(codec, z), sampler, run, step, noisy
+    )
     write(out, draw(look))
     print(out)
 
@@ -195,17 +197,17 @@ def compare(
 
     with needs_extra("train"):
         from mezzotint.data.compose import Composer
-        from mezzotint.looking.comparison import keep
+        from mezzotint.looking.comparison import measure_reconstruction
         from mezzotint.models.autoencoder import Autoencoder
 
     rng = random.Random(f"held out {seed}")
     composer = Composer(data, ("test",))
     images = [composer.scene(rng).image for _ in range(count)]
-    kept = [keep(auto, images) for auto in [Autoencoder.open(model) for model in models]]
+    kept = [measure_reconstruction(auto, images) for auto in [Autoencoder.open(model) for model in models]]
     if out is not None:
         write_sheet(out, images, kept)
     for told in kept:
-        put(as_json, compared(told), told_of(told))
+        print_result(as_json, reconstruction_facts(told), describe_reconstruction(told))
     if out is not None and not as_json:
         print(out)
 
@@ -228,9 +230,9 @@ def _check_run(sampler: str, step: int, of: int) -> None:
         raise RequestError(f"step must be from 0 to {of - 1} of {of}, got {step}")
 
 
-def _opened(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]:
+def _open_inputs(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]:
     """The model, and the picture at its size or at the one asked for."""
-    from mezzotint.cli.asked import size as parsed
+    from mezzotint.cli.asked import parse_size as parsed
     from mezzotint.library import fit_to_size, read
     from mezzotint.looking.codec import open_codec
 
@@ -242,7 +244,7 @@ def _opened(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]
     return codec, fit_to_size(pixels, asked[0] or width, asked[1] or height)
 
 
-def _model_of(z: Latents, model: str | None) -> Codec:
+def _model_of(z: PictureLatents, model: str | None) -> Codec:
     """The model asked for, else the one a file names, which must be here already: a file fetches nothing."""
     from mezzotint.cli.voice import note
     from mezzotint.looking.codec import open_codec
@@ -263,7 +265,7 @@ def _schedule(codec: Codec) -> Schedule:
     return schedule
 
 
-def _noised(codec: Codec, z: Latents, level: Level, seed: int) -> Pixels:
-    from mezzotint.looking.noise import noised
+def _decode_noisy(codec: Codec, z: PictureLatents, level: NoiseLevel, seed: int) -> Pixels:
+    from mezzotint.looking.noise import add_noise
 
-    return codec.decode(noised(z.values, level, seed)[None])
+    return codec.decode(add_noise(z.values, level, seed)[None])

@@ -9,35 +9,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mezzotint.looking.codec import Pixels
-    from mezzotint.looking.comparison import Kept
-    from mezzotint.looking.latents import Latents
-    from mezzotint.looking.noise import Level
+    from mezzotint.looking.comparison import Reconstruction
+    from mezzotint.looking.latents import PictureLatents
+    from mezzotint.looking.noise import NoiseLevel
 
 
 def write_strip(
-    path: Path, pixels: Pixels, shown: list[Level], noisy: list[Pixels], title: str, run: str
+    path: Path, pixels: Pixels, shown: list[NoiseLevel], noisy: list[Pixels], title: str, run: str
 ) -> None:
     """What was decoded at each level, and the picture, side by side."""
     from mezzotint.cli.folder import write_png
-    from mezzotint.cli.strip import Tile, draw
+    from mezzotint.cli.strip import StripTile, draw
 
-    tiles = [Tile(p, f"step {level.step}", _noise_of(level)) for level, p in zip(shown, noisy, strict=True)]
-    write_png(path, draw([*tiles, Tile(pixels, "picture", "no noise")], title, run))
+    tiles = [
+        StripTile(p, f"step {level.step}", _noise_of(level)) for level, p in zip(shown, noisy, strict=True)
+    ]
+    write_png(path, draw([*tiles, StripTile(pixels, "picture", "no noise")], title, run))
 
 
-def write_sheet(path: Path, images: list[Any], kept: list[Kept]) -> None:
+def write_sheet(path: Path, images: list[Any], kept: list[Reconstruction]) -> None:
     """A row of pictures, and one of what each autoencoder makes of them."""
     import numpy as np
     from PIL import Image
 
     from mezzotint.cli.folder import write_png
-    from mezzotint.cli.strip import Tile, draw
+    from mezzotint.cli.strip import StripTile, draw
 
     across = len(kept[0].shown)
-    rows = [draw([Tile(np.asarray(i), "", "") for i in images[:across]], "pictures", "")]
+    rows = [draw([StripTile(np.asarray(i), "", "") for i in images[:across]], "pictures", "")]
     for told in kept:
-        tiles = [Tile(p, f"{e:.1f} dB", "") for p, e in zip(told.shown, told.psnr, strict=False)]
-        rows.append(draw(tiles, told.name, told_of(told)[0].removeprefix(f"{told.name}: ")))
+        tiles = [StripTile(p, f"{e:.1f} dB", "") for p, e in zip(told.shown, told.psnr, strict=False)]
+        rows.append(draw(tiles, told.name, describe_reconstruction(told)[0].removeprefix(f"{told.name}: ")))
     width = max(row.width for row in rows)
     write_png(path, Image.fromarray(np.concatenate([_wide(np.asarray(row), width) for row in rows])))
 
@@ -48,13 +50,13 @@ def _wide(row: Pixels, width: int) -> Pixels:
     return np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), mode="edge")
 
 
-def facts_of(z: Latents) -> dict[str, Any]:
-    """The same as `about`, for programs."""
+def latents_facts(z: PictureLatents) -> dict[str, Any]:
+    """The same as `describe_latents`, for programs."""
     told = {"model": z.model, "width": z.width, "height": z.height, "shape": list(z.values.shape)}
     return {**told, "factor": z.factor, "channels": [channel._asdict() for channel in z.statistics]}
 
 
-def about(z: Latents) -> list[str]:
+def describe_latents(z: PictureLatents) -> list[str]:
     """The compression worked out, and a line a channel."""
     c, h, w = z.values.shape
     many, few = z.width * z.height * 3, z.values.size
@@ -66,11 +68,13 @@ def about(z: Latents) -> list[str]:
     return rows
 
 
-def _noise_of(level: Level) -> str:
+def _noise_of(level: NoiseLevel) -> str:
     return "no signal" if math.isinf(level.ratio) else f"sigma {level.ratio:.3g}"
 
 
-def print_levels(as_json: bool, shown: list[Level], pixels: Pixels, noisy: list[Pixels], out: Path) -> None:
+def print_levels(
+    as_json: bool, shown: list[NoiseLevel], pixels: Pixels, noisy: list[Pixels], out: Path
+) -> None:
     from mezzotint.looking.latents import psnr
 
     if not as_json:
@@ -79,13 +83,15 @@ def print_levels(as_json: bool, shown: list[Level], pixels: Pixels, noisy: list[
         near = psnr(pixels, made)
         where = "" if level.step is None else f"step {level.step} of {level.of}: "
         line = f"{where}sigma {level.sigma:.4f}, alpha {level.alpha:.4f}, timestep {level.timestep:.2f}"
-        put(as_json, {"path": str(out), **level._asdict(), "psnr": near}, [f"{line}, PSNR {near:.2f} dB"])
+        print_result(
+            as_json, {"path": str(out), **level._asdict(), "psnr": near}, [f"{line}, PSNR {near:.2f} dB"]
+        )
     if not as_json:
         print(out)
 
 
-def compared(kept: Kept) -> dict[str, Any]:
-    """The same as `told_of`, for programs."""
+def reconstruction_facts(kept: Reconstruction) -> dict[str, Any]:
+    """The same as `describe_reconstruction`, for programs."""
     facts = kept.facts
     return {
         "model": kept.name,
@@ -101,9 +107,9 @@ def compared(kept: Kept) -> dict[str, Any]:
     }
 
 
-def told_of(kept: Kept) -> list[str]:
+def describe_reconstruction(kept: Reconstruction) -> list[str]:
     """What it is, what it keeps, what its latents are like."""
-    told, facts = compared(kept), kept.facts
+    told, facts = reconstruction_facts(kept), kept.facts
     what = f"{facts.kind.upper()}, {facts.factor} pixels a side, {facts.channels} channels, factor {facts.compression:g}"
     if facts.codes:
         what += f", {kept.codes_used} of {facts.codes} codes used, {kept.bits / 8:.0f} bytes a picture"
@@ -115,7 +121,7 @@ def told_of(kept: Kept) -> list[str]:
     ]
 
 
-def put(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
+def print_result(as_json: bool, facts: dict[str, Any], lines: list[str]) -> None:
     """One object, in which null stands for infinity; or the lines."""
     finite = {k: None if isinstance(v, float) and math.isinf(v) else v for k, v in facts.items()}
     print(json.dumps(finite) if as_json else "\n".join(lines))

@@ -15,7 +15,7 @@ _LARGEST = 192
 Pixels = NDArray[np.uint8]
 
 
-def blank(across: int, down: int, title: str, about: str) -> Image.Image:
+def new_sheet(across: int, down: int, title: str, about: str) -> Image.Image:
     """Paper with its headline, which has room for so much below it; `across` is with the margins."""
     canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + down), PAPER)
     _headline(ImageDraw.Draw(canvas), across, title, about)
@@ -30,10 +30,10 @@ def _headline(pen: ImageDraw.ImageDraw, across: int, title: str, about: str) -> 
     if beside < room / 2:
         pen.text((across - MARGIN - beside, MARGIN + 4), about, fill=FAINT, font=small)
         room -= int(beside) + 2 * GAP
-    pen.text((MARGIN, MARGIN - 2), fitted(pen, title[:400], bold, room), fill=INK, font=bold)
+    pen.text((MARGIN, MARGIN - 2), truncate(pen, title[:400], bold, room), fill=INK, font=bold)
 
 
-def fitted(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+def truncate(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
     """As much of a text as fits."""
     if pen.textlength(text, font) > room:
         while text and pen.textlength(text + "...", font) > room:
@@ -48,7 +48,7 @@ def tile_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def tile(canvas: Image.Image, image: Image.Image, at: tuple[int, int], size: tuple[int, int]) -> None:
+def paste_tile(canvas: Image.Image, image: Image.Image, at: tuple[int, int], size: tuple[int, int]) -> None:
     """A picture of this size with a thin frame. Enlarged pixels stay pixels."""
     x, y = at
     larger = size[0] > image.width

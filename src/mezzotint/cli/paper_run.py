@@ -61,25 +61,25 @@ def paper(
     mezzotint paper --quick --skip fine-tuning
     """
     with needs_extra("train"):
-        from mezzotint.study.paper.contents import chosen
-        from mezzotint.study.paper.paper import Paper, headed, makers
-        from mezzotint.study.paper.section import Setting
+        from mezzotint.study.paper.contents import select_makers
+        from mezzotint.study.paper.paper import Paper, heading, makers
+        from mezzotint.study.paper.section import PaperSettings
 
     from mezzotint.cli.folder import check_folder, make_folder
-    from mezzotint.cli.voice import heard_warnings, note
+    from mezzotint.cli.voice import note, print_warnings
     from mezzotint.store import Store
 
-    sections = chosen(makers(), only or (), skip or ())
+    sections = select_makers(makers(), only or (), skip or ())
     if list_:
         for one in sections:
-            print(f"{one.name:20} {headed(one).removesuffix(f', {one.name}')}: {one.title}")
+            print(f"{one.name:20} {heading(one).removesuffix(f', {one.name}')}: {one.title}")
         return 0
     for folder in (store, out):
         check_folder(folder)
     command = shlex.join(["mezzotint", *sys.argv[1:]])
-    with heard_warnings(note), Store.open(store) as kept:
+    with print_warnings(note), Store.open(store) as kept:
         count = seeds or (QUICK if quick else FULL)
-        setting = Setting(quick, model, pixel_model, kept, out, note, count, precision or "auto")
+        setting = PaperSettings(quick, model, pixel_model, kept, out, note, count, precision or "auto")
         made = Paper(setting, sections, limit_minutes, command)
         for line in made.plan():
             print(line) if dry_run else note(line)

@@ -14,7 +14,7 @@ from mezzotint.cli.folder import write_png
 from mezzotint.engine import Network, Progress
 from mezzotint.engine.network import Latents, SupportsPreview
 from mezzotint.errors import OutputError, RequestError
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 
 NAME = "preview.png"
 MOST = 16  # pictures at once, the first that are not finished
@@ -40,7 +40,7 @@ class Previews:
                 return
             shown = [self._seen[number] for number in sorted(self._seen)[:MOST]]
         with suppress(OutputError):  # that nothing can be written there is told by the pictures themselves
-            write_png(self._path, grid([self._drawn(x0) for x0 in shown]))
+            write_png(self._path, grid([self._decode(x0) for x0 in shown]))
         self._due = time.monotonic() + _PAUSE
 
     def forget(self, number: int) -> None:
@@ -52,7 +52,7 @@ class Previews:
         """Nothing is on its way any more."""
         self._path.unlink(missing_ok=True)
 
-    def _drawn(self, x0: Latents) -> Image.Image:
+    def _decode(self, x0: Latents) -> Image.Image:
         return Image.fromarray(self._preview(x0[None])[0])
 
 
@@ -60,4 +60,4 @@ def grid(pictures: list[Image.Image]) -> Image.Image:
     """In rows, as square as can be."""
     for picture in pictures:
         picture.thumbnail((_SIDE, _SIDE))
-    return tiled(pictures, math.ceil(math.sqrt(len(pictures))))
+    return make_grid(pictures, math.ceil(math.sqrt(len(pictures))))

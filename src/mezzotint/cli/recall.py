@@ -31,7 +31,7 @@ def recall(
         for line in _remarks(recipe):
             note(line)
         return
-    for line in _known(recipe):
+    for line in _describe(recipe):
         print(one_line(line))
     for line in _remarks(recipe):
         print(one_line(line))
@@ -59,7 +59,7 @@ def start_of(picture: Path) -> str | None:
     return f"{start[0]}/{start[1]}" if start else None
 
 
-def _known(recipe: Recipe) -> Iterator[str]:
+def _describe(recipe: Recipe) -> Iterator[str]:
     yield f"drawn by {recipe.tool}"
     if recipe.model:
         yield f"model: {recipe.model}"

@@ -34,7 +34,7 @@ def replay(
     Exit code 0 where no value differs by more than the mode promises (fast 2 of 255, exact 0), else 1.
     """
     from mezzotint.cli.folder import check_file
-    from mezzotint.cli.voice import heard_warnings, note
+    from mezzotint.cli.voice import note, print_warnings
     from mezzotint.errors import OutputError
     from mezzotint.picture import Picture
 
@@ -43,14 +43,14 @@ def replay(
         if out.suffix.lower() != ".png":
             raise OutputError(f"pictures are written as PNG; give {out.name!r} the ending .png")
         check_file(out)
-    with heard_warnings(note):
-        again = _again(first, model, mode, runtime, precision)
+    with print_warnings(note):
+        again = _draw_again(first, model, mode, runtime, precision)
     if out is not None:
         _keep(again, out)
     return _report(first, again)
 
 
-def _again(
+def _draw_again(
     first: Picture, model: str | None, mode: Mode | None, runtime: Runtime | None, precision: str | None
 ) -> Picture:
     from mezzotint.api import generate
@@ -58,7 +58,7 @@ def _again(
 
     made = first.provenance
     opened = open_model(
-        model or _bundled(made.model),
+        model or _require_bundled(made.model),
         runtime or cast("Runtime", made.runtime),  # whatever the file says: open_model checks it
         precision or made.dtype,
     )
@@ -66,7 +66,7 @@ def _again(
     return again
 
 
-def _bundled(name: str) -> str:
+def _require_bundled(name: str) -> str:
     """The recorded model, where it is a bundled one: a file may not choose what else is read or fetched."""
     from mezzotint.errors import ModelError
     from mezzotint.models import BUNDLED

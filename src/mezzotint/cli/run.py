@@ -17,7 +17,7 @@ from mezzotint.cli.preview import Previews
 from mezzotint.cli.strip import Strips
 from mezzotint.engine import Engine, Mode, Network, Progress
 from mezzotint.errors import MezzotintError
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 
@@ -25,7 +25,7 @@ GRID = "grid.png"
 """All pictures of a run side by side."""
 
 
-class Run:
+class GenerateRun:
     """Makes the pictures of one command. One that fails is remarked; one that cannot be written ends it."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Run:
             engine = open_.enter_context(Engine(self._model, mode, self._step))
             self._display.begin(requests, self._model.schedule)
             futures = engine.submit_all(requests, attention=self._attention)
-            for number, future in _finished(futures):
+            for number, future in _as_finished(futures):
                 failed += not self._settle(number, requests[number], future)
         if self._grid:
             self._write_grid([self._grid[number] for number in sorted(self._grid)])
@@ -64,7 +64,7 @@ class Run:
     def _write_grid(self, images: Sequence[Image.Image]) -> None:
         """All pictures in rows, on the disk; about as wide as high."""
         path = self._folder / GRID
-        write_png(path, tiled(images, math.ceil(math.sqrt(len(images))), gap=4))
+        write_png(path, make_grid(images, math.ceil(math.sqrt(len(images))), gap=4))
         self._display.result(json.dumps({"grid": str(path)}) if self._as_json else str(path))
 
     def _step(self, progress: Progress) -> None:
@@ -88,7 +88,7 @@ class Run:
         finally:
             if self._previews:
                 self._previews.forget(number)
-            self._display.settled()
+            self._display.picture_done()
 
     def _keep(self, number: int, picture: Picture) -> None:
         make_folder(self._folder)  # not before there is something to keep
@@ -124,7 +124,7 @@ class Run:
             yield "attention_maps", maps
 
 
-def _finished(futures: list[Future[Picture]]) -> Iterator[tuple[int, Future[Picture]]]:
+def _as_finished(futures: list[Future[Picture]]) -> Iterator[tuple[int, Future[Picture]]]:
     """Each as it finishes, with its place in the list; afterwards nothing here keeps it alive."""
     numbers = {future: number for number, future in enumerate(futures)}
     futures.clear()

@@ -36,8 +36,8 @@ def list_(
     limit: Annotated[int, typer.Option("-n", metavar="N", min=0, help="The newest; 0: all.")] = 20,
 ) -> None:
     """What is there, newest first: key, seed, model and prompt."""
-    with _opened(where, index) as kept:
-        for row in kept.entries(model=model, prompt=prompt, limit=limit):
+    with _open_store(where, index) as kept:
+        for row in kept.query(model=model, prompt=prompt, limit=limit):
             words = row.key[:12], row.created[:16], row.model, f"seed {row.seed}", row.prompt[:60]
             print("  ".join(map(one_line, words)).rstrip())
 
@@ -51,7 +51,7 @@ def show(
     """Everything about one picture, as JSON."""
     from dataclasses import asdict
 
-    with _opened(where, index) as kept:
+    with _open_store(where, index) as kept:
         key = kept.find(key)
         picture = kept.read(key)
         if picture is None:
@@ -78,7 +78,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove what is of no use: files half written or moved aside, metrics of pictures that are gone."""
-    with _opened(where, index) as kept:
+    with _open_store(where, index) as kept:
         from mezzotint.store.upkeep import gc as clean
 
         before = ""
@@ -98,10 +98,10 @@ def export(
     prompt: Prompt = "",
 ) -> None:
     """Copy pictures into a folder, with a table of what is known of each."""
-    with _opened(where, index) as kept:
+    with _open_store(where, index) as kept:
         from mezzotint.store.upkeep import export as copy
 
-        print(f"{copy(kept, kept.entries(model=model, prompt=prompt), folder)} pictures in {folder}")
+        print(f"{copy(kept, kept.query(model=model, prompt=prompt), folder)} pictures in {folder}")
 
 
 @store.command()
@@ -113,7 +113,7 @@ def verify(
     ] = False,
 ) -> int:
     """Read every picture and compare it with the index. Exit code 1 where something is wrong."""
-    with _opened(where, index) as kept:
+    with _open_store(where, index) as kept:
         from mezzotint.store.upkeep import verify as look
 
         found = look(kept, repair)
@@ -123,17 +123,17 @@ def verify(
         ("rows without a file", found.lost),
         ("torn files", found.torn),
         ("pictures whose metrics the index has otherwise", found.unmeasured),
-        ("files half written", found.left),
+        ("files half written", found.half_written),
     ):
         if keys:
             print(
                 f"{len(keys)} {what}{' (repaired)' if repair else ''}: {', '.join(k[:12] for k in keys[:6])}"
             )
-    return 0 if found.well or repair else 1
+    return 0 if found.ok or repair else 1
 
 
 @contextmanager
-def _opened(where: Path, index: str) -> Iterator[Store]:
+def _open_store(where: Path, index: str) -> Iterator[Store]:
     with needs_extra("study"):
         from mezzotint.store import Store
     if not where.is_dir():

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mezzotint.cli.paper import GAP, HEAD, MARGIN, Pixels, blank, font, tile, tile_size
+from mezzotint.cli.paper import GAP, HEAD, MARGIN, Pixels, font, new_sheet, paste_tile, tile_size
 from mezzotint.engine import Network, Progress
 from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture
@@ -21,7 +21,7 @@ TILES = 12  # at most, the noise among them
 _FOOT = 40  # pixels
 
 
-class Tile(NamedTuple):
+class StripTile(NamedTuple):
     """Pixels (H, W, 3) and the two lines under them."""
 
     pixels: Pixels
@@ -42,7 +42,7 @@ class Strips:
         if progress.done == 1:
             noise = Generator(progress.request.seed).normal((progress.x0.size,))
             seen.append((0, self._model.decode(noise.reshape(1, *progress.x0.shape))))
-        if progress.done in chosen(progress.total):
+        if progress.done in shown_evaluations(progress.total):
             seen.append((progress.done, self._model.decode(progress.x0[None])))
 
     def forget(self, number: int) -> None:
@@ -54,26 +54,26 @@ class Strips:
         table = plan(picture.request, self._model.schedule)
         request, made = picture.request, picture.provenance
         seen = self._seen.pop(number)
-        tiles = [Tile(pixels, *labels(table, done, request.seed)) for done, pixels in seen]
+        tiles = [StripTile(pixels, *labels(table, done, request.seed)) for done, pixels in seen]
         about = f"{request.sampler}, {request.steps} steps, {request.guidance}, seed {request.seed}"
         image = draw(tiles, " ".join(request.prompt.split()) or "(no prompt)", about)
         note = f"a strip of {len(tiles)} tiles, not the picture itself"
         return Picture(image, request, replace(made, warnings=[*made.warnings, note]))
 
 
-def chosen(total: int) -> set[int]:
+def shown_evaluations(total: int) -> set[int]:
     """Evaluations, counted from 1, that become tiles: all, or an even choice with the first and the last."""
     return set(np.linspace(1, total, min(total, TILES - 1)).round().astype(int).tolist())
 
 
-def draw(tiles: Sequence[Tile], title: str, about: str) -> Image.Image:
+def draw(tiles: Sequence[StripTile], title: str, about: str) -> Image.Image:
     """Tiles in a row under a headline, on paper."""
     width, height = tile_size(*tiles[0].pixels.shape[1::-1])
-    canvas = blank(2 * MARGIN + len(tiles) * (width + GAP) - GAP, height + _FOOT, title, about)
+    canvas = new_sheet(2 * MARGIN + len(tiles) * (width + GAP) - GAP, height + _FOOT, title, about)
     pen = ImageDraw.Draw(canvas)
     for i, shown in enumerate(tiles):
         x, y = MARGIN + i * (width + GAP), MARGIN + HEAD
-        tile(canvas, Image.fromarray(shown.pixels), (x, y), (width, height))
+        paste_tile(canvas, Image.fromarray(shown.pixels), (x, y), (width, height))
         pen.text((x, y + height + 9), shown.title, fill=INK, font=font(13))
         pen.text((x, y + height + 26), shown.note, fill=FAINT, font=font(12))
     return canvas

@@ -56,11 +56,11 @@ def run(
     out = out or Path("studies") / asked.name
 
     from mezzotint.cli.folder import check_folder
-    from mezzotint.cli.voice import heard_warnings, note
+    from mezzotint.cli.voice import note, print_warnings
 
     for folder in (store, out):
         check_folder(folder)
-    with heard_warnings(note):
+    with print_warnings(note):
         return _run(asked, out, store, index, limit_minutes, dry_run)
 
 
@@ -68,15 +68,15 @@ def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry:
     from mezzotint.cli.folder import make_folder
     from mezzotint.cli.voice import note
     from mezzotint.store import Store
-    from mezzotint.study.answer import Laboratory
+    from mezzotint.study.answer import StudyRunner
 
     with Store.open(folder, index) as store:
-        laboratory = Laboratory(asked, store)
-        for line in laboratory.told():
+        laboratory = StudyRunner(asked, store)
+        for line in laboratory.summary():
             print(line) if dry else note(line)
         if dry:
             return 0
-        found = laboratory.answer(minutes, note)
+        found = laboratory.run(minutes, note)
         outcome, pictures = found.outcome, laboratory.outline.pictures
         for what, where in outcome.failed.items():
             note(f"error: {what} [{' | '.join(where)}]")
@@ -85,5 +85,5 @@ def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry:
             note(f"stopped with {there} of {pictures} pictures; the same command goes on from there")
         if not outcome.code:
             make_folder(out)
-            print(laboratory.page(found, out, shlex.join(["mezzotint", *sys.argv[1:]])))
+            print(laboratory.write_page(found, out, shlex.join(["mezzotint", *sys.argv[1:]])))
     return outcome.code or (1 if outcome.failed else 0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mezzotint.store import Store
     from mezzotint.study.spec import Study
     from mezzotint.study.tune.goal import Goal
-    from mezzotint.study.tune.verdict import Verdict
+    from mezzotint.study.tune.verdict import SearchSummary
 
 _ROWS, _WIDTH = 15, 160  # settings in the terminal, and columns where there is none
 
@@ -59,16 +59,16 @@ def tune(
     asked = asked.model_copy(update={"precision": precision}) if precision else asked
 
     from mezzotint.cli.folder import check_folder
-    from mezzotint.cli.voice import heard_warnings, note
-    from mezzotint.study.tune.goal import goal
+    from mezzotint.cli.voice import note, print_warnings
+    from mezzotint.study.tune.goal import parse_goal
 
-    wanted = goal(metric, higher, keep or [])
+    wanted = parse_goal(metric, higher, keep or [])
     out = out or Path("studies") / f"{asked.name}-{metric}"
     for folder in (store, out):
         check_folder(folder)
     from mezzotint.store import Store
 
-    with heard_warnings(note), Store.open(store, index) as opened:
+    with print_warnings(note), Store.open(store, index) as opened:
         return _tune(asked, wanted, opened, out, trials, limit_minutes)
 
 
@@ -77,7 +77,7 @@ def _tune(asked: Study, wanted: Goal, store: Store, out: Path, trials: int, minu
     from mezzotint.cli.voice import note
     from mezzotint.study.tune.page import write
     from mezzotint.study.tune.search import Search
-    from mezzotint.study.tune.verdict import Verdict
+    from mezzotint.study.tune.verdict import SearchSummary
 
     search = Search(asked, wanted, store, out, minutes=minutes, say=note)
     make_folder(out)
@@ -87,26 +87,26 @@ def _tune(asked: Study, wanted: Goal, store: Store, out: Path, trials: int, minu
     if found.drawing.code:
         note("stopped; the same command goes on from there")
         return found.drawing.code
-    verdict = Verdict(found)
+    verdict = SearchSummary(found)
     _print(verdict)
     print(write(verdict, store, out, shlex.join(["mezzotint", *sys.argv[1:]])))
     return 1 if found.drawing.failed else 0
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: SearchSummary) -> None:
     """The settings, what they say, and the command that draws with the best."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    from mezzotint.study.tune.verdict import ranged
+    from mezzotint.study.tune.verdict import format_interval
 
     bounds = [bound.metric for bound in verdict.goal.bounds]
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in (*verdict.found.space.names, "seeds", verdict.goal.metric, *bounds, "best in", ""):
         made.add_column(name, overflow="fold")
     for line in verdict.lines[:_ROWS]:
-        numbers = (ranged(one, digits=3) for one in (line.mean, *line.kept.values()))
+        numbers = (format_interval(one, digits=3) for one in (line.mean, *line.kept.values()))
         marks = "best" * line.best or " ".join(["alike"] * line.alike + ["base"] * line.setting.base)
         values = ("none" if value is None else str(value) for value in line.setting.point.values())
         made.add_row(
@@ -114,7 +114,7 @@ def _print(verdict: Verdict) -> None:
         )
     if verdict.lines:
         Console(width=None if sys.stdout.isatty() else _WIDTH).print(made)
-    for said in verdict.said():
+    for said in verdict.sentences():
         print(said)
     if verdict.command:
         print(verdict.command)

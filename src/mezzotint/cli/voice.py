@@ -26,7 +26,7 @@ def fail(text: str, code: int = 2) -> int:
 
 
 @contextmanager
-def heard_warnings(say: Callable[[str], None]) -> Iterator[None]:
+def print_warnings(say: Callable[[str], None]) -> Iterator[None]:
     """Warnings of any thread, while this lasts, are lines of their own: `warning: ...`."""
 
     def show(

@@ -20,7 +20,7 @@ from mezzotint.evaluation.strict import Measure, measure_strictly
 from mezzotint.models import open_model
 from mezzotint.models.autoencoder import Autoencoder
 from mezzotint.models.image_text import ImageText
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.request import Request
 
 _WITH_CEILING = ("ordinary", "seen", "held-out")
@@ -150,4 +150,4 @@ def _write(out: Path, listed: list[Case], pictures: list[Image.Image], verdicts:
             file.write(json.dumps({"kind": case.kind, "prompt": case.prompt, "right": bool(verdict)}) + "\n")
     for kind in dict.fromkeys(case.kind for case in listed):
         mine = [image for case, image in zip(listed, pictures, strict=True) if case.kind == kind][:96]
-        tiled(mine, 12, gap=2).save(out / f"{kind.replace(' ', '-')}.png")
+        make_grid(mine, 12, gap=2).save(out / f"{kind.replace(' ', '-')}.png")

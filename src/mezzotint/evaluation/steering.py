@@ -20,7 +20,7 @@ from mezzotint.evaluation.run import facts_of
 from mezzotint.evaluation.statistics import interval
 from mezzotint.models import AnyModel
 from mezzotint.models.image_text import ImageText
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.request import Request
 
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ class GuidanceSweep:
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             shown = [image for row in rows for image in row[:ACROSS]]
-            sheet = tiled(shown, min(ACROSS, len(self.plain)), gap=4)
+            sheet = make_grid(shown, min(ACROSS, len(self.plain)), gap=4)
             sheet.save(out / f"{self.name}-{self.kind}.png")
         return found
 

@@ -14,7 +14,7 @@ from mezzotint.models.autoencoder import Autoencoder, Facts
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Reconstruction:
     """What one autoencoder keeps of some pictures."""
 
     name: str
@@ -27,7 +27,9 @@ class Kept:
     shown: tuple[Pixels, ...]  # the first pictures again
 
 
-def keep(auto: Autoencoder, images: Sequence[Image.Image], shown: int = 8) -> Kept:
+def measure_reconstruction(
+    auto: Autoencoder, images: Sequence[Image.Image], shown: int = 8
+) -> Reconstruction:
     """Encode (to the mean) and decode pictures of one size."""
     z = auto.encode(images)
     back = [auto.decode(z[i : i + 1]) for i in range(len(images))]
@@ -36,4 +38,4 @@ def keep(auto: Autoencoder, images: Sequence[Image.Image], shown: int = 8) -> Ke
     used = len(np.unique(vectors, axis=0)) if auto.facts.codes else 0
     means, stds = (tuple(map(float, numbers)) for numbers in (vectors.mean(0), vectors.std(0)))
     bits = auto.facts.bits(*images[0].size)
-    return Kept(auto.name, auto.facts, bits, tuple(errors), means, stds, used, tuple(back[:shown]))
+    return Reconstruction(auto.name, auto.facts, bits, tuple(errors), means, stds, used, tuple(back[:shown]))

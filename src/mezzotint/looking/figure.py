@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mezzotint.looking.codec import Pixels
-from mezzotint.looking.latents import Latents, psnr
-from mezzotint.looking.noise import Level
+from mezzotint.looking.latents import PictureLatents, psnr
+from mezzotint.looking.noise import NoiseLevel
 from mezzotint.pages.colors import CURVES, FAINT, GRID, INK, PAPER
 
 if TYPE_CHECKING:
@@ -21,21 +21,21 @@ _ACROSS = 4  # panels in a row
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class LatentsFigure:
     """All that the figure shows of one picture."""
 
     title: str
     about: str
     picture: Pixels
-    latents: Latents
+    latents: PictureLatents
     back: Pixels
     sampler: str
-    levels: list[Level]  # of the whole run
+    levels: list[NoiseLevel]  # of the whole run
     step: int  # the one that is marked
     noised: Pixels  # decoded at that step
 
 
-def draw(look: Look) -> bytes:
+def draw(look: LatentsFigure) -> bytes:
     """The figure as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -50,20 +50,20 @@ def draw(look: Look) -> bytes:
     _pictures(places[:_ACROSS], look)
     _channels(figure, places[_ACROSS:], look)
     _schedule(figure.add_subplot(grid[-1, :3]), look)
-    _image(figure.add_subplot(grid[-1, 3]), look.noised, _said(look.levels[look.step]))
+    _image(figure.add_subplot(grid[-1, 3]), look.noised, _describe_level(look.levels[look.step]))
     _headline(figure, look)
     buffer = BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 
-def _headline(figure: Any, look: Look) -> None:
+def _headline(figure: Any, look: LatentsFigure) -> None:
     below = 1 - 0.48 / figure.get_figheight()
     figure.suptitle(f"{look.title}\n", x=0.012, ha="left", fontsize=15, color=INK, parse_math=False)
     figure.text(0.012, below, look.about, fontsize=9.5, color=FAINT, parse_math=False)
 
 
-def _pictures(axes: list[Axes], look: Look) -> None:
+def _pictures(axes: list[Axes], look: LatentsFigure) -> None:
     error = np.abs(look.picture.astype(int) - look.back)
     _image(axes[0], look.picture, "picture")
     _image(axes[1], look.back, f"decoded again: PSNR {psnr(look.picture, look.back):.2f} dB")
@@ -82,7 +82,7 @@ def _image(axis: Axes, pixels: Any, title: str, **more: Any) -> Any:
     return shown
 
 
-def _channels(figure: Any, axes: list[Axes], look: Look) -> None:
+def _channels(figure: Any, axes: list[Axes], look: LatentsFigure) -> None:
     """All channels on one scale, white at zero."""
     values = look.latents.values
     bound = float(np.abs(values).max()) or 1.0
@@ -95,7 +95,7 @@ def _channels(figure: Any, axes: list[Axes], look: Look) -> None:
     bar.ax.tick_params(labelsize=8, colors=FAINT)
 
 
-def _histogram(axis: Axes, latents: Latents) -> None:
+def _histogram(axis: Axes, latents: PictureLatents) -> None:
     """The channels' values, before the unit Gaussian's curve."""
     values = latents.values.reshape(len(latents.values), -1)
     low = values.min()
@@ -108,10 +108,10 @@ def _histogram(axis: Axes, latents: Latents) -> None:
     axis.legend(fontsize=7.5, frameon=False, labelcolor=INK)
     axis.set_title("values of the latents", fontsize=10, loc="left", color=INK)
     axis.set_yticks([])
-    _dress(axis)
+    _style_axes(axis)
 
 
-def _schedule(axis: Axes, look: Look) -> None:
+def _schedule(axis: Axes, look: LatentsFigure) -> None:
     """Noise to signal by step, with one step marked."""
     shown = [level for level in look.levels if level.alpha]
     x, y = [level.step for level in shown], [level.ratio for level in shown]
@@ -129,15 +129,15 @@ def _schedule(axis: Axes, look: Look) -> None:
     axis.set_xlabel("step", fontsize=9, color=FAINT)
     axis.grid(axis="y", color=GRID, lw=0.6)
     axis.locator_params(axis="x", integer=True)
-    _dress(axis)
+    _style_axes(axis)
 
 
-def _dress(axis: Axes) -> None:
+def _style_axes(axis: Axes) -> None:
     axis.set_facecolor(PAPER)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8, colors=FAINT)
 
 
-def _said(level: Level) -> str:
+def _describe_level(level: NoiseLevel) -> str:
     alpha = "" if level.alpha == 1 else f", alpha {level.alpha:.3f}"
     return f"step {level.step} of {level.of}: sigma {level.sigma:.3f}{alpha}"

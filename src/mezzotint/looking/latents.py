@@ -28,7 +28,7 @@ class Statistics(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Latents:
+class PictureLatents:
     """The scaled latents of one picture, as the denoiser reads them."""
 
     values: Floats  # (C, h, w)
@@ -59,7 +59,7 @@ class Latents:
         return bytes(save({"latents": np.ascontiguousarray(self.values)}, metadata=about))
 
     @classmethod
-    def load(cls, path: Path) -> Latents:
+    def load(cls, path: Path) -> PictureLatents:
         """From a file that `to_bytes` filled; nothing in it is trusted. DataError says what is wrong."""
         try:
             made = cls._read(path)
@@ -72,7 +72,7 @@ class Latents:
         return made
 
     @classmethod
-    def _read(cls, path: Path) -> Latents:
+    def _read(cls, path: Path) -> PictureLatents:
         file = TensorFile.open(path)
         stored, told = file["latents"], file.metadata
         if told["format"] != _FORMAT:
@@ -84,17 +84,17 @@ class Latents:
         return cls(values, told["model"], told["model_digest"], scaling, width, height)
 
 
-def encode(codec: Codec, pixels: Pixels, seed: int | None = None) -> Latents:
+def encode(codec: Codec, pixels: Pixels, seed: int | None = None) -> PictureLatents:
     """The mean of a picture's latents or, with a seed, a draw from them: that of `latent_dist.sample(generator)`."""
     values, std = codec.encode_picture(pixels)
     if seed is not None:
         values = values + std * Generator(seed).normal(values.shape)
     height, width = pixels.shape[:2]
     scaling = float(getattr(codec, "scaling_factor", 1.0))  # pixel models have none
-    return Latents(values, codec.name, codec.digest, scaling, width, height)
+    return PictureLatents(values, codec.name, codec.digest, scaling, width, height)
 
 
-def decode(codec: Codec, latents: Latents) -> Pixels:
+def decode(codec: Codec, latents: PictureLatents) -> Pixels:
     """(H, W, 3). DataError where they are not this model's: of other channels, or of a picture beyond measure."""
     channels, h, w = latents.values.shape
     if h * w * codec.vae_factor**2 > MAX_PIXELS:

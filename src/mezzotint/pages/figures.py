@@ -200,10 +200,10 @@ def _curves(series: Sequence[Series], across: _Axis, down: _Axis) -> Iterator[st
                     abs(float(x) - a) > 6.0 * len(text) or abs(float(y) - b) > 12 for a, b in written
                 ):
                     written.append((float(x), float(y)))  # one that would lie on another is left out
-                    yield _beside(float(x), float(y), text, across)
+                    yield _point_label(float(x), float(y), text, across)
 
 
-def _beside(x: float, y: float, text: str, across: _Axis) -> str:
+def _point_label(x: float, y: float, text: str, across: _Axis) -> str:
     """A label right of its point, or left where it would leave the figure."""
     fits = x + 8 + 5.6 * len(text) < across.last
     at, anchor = (x + 7, "start") if fits else (x - 7, "end")
@@ -227,7 +227,7 @@ def _label(text: str, width: int, height: int) -> str:
     )
 
 
-def smoothed(y: Sequence[float]) -> list[float]:
+def smooth(y: Sequence[float]) -> list[float]:
     """An exponential mean over about a thirtieth of the curve, without the pull of its start."""
     decay = 1 - 1 / max(3.0, len(y) / 30)
     total, weight, out = 0.0, 0.0, []

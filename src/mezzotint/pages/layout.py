@@ -79,7 +79,7 @@ def wide(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return f'<div style="overflow-x:auto"><table class="wide"><tr>{top}</tr>{lines}</table></div>'
 
 
-def folded(summary: str, content: str) -> str:
+def details(summary: str, content: str) -> str:
     """What a click on its summary opens; nothing where there is no content. A closed fold is left out on paper."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>" if content else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 
-def tiled(pictures: Sequence[Image.Image], across: int = 8, gap: int = 0) -> Image.Image:
+def make_grid(pictures: Sequence[Image.Image], across: int = 8, gap: int = 0) -> Image.Image:
     """One picture of many on white, so many in a row, each in a cell of the largest's size; `gap`: pixels between them."""
     width, height = (max(picture.size[side] for picture in pictures) for side in (0, 1))
     across = min(across, len(pictures))

@@ -23,7 +23,7 @@ _MANY = 16  # files that are worth synchronizing together
 _KEY = re.compile("[0-9a-f]{64}")
 
 
-class Files:
+class StoreFiles:
     """`<root>/pictures/ab/abcdef….png`, and likewise metrics and ledgers. OutputError where it cannot be written."""
 
     def __init__(self, root: Path) -> None:
@@ -52,7 +52,7 @@ class Files:
         except OSError:
             return None
 
-    def ready(self, kind: str, key: str) -> Path:
+    def prepare_path(self, kind: str, key: str) -> Path:
         """The path, in a folder that survives a power cut."""
         path = self.path(kind, key)
         for folder in (path.parent.parent, path.parent):
@@ -63,7 +63,7 @@ class Files:
 
     def write(self, kind: str, key: str, text: str) -> None:
         """All of it or nothing, and on the disk when this returns."""
-        write_durably(self.ready(kind, key), text.encode())
+        write_durably(self.prepare_path(kind, key), text.encode())
 
     def write_all(self, kind: str, texts: Mapping[str, str]) -> None:
         """As `write`, of many: the disk as a whole is synchronized twice, which is cheaper than each file and folder."""
@@ -74,7 +74,7 @@ class Files:
         try:
             parts = []
             for key, text in texts.items():
-                path = self.ready(kind, key)
+                path = self.prepare_path(kind, key)
                 parts.append((path.with_name(f".part-{uuid4().hex}"), path))
                 parts[-1][0].write_text(text)
             os.sync()
@@ -101,20 +101,20 @@ class Files:
             return 0
         return size
 
-    def aside(self, path: Path) -> None:
+    def set_aside(self, path: Path) -> None:
         """Move a damaged file, where it is still there, to where it does no harm and can be looked at."""
         place = self.root / "torn" / path.name
         place.parent.mkdir(exist_ok=True)
         with suppress(FileNotFoundError):
             path.replace(place)
 
-    def left_over(self) -> list[Path]:
+    def leftovers(self) -> list[Path]:
         """What killed processes left half written, and what was moved aside; ask while locked."""
         parts = [path for kind in ENDINGS for path in (self.root / kind).glob("*/.part-*")]
         return parts + sorted((self.root / "torn").glob("*"))
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """One process and one thread at a time; the system unlocks for a process that dies."""
         with (self.root / "lock").open("r+b") as file:
             lock(file.fileno())

@@ -44,7 +44,7 @@ _METRICS = sql.Table(
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoreRow:
     """A row of the index: what can be asked without opening the picture."""
 
     key: str
@@ -62,7 +62,7 @@ class Kept:
     pixels: str  # sha256 of the pixels
 
     @classmethod
-    def of(cls, picture: Picture, size: int) -> Kept:
+    def of(cls, picture: Picture, size: int) -> StoreRow:
         """The row of a picture whose file has so many bytes."""
         r, p = picture.request, picture.provenance
         return cls(
@@ -82,11 +82,11 @@ class Kept:
         )
 
 
-class Index:
+class StoreIndex:
     """Rows in and out. What it holds can be made again from the files."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = _open_engine(url)
 
     def prepare(self) -> None:
         """Make the tables where there are none. DBAPIError where the database is damaged or away."""
@@ -97,7 +97,7 @@ class Index:
         """Give back the connections."""
         self._engine.dispose()
 
-    def add(self, row: Kept) -> None:
+    def add(self, row: StoreRow) -> None:
         """Enter a picture, in place of a row with its key."""
         with self._engine.begin() as link:
             link.execute(_PICTURES.delete().where(_PICTURES.c.key == row.key))
@@ -106,7 +106,7 @@ class Index:
     def drop(self, keys: Iterable[str]) -> None:
         """Forget pictures, their metrics too."""
         with self._engine.begin() as link:
-            for some in _some(keys):
+            for some in _batches(keys):
                 for table in (_PICTURES, _METRICS):
                     link.execute(table.delete().where(table.c.key.in_(some)))
 
@@ -115,16 +115,18 @@ class Index:
         with self._engine.connect() as link:
             return int(link.execute(sql.select(sql.func.count()).select_from(_PICTURES)).scalar_one())
 
-    def rows(self, keys: Iterable[str]) -> dict[str, Kept]:
+    def rows(self, keys: Iterable[str]) -> dict[str, StoreRow]:
         """The rows of those of the keys that have one."""
         found = {}
         with self._engine.connect() as link:
-            for some in _some(keys):
+            for some in _batches(keys):
                 for row in link.execute(sql.select(_PICTURES).where(_PICTURES.c.key.in_(some))):
-                    found[row.key] = _kept(row)
+                    found[row.key] = _row_of(row)
         return found
 
-    def listed(self, model: str = "", prompt: str = "", before: str = "", limit: int = 0) -> Iterator[Kept]:
+    def query(
+        self, model: str = "", prompt: str = "", before: str = "", limit: int = 0
+    ) -> Iterator[StoreRow]:
         """Newest first; those of a model, whose prompt has these words, made before a time; `limit` 0: all."""
         asked = sql.select(_PICTURES).order_by(_PICTURES.c.created.desc(), _PICTURES.c.key)
         if model:
@@ -135,9 +137,9 @@ class Index:
             asked = asked.where(_PICTURES.c.created < before)
         with self._engine.connect() as link:
             for row in link.execution_options(yield_per=_MANY).execute(asked.limit(limit or None)):
-                yield _kept(row)
+                yield _row_of(row)
 
-    def beginning(self, prefix: str) -> list[str]:
+    def keys_with_prefix(self, prefix: str) -> list[str]:
         """Keys that begin so, at most a few."""
         asked = (
             sql.select(_PICTURES.c.key).where(_PICTURES.c.key.startswith(prefix, autoescape=True)).limit(3)
@@ -165,23 +167,23 @@ class Index:
         """{key: {name: value}}; NaN where one is not defined."""
         found: dict[str, dict[str, float]] = {}
         with self._engine.connect() as link:
-            for some in _some(keys):
+            for some in _batches(keys):
                 for key, name, value in link.execute(sql.select(_METRICS).where(_METRICS.c.key.in_(some))):
                     found.setdefault(key, {})[name] = math.nan if value is None else float(value)
         return found
 
 
-def _some(keys: Iterable[str]) -> Iterator[list[str]]:
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
     left = iter(keys)
     while some := list(islice(left, _MANY)):
         yield some
 
 
-def _kept(row: sql.Row[Any]) -> Kept:
-    return Kept(**{field.name: getattr(row, field.name) for field in fields(Kept)})
+def _row_of(row: sql.Row[Any]) -> StoreRow:
+    return StoreRow(**{field.name: getattr(row, field.name) for field in fields(StoreRow)})
 
 
-def _engine(url: str) -> sql.Engine:
+def _open_engine(url: str) -> sql.Engine:
     """ConfigError where no such database can be opened."""
     try:
         made = sql.make_url(url)
@@ -191,11 +193,11 @@ def _engine(url: str) -> sql.Engine:
         what = str(error).splitlines()[0]
         raise ConfigError(f"no index can be opened at {url.split('@')[-1][:100]}: {what}") from None
     if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _beside_readers)
+        sql.event.listen(engine, "connect", _use_wal)
     return engine
 
 
-def _beside_readers(connection: Any, record: object) -> None:
+def _use_wal(connection: Any, record: object) -> None:
     """Readers and a writer at once. A row that a power cut takes is made again from its file, so NORMAL suffices."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")

@@ -10,7 +10,7 @@ from mezzotint.picture import Picture
 from mezzotint.request import Request
 
 
-class Computed(Protocol):
+class HasRuntime(Protocol):
     """What says by what it was computed: a model, or a provenance."""
 
     @property
@@ -19,7 +19,7 @@ class Computed(Protocol):
     def dtype(self) -> str: ...
 
 
-def precision_of(by: Computed) -> str:
+def precision_of(by: HasRuntime) -> str:
     """Runtime and number format, such as `openvino float32`: two runtimes round differently."""
     return f"{by.runtime} {by.dtype}"
 

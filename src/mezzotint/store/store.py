@@ -15,8 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from mezzotint.errors import DataError, OutputError, nearest
 from mezzotint.picture import LedgerEntry, Picture
 from mezzotint.request import Request
-from mezzotint.store.files import Files
-from mezzotint.store.index import Index, Kept
+from mezzotint.store.files import StoreFiles
+from mezzotint.store.index import StoreIndex, StoreRow
 from mezzotint.store.key import key_of, key_of_picture
 
 INDEX = "index.sqlite"
@@ -28,7 +28,7 @@ class Store:
     The first picture of a key stays: in `exact` any other has the same bits, in `fast` nearly so.
     """
 
-    def __init__(self, files: Files, index: Index) -> None:
+    def __init__(self, files: StoreFiles, index: StoreIndex) -> None:
         self.files, self.index = files, index
 
     @classmethod
@@ -37,17 +37,17 @@ class Store:
 
         ConfigError where the index cannot be opened, OutputError where the folder cannot be written.
         """
-        files = Files(Path(where))
-        with files.locked():
+        files = StoreFiles(Path(where))
+        with files.lock():
             if index:
-                made = Index(index)
+                made = StoreIndex(index)
                 try:
                     made.prepare()
                 except DBAPIError as error:
                     what = str(error.orig).strip().splitlines()[0]
                     raise OutputError(f"the index of {where} does not answer: {what}") from None
                 return cls(files, made)
-            return cls(files, _own_index(files))
+            return cls(files, _open_sqlite_index(files))
 
     def close(self) -> None:
         """Give back what the index holds."""
@@ -68,9 +68,9 @@ class Store:
         path = self.path(key)
         if not path.exists():
             return None
-        picture = checked(path, key)
+        picture = open_verified(path, key)
         if picture is None:
-            with self.files.locked():
+            with self.files.lock():
                 self.adopt(key)
             return None
         lines = self.files.read("ledgers", key).splitlines()
@@ -83,29 +83,29 @@ class Store:
     def put(self, picture: Picture) -> str:
         """Keep a picture; when this returns its key, it is whole and on the disk. OutputError where that cannot be."""
         key = key_of_picture(picture)
-        with self.files.locked():
-            if key in self._here([key]):
+        with self.files.lock():
+            if key in self._rows([key]):
                 return key
             try:
                 if picture.ledger:
                     lines = "".join(f"{json.dumps(list(entry))}\n" for entry in picture.ledger)
                     self.files.write("ledgers", key, lines)
-                picture.save(self.files.ready("pictures", key))
+                picture.save(self.files.prepare_path("pictures", key))
             except OSError as error:
                 raise OutputError(f"cannot keep a picture in {self.files.root}: {error.strerror}") from None
-            self.index.add(Kept.of(picture, self.files.size(key) or 0))
+            self.index.add(StoreRow.of(picture, self.files.size(key) or 0))
         return key
 
     def has(self, key: str) -> bool:
         """Whether the picture of a key is here."""
-        return key in self.here([key])
+        return key in self.rows([key])
 
-    def here(self, keys: Iterable[str]) -> dict[str, Kept]:
+    def rows(self, keys: Iterable[str]) -> dict[str, StoreRow]:
         """The rows of those keys whose pictures are here. A file without a row gets one; a torn file is moved aside."""
-        with self.files.locked():
-            return self._here(list(keys))
+        with self.files.lock():
+            return self._rows(list(keys))
 
-    def _here(self, keys: list[str]) -> dict[str, Kept]:
+    def _rows(self, keys: list[str]) -> dict[str, StoreRow]:
         found = {}
         rows = self.index.rows(keys)
         for key in keys:
@@ -116,17 +116,17 @@ class Store:
                 found[key] = row
         return found
 
-    def adopt(self, key: str) -> Kept | None:
+    def adopt(self, key: str) -> StoreRow | None:
         """Enter a file into the index, its metrics too, or move it aside where it is not whole; while locked."""
         path = self.path(key)
-        picture = checked(path, key)
+        picture = open_verified(path, key)
         self.index.drop([key])
         if picture is None:
-            self.files.aside(path)
+            self.files.set_aside(path)
             return None
-        row = Kept.of(picture, path.stat().st_size)
+        row = StoreRow.of(picture, path.stat().st_size)
         self.index.add(row)
-        self.index.set_metrics({key: self.kept_metrics(key)})
+        self.index.set_metrics({key: self.read_metrics(key)})
         return row
 
     def set_metrics(self, values: Mapping[str, Mapping[str, float]]) -> None:
@@ -137,12 +137,12 @@ class Store:
         for key, named in values.items():
             if any(math.isinf(value) for value in named.values()):
                 raise DataError(f"a metric of {key[:10]} is infinite; keep NaN where it is not defined")
-        with self.files.locked():
+        with self.files.lock():
             texts = {}
             for key, named in values.items():
                 if self.files.size(key) is None:
                     raise DataError(f"no picture {key[:10]} is in {self.files.root}; put it first")
-                merged = {**self.kept_metrics(key), **named}
+                merged = {**self.read_metrics(key), **named}
                 told = {name: None if math.isnan(value) else value for name, value in merged.items()}
                 texts[key] = json.dumps(told, sort_keys=True)
             self.files.write_all("metrics", texts)
@@ -152,7 +152,7 @@ class Store:
         """{key: {name: value}} of those that have any; NaN where one is not defined."""
         return self.index.metrics(keys)
 
-    def kept_metrics(self, key: str) -> dict[str, float]:
+    def read_metrics(self, key: str) -> dict[str, float]:
         """As `metrics`, of one key, from its file."""
         try:
             found = json.loads(self.files.read("metrics", key) or "{}")
@@ -160,22 +160,22 @@ class Store:
         except (ValueError, TypeError, AttributeError):
             return {}  # they can be measured again
 
-    def entries(self, **asked: Any) -> Iterator[Kept]:
+    def query(self, **asked: Any) -> Iterator[StoreRow]:
         """Rows, newest first: `model`, `prompt` (words of it), `before` (ISO 8601), `limit`."""
-        return self.index.listed(**asked)
+        return self.index.query(**asked)
 
     def find(self, prefix: str) -> str:
         """The key that begins so. DataError where there is none, or several."""
-        found = self.index.beginning(prefix.lower()) if prefix else []
+        found = self.index.keys_with_prefix(prefix.lower()) if prefix else []
         if len(found) == 1:
             return found[0]
         if found:
             raise DataError(f"several pictures begin with {prefix[:64]!r}; give more of the key")
-        hint = nearest(prefix, (row.key[: len(prefix)] for row in self.entries(limit=1000)))
+        hint = nearest(prefix, (row.key[: len(prefix)] for row in self.query(limit=1000)))
         raise DataError(f"no picture of {self.files.root} begins with {prefix[:64]!r}{hint}")
 
 
-def checked(path: Path, key: str) -> Picture | None:
+def open_verified(path: Path, key: str) -> Picture | None:
     """The picture of a file that is whole and has the name that it should have."""
     try:
         picture = Picture.open(path)
@@ -184,19 +184,19 @@ def checked(path: Path, key: str) -> Picture | None:
     return picture if key_of_picture(picture) == key else None
 
 
-def _own_index(files: Files) -> Index:
+def _open_sqlite_index(files: StoreFiles) -> StoreIndex:
     """The SQLite file of a store. One that is damaged, or gone, is made again from the files."""
     path = files.root / INDEX
     fresh = not path.exists()
-    index = Index(f"sqlite:///{path}")
+    index = StoreIndex(f"sqlite:///{path}")
     try:
         index.prepare()
     except DBAPIError:
         index.close()
         for end in ("", "-wal", "-shm"):
             if (old := path.with_name(path.name + end)).exists():
-                files.aside(old)
-        index, fresh = Index(f"sqlite:///{path}"), True
+                files.set_aside(old)
+        index, fresh = StoreIndex(f"sqlite:///{path}"), True
         index.prepare()
     if fresh:
         store = Store(files, index)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mezzotint.errors import OutputError
 from mezzotint.files import write_durably
-from mezzotint.store.index import Kept
-from mezzotint.store.store import Store, checked
+from mezzotint.store.index import StoreRow
+from mezzotint.store.store import Store, open_verified
 
 
 @dataclass
-class Found:
+class VerifyReport:
     """What `verify` found, by key; `left` are the names of files that a killed process left half written."""
 
     pictures: int = 0  # whole
@@ -23,28 +23,28 @@ class Found:
     lost: list[str] = field(default_factory=list)  # rows without a file
     torn: list[str] = field(default_factory=list)  # files that are not whole, or not what their name says
     unmeasured: list[str] = field(default_factory=list)  # metrics on disk that the index has otherwise
-    left: list[str] = field(default_factory=list)
+    half_written: list[str] = field(default_factory=list)
 
     @property
-    def well(self) -> bool:
+    def ok(self) -> bool:
         """Nothing is to be repaired."""
-        return not (self.unlisted or self.lost or self.torn or self.unmeasured or self.left)
+        return not (self.unlisted or self.lost or self.torn or self.unmeasured or self.half_written)
 
 
-def verify(store: Store, repair: bool = False) -> Found:
+def verify(store: Store, repair: bool = False) -> VerifyReport:
     """Read every picture and compare it with the index; `repair` makes the index again from the files.
 
     A file without a row is adopted, a row without a file dropped, a torn file moved aside. Writers wait where one
     picture is repaired, not longer.
     """
-    found = Found()
+    found = VerifyReport()
     for key in list(store.files.keys("pictures")):
-        with store.files.locked():
+        with store.files.lock():
             _verify(store, key, repair, found)
-    with store.files.locked():
-        found.lost = [row.key for row in store.entries() if store.files.size(row.key) is None]
-        left = [path for path in store.files.left_over() if path.name.startswith(".part-")]
-        found.left = [path.name for path in left]
+    with store.files.lock():
+        found.lost = [row.key for row in store.query() if store.files.size(row.key) is None]
+        left = [path for path in store.files.leftovers() if path.name.startswith(".part-")]
+        found.half_written = [path.name for path in left]
         if repair:
             store.index.drop(found.lost)
             for path in left:
@@ -52,18 +52,18 @@ def verify(store: Store, repair: bool = False) -> Found:
     return found
 
 
-def _verify(store: Store, key: str, repair: bool, found: Found) -> None:
+def _verify(store: Store, key: str, repair: bool, found: VerifyReport) -> None:
     size, row = store.files.size(key), store.index.rows([key]).get(key)
     if size is None:
         return  # removed meanwhile
-    picture = checked(store.path(key), key)
+    picture = open_verified(store.path(key), key)
     if picture is None:
         found.torn.append(key)
     else:
         found.pictures += 1
-        if row != Kept.of(picture, size):
+        if row != StoreRow.of(picture, size):
             found.unlisted.append(key)
-        elif _told(store.kept_metrics(key)) != _told(store.metrics([key]).get(key, {})):
+        elif _as_json(store.read_metrics(key)) != _as_json(store.metrics([key]).get(key, {})):
             found.unmeasured.append(key)
         else:
             return
@@ -71,12 +71,12 @@ def _verify(store: Store, key: str, repair: bool, found: Found) -> None:
         store.adopt(key)
 
 
-def _told(metrics: dict[str, float]) -> str:
+def _as_json(metrics: dict[str, float]) -> str:
     return json.dumps(metrics, sort_keys=True)  # NaN equals itself there
 
 
 @dataclass
-class Removed:
+class GcReport:
     """What `gc` removed, or would remove."""
 
     pictures: int = 0
@@ -84,18 +84,18 @@ class Removed:
     bytes: int = 0
 
 
-def gc(store: Store, before: str = "", model: str = "", dry: bool = False) -> Removed:
+def gc(store: Store, before: str = "", model: str = "", dry: bool = False) -> GcReport:
     """Remove what is of no use; pictures only where a time (ISO 8601), a model, or both are given."""
-    done = Removed()
-    with store.files.locked():
+    done = GcReport()
+    with store.files.lock():
         if before or model:
-            for row in list(store.entries(before=before, model=model)):
+            for row in list(store.query(before=before, model=model)):
                 done.pictures += 1
                 done.bytes += row.bytes
                 if not dry:
                     store.index.drop([row.key])
                     store.files.remove("pictures", row.key)
-        for path in store.files.left_over():
+        for path in store.files.leftovers():
             done.others += 1
             done.bytes += path.stat().st_size
             if not dry:
@@ -110,7 +110,7 @@ def gc(store: Store, before: str = "", model: str = "", dry: bool = False) -> Re
     return done
 
 
-def export(store: Store, rows: Iterable[Kept], folder: Path) -> int:
+def export(store: Store, rows: Iterable[StoreRow], folder: Path) -> int:
     """Copy pictures into a folder as `<key>.png`, and `pictures.csv` with what is known of each; returns how many."""
     table: list[dict[str, object]] = []
     try:

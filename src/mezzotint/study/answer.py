@@ -18,52 +18,52 @@ from mezzotint.bench.machine import machine
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
-from mezzotint.study.claims import DifferentSeeds, claims
-from mezzotint.study.cost import rates, seconds
+from mezzotint.study.claims import DifferentSeeds, parse_claims
+from mezzotint.study.cost import estimate_seconds, measure_rates
 from mezzotint.study.evidence import Evidence
 from mezzotint.study.finding import Finding
-from mezzotint.study.measuring import Measuring, found
-from mezzotint.study.outline import Cost, OpenModel, Outline
-from mezzotint.study.report import About, CellSets, Plot, write
-from mezzotint.study.run import Outcome, Say, Work, run, work
+from mezzotint.study.measuring import StudyMetrics, read_picture
+from mezzotint.study.outline import CompiledStudy, Cost, OpenModel
+from mezzotint.study.report import CellSets, PageFacts, Plot, write
+from mezzotint.study.run import ModelWork, RunOutcome, Say, plan_work, run
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table
-from mezzotint.study.verdicts import judged
+from mezzotint.study.table import Row, StudyTable
+from mezzotint.study.verdicts import judge
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudyResult:
     """What a study found, and how."""
 
-    table: Table
-    outcome: Outcome
+    table: StudyTable
+    outcome: RunOutcome
     sets: tuple[CellSets, ...]
     seconds: float
 
 
-class Laboratory:
+class StudyRunner:
     """A study with all that it needs open. MezzotintError tells all that is wrong with it, before any work.
 
-    with Store.open("store") as store: answer = Laboratory(Study.read(path), store).answer()
+    with Store.open("store") as store: result = StudyRunner(Study.read(path), store).run()
     """
 
     def __init__(self, study: Study, store: Store, opened: OpenModel | None = None) -> None:
         self.study, self.store = study, store
-        self.plots = _plots(study)
-        self.claims = claims(study)
-        self.measuring = Measuring(study)
+        self.plots = _read_plots(study)
+        self.claims = parse_claims(study)
+        self.measuring = StudyMetrics(study)
         if any(isinstance(claim, DifferentSeeds) and claim.by is None for claim in self.claims):
             self.measuring.context.pair("judge")  # before any work: it may be missing
-        self.outline = Outline(
+        self.outline = CompiledStudy(
             study, opened or partial(models.open_model, dtype=study.precision), self.measuring.companions
         )
 
     @cached_property
-    def work(self) -> list[Work]:
+    def work(self) -> list[ModelWork]:
         """What is missing, and what it costs; the first time on a machine, its speed is measured."""
-        return work(self.outline, self.store)
+        return plan_work(self.outline, self.store)
 
-    def told(self) -> list[str]:
+    def summary(self) -> list[str]:
         """What there is to do, in three lines: pictures, network calls, time."""
         cost, seconds = self._missing, sum(item.seconds for item in self.work)
         cells, seeds = len(self.outline.cells), len(self.study.seed_list)
@@ -79,7 +79,7 @@ class Laboratory:
     def _missing(self) -> Cost:
         return sum((item.cost for item in self.work), Cost())
 
-    def answer(self, minutes: float = 0.0, say: Say = lambda line: None) -> Answer:
+    def run(self, minutes: float = 0.0, say: Say = lambda line: None) -> StudyResult:
         """Draw what is missing, within so many minutes (0: any), and measure what is there.
 
         After a signal nothing is measured; `outcome.code` is then what the process should end with.
@@ -87,18 +87,18 @@ class Laboratory:
         began = monotonic()
         outcome = run(self.work, self.store, minutes, say)
         if outcome.code:
-            return Answer(Table(()), outcome, (), monotonic() - began)
+            return StudyResult(StudyTable(()), outcome, (), monotonic() - began)
         table = self.measuring(self.outline, self.store, say)
-        return Answer(table, outcome, tuple(self.measuring.sets(table, self.store)), monotonic() - began)
+        return StudyResult(table, outcome, tuple(self.measuring.sets(table, self.store)), monotonic() - began)
 
-    def findings(self, table: Table) -> tuple[Finding, ...]:
+    def findings(self, table: StudyTable) -> tuple[Finding, ...]:
         """What the numbers say about each claim of the study."""
         if any("cost" in (getattr(c, "metric", ""), getattr(c, "equal", "")) for c in self.claims):
             table = table.with_metrics(self._costs(table))
         evidence = Evidence(self.study, table, self.picture, self._features)
-        return tuple(judged(claim, evidence) for claim in self.claims)
+        return tuple(judge(claim, evidence) for claim in self.claims)
 
-    def _costs(self, table: Table) -> dict[str, dict[str, float]]:
+    def _costs(self, table: StudyTable) -> dict[str, dict[str, float]]:
         """Seconds that each picture takes by this machine's rates: no company, and no other work, counts."""
         plans = {
             part.key(replace(part.cells[i].request, seed=seed)): (part, i)
@@ -110,13 +110,15 @@ class Laboratory:
         for part, i in plans.values():
             if (part.name, i) not in costs:
                 plan, request = part.plans[i], part.cells[i].request
-                costs[part.name, i] = seconds([plan], plan.rows, rates(part.network, part.mode, request))
+                costs[part.name, i] = estimate_seconds(
+                    [plan], plan.rows, measure_rates(part.network, part.mode, request)
+                )
         at = {key: costs[part.name, i] for key, (part, i) in plans.items()}
         return {row.key: {"cost": at[row.key]} for row in table}
 
-    def page(self, answer: Answer, out: Path, command: str = "") -> Path:
+    def write_page(self, answer: StudyResult, out: Path, command: str = "") -> Path:
         """Write the page of an answer, with its tables, into a folder; returns its path."""
-        about = About(
+        about = PageFacts(
             title=self.study.name or "study",
             question=self.study.question,
             command=command,
@@ -129,7 +131,7 @@ class Laboratory:
 
     def picture(self, row: Row) -> Image.Image:
         """Of a row of the table. DataError where it is damaged or gone."""
-        return found(self.store, row.key).image
+        return read_picture(self.store, row.key).image
 
     def _features(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         return self.measuring.context.pair("judge").embed_images(images)
@@ -142,7 +144,7 @@ class Laboratory:
         about = machine()
         return {**models, **{f"version of {n}": v for n, v in about.pop("versions").items()}, **about}
 
-    def _cost(self, answer: Answer) -> dict[str, object]:
+    def _cost(self, answer: StudyResult) -> dict[str, object]:
         cost = self._missing
         return {
             "pictures in all": self.outline.pictures,
@@ -154,7 +156,7 @@ class Laboratory:
         }
 
 
-def _plots(study: Study) -> tuple[Plot, ...]:
+def _read_plots(study: Study) -> tuple[Plot, ...]:
     """The plots of a study. ConfigError for what no table of it has."""
     known: dict[str, Callable[[], list[str]]] = {
         "metric": lambda: [*study.metrics, "evaluations", "seconds"],

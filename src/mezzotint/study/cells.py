@@ -40,14 +40,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Place:
+class TermAxis:
     """A field of a guidance term: `guidance.cfg.scale`, or of the second `guidance.cfg.2.scale`."""
 
     term: str
     number: int  # 0: the only one
     field: str
 
-    def of(self, terms: tuple[Term, ...]) -> int:
+    def index_in(self, terms: tuple[Term, ...]) -> int:
         """Where the term stands. RequestError where there is none, or no saying which."""
         found = [i for i, term in enumerate(terms) if isinstance(term, KINDS[self.term])]
         if not found or self.number > len(found):
@@ -63,7 +63,7 @@ class Place:
 
 def cells(study: Study) -> list[Cell]:
     """All cells, in the order of the axes. ConfigError for a wrong axis, or with all cells that cannot be."""
-    compiler = _Compiler(study)
+    compiler = _RequestBuilder(study)
     wrong: dict[str, list[str]] = {}
     made = []
     for values in cross(study.tables):
@@ -71,24 +71,24 @@ def cells(study: Study) -> list[Cell]:
             made.append(compiler(values))
         except MezzotintError as error:
             wrong.setdefault(str(error), []).append(str(Cell(values, "", Request())))
-    refuse(wrong)
+    raise_mistakes(wrong)
     return made
 
 
-def refuse(wrong: Mapping[str, list[str]]) -> None:
+def raise_mistakes(wrong: Mapping[str, list[str]]) -> None:
     """ConfigError that tells every mistake {what: cells}, where there are any."""
     if wrong:
         count = sum(map(len, wrong.values()))
-        told = "; ".join(f"{what} [{_named(names)}]" for what, names in wrong.items())
+        told = "; ".join(f"{what} [{_join_names(names)}]" for what, names in wrong.items())
         raise ConfigError(f"{count} cell{'s' * (count > 1)} of the study cannot be made: {told}")
 
 
-def _named(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return " | ".join(names[:_SHOWN]) + more
 
 
-class _Compiler:
+class _RequestBuilder:
     """Turns values of axes into requests."""
 
     def __init__(self, study: Study) -> None:
@@ -97,7 +97,7 @@ class _Compiler:
         self._defaults = lru_cache(defaults_of)
         for name in study.base:
             _check_field(name)
-        self._places = {name: place(name) for name in study.axis_names if name.startswith("guidance.")}
+        self._places = {name: term_field(name) for name in study.axis_names if name.startswith("guidance.")}
         texts = [*study.base.values(), *(value for t in study.tables for v in t.values() for value in v)]
         self._words = {word for text in texts if isinstance(text, str) for word in _BRACES.findall(text)}
         for name in study.axis_names:
@@ -111,46 +111,46 @@ class _Compiler:
             raise RequestError(f"model must be a name or a folder, got {model!r}")
         asked: dict[str, Any] = self._defaults(model) | self._study.base
         asked |= {name: value for name, value in values.items() if name in FIELDS}
-        asked = {name: self._filled(value, values) for name, value in asked.items()}
+        asked = {name: self._fill_words(value, values) for name, value in asked.items()}
         for name in _PICTURES:
             if asked.get(name):
-                asked[name] = self._picture(asked[name])
+                asked[name] = self._picture_digest(asked[name])
         if asked.get("lora"):
-            asked["lora"] = self._adapters(str(asked["lora"]))
+            asked["lora"] = self._lora_digests(str(asked["lora"]))
         if self._places:
-            asked["guidance"] = self._guided(asked.get("guidance", Request.guidance), values)
+            asked["guidance"] = self._set_guidance(asked.get("guidance", Request.guidance), values)
         return Cell(values, model, Request(**asked))
 
-    def _filled(self, text: object, values: dict[str, Value]) -> object:
+    def _fill_words(self, text: object, values: dict[str, Value]) -> object:
         """The text with the words in braces that are axes replaced."""
         if not self._words or not isinstance(text, str):
             return text
-        return _BRACES.sub(lambda m: _plain(values[m[1]]) if m[1] in self._words else m[0], text)
+        return _BRACES.sub(lambda m: _as_text(values[m[1]]) if m[1] in self._words else m[0], text)
 
-    def _guided(self, guidance: object, values: dict[str, Value]) -> str:
+    def _set_guidance(self, guidance: object, values: dict[str, Value]) -> str:
         terms = list(parse("none" if guidance is None else str(guidance)).terms)
         changes: dict[int, dict[str, Value]] = {}
         for name, where in self._places.items():
-            changes.setdefault(where.of(tuple(terms)), {})[where.field] = values[name]
+            changes.setdefault(where.index_in(tuple(terms)), {})[where.field] = values[name]
         for i, change in changes.items():
-            terms[i] = _changed(terms[i], change)
+            terms[i] = _replace_fields(terms[i], change)
         return str(Guidance(tuple(terms)))
 
-    def _picture(self, given: object) -> str:
+    def _picture_digest(self, given: object) -> str:
         """The digest of a picture, which is taken into the library the first time."""
         text = str(given)
         if not re.fullmatch("[0-9a-f]{64}", text) and text not in self._kept:
             self._kept[text] = library.keep(self._study.folder / Path(text).expanduser())
         return self._kept.get(text, text)
 
-    def _adapters(self, given: str) -> str:
+    def _lora_digests(self, given: str) -> str:
         """Of files as the command line has them, `FILE:0.8 + FILE`; digests stay as they are."""
         if not _DIGESTS.search(given) and given not in self._kept:
             self._kept[given] = keep_loras([part.strip() for part in given.split(" + ")], self._study.folder)
         return self._kept.get(given, given)
 
 
-def place(name: str) -> Place:
+def term_field(name: str) -> TermAxis:
     """What the name of an axis of guidance means. ConfigError names the nearest."""
     words = name.split(".")[1:]
     number = int(words.pop(1)) if len(words) == 3 and words[1].isdecimal() else 0
@@ -164,10 +164,10 @@ def place(name: str) -> Place:
     known = [f.name for f in fields(KINDS[term])]  # type: ignore[arg-type]  # every term is a dataclass
     if field not in known:
         raise ConfigError(f"axis {name!r}: {term} has no {field!r}{nearest(field, known)}")
-    return Place(term, number, field)
+    return TermAxis(term, number, field)
 
 
-def _changed(term: Term, change: dict[str, Value]) -> Term:
+def _replace_fields(term: Term, change: dict[str, Value]) -> Term:
     """With other fields. Of scale and effect a term has one: the one that is given."""
     change = dict(change)
     for one, other in (("scale", "effect"), ("effect", "scale")):
@@ -192,5 +192,5 @@ def _advice(name: str, known: Sequence[str]) -> str:
     return "; the seeds of a study are its `seeds`" if name == "seed" else nearest(name, known)
 
 
-def _plain(value: Value) -> str:
+def _as_text(value: Value) -> str:
     return value if isinstance(value, str) else repr(value)

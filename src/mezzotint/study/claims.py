@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.study.finding import Source
-from mezzotint.study.metrics import chosen
+from mezzotint.study.metrics import get_metrics
 from mezzotint.study.spec import Scalar, Study
 from mezzotint.train.config import Config
 
@@ -38,13 +38,13 @@ class Claim(Config):
     """Its fields that name cells."""
 
 
-class Measured(Claim):
+class MetricClaim(Claim):
     """Of a metric of the study, or of what each picture cost."""
 
     metric: str
 
 
-class BestWithin(Measured):
+class BestWithin(MetricClaim):
     """The best value of an axis lies from `low` to `high`."""
 
     kind: Literal["best_within"]
@@ -53,7 +53,7 @@ class BestWithin(Measured):
     high: float
 
 
-class FallsBeyond(Measured):
+class FallsBeyond(MetricClaim):
     """Each value of an axis above `beyond` is worse than that value itself."""
 
     kind: Literal["falls_beyond"]
@@ -61,7 +61,7 @@ class FallsBeyond(Measured):
     beyond: float
 
 
-class Compared(Claim):
+class PairClaim(Claim):
     """Of one cell against another; where a cell names several values, or not all axes, the mean of them counts."""
 
     of: Cell
@@ -69,7 +69,7 @@ class Compared(Claim):
     cells: ClassVar[tuple[str, ...]] = ("where", "of", "than")
 
 
-class Greater(Compared, Measured):
+class Greater(PairClaim, MetricClaim):
     """of > times*than + by."""
 
     kind: Literal["greater"]
@@ -77,7 +77,7 @@ class Greater(Compared, Measured):
     times: float = 1.0
 
 
-class GreaterAtEqual(Compared, Measured):
+class GreaterAtEqual(PairClaim, MetricClaim):
     """`of` and `than` are curves of several cells: its metric is above the other's where they have as much of `equal`."""
 
     kind: Literal["greater_at_equal"]
@@ -85,14 +85,14 @@ class GreaterAtEqual(Compared, Measured):
     """A metric, such as distance_unguided, or `cost`."""
 
 
-class Equal(Compared, Measured):
+class Equal(PairClaim, MetricClaim):
     """The two differ by less than `within`, and the seeds are enough to say so."""
 
     kind: Literal["equal"]
     within: float = Field(gt=0)
 
 
-class NeverAbove(Compared, Measured):
+class NeverAbove(PairClaim, MetricClaim):
     """At no value of an axis is `of` above `than`, a control, by `by` or more, and the seeds are enough to say so."""
 
     kind: Literal["never_above"]
@@ -100,14 +100,14 @@ class NeverAbove(Compared, Measured):
     by: float = Field(gt=0)
 
 
-class SamePictures(Compared):
+class SamePictures(PairClaim):
     """Seed by seed no value of any pixel differs by more than `within`, of 255."""
 
     kind: Literal["same_pictures"]
     within: int = Field(2, ge=0, le=255)
 
 
-class DifferentPictures(Compared):
+class DifferentPictures(PairClaim):
     """Seed by seed the distance (root mean square, pixels in -1..1) is above `by`, on average."""
 
     kind: Literal["different_pictures"]
@@ -139,12 +139,12 @@ KINDS: dict[str, type[Claim]] = {
 }
 
 
-def claims(study: Study) -> tuple[Claim, ...]:
+def parse_claims(study: Study) -> tuple[Claim, ...]:
     """Those of a study. ConfigError for an unknown kind, field, axis, value or metric, with the nearest known one."""
-    return tuple(claim(study, found) for found in study.claims)
+    return tuple(parse_claim(study, found) for found in study.claims)
 
 
-def claim(study: Study, found: Mapping[str, Any]) -> Claim:
+def parse_claim(study: Study, found: Mapping[str, Any]) -> Claim:
     """One of a study's claims, from its table."""
     what = f"claim {str(found.get('says', ''))[:60]!r}"
     kind = found.get("kind")
@@ -155,39 +155,39 @@ def claim(study: Study, found: Mapping[str, Any]) -> Claim:
     for mistake in _mistakes(made, study):
         raise ConfigError(f"{what}: {mistake}")
     if made.given:
-        claim(study, {"says": f"{made.says} (given)", **made.given})
+        parse_claim(study, {"says": f"{made.says} (given)", **made.given})
     return made
 
 
 def condition(study: Study, asked: Claim) -> Claim | None:
     """What must hold for a claim to be confirmed."""
-    return claim(study, {"says": asked.says, **asked.given}) if asked.given else None
+    return parse_claim(study, {"says": asked.says, **asked.given}) if asked.given else None
 
 
-def higher(metric: str) -> bool | None:
+def higher_is_better(metric: str) -> bool | None:
     """Whether more is better."""
-    return False if metric in COUNTED else chosen([metric])[0].higher
+    return False if metric in COUNTED else get_metrics([metric])[0].higher
 
 
 def _mistakes(asked: Claim, study: Study) -> Iterator[str]:
     for field in ("metric", "equal"):
         if name := getattr(asked, field, ""):
             yield from _unknown_metric(field, name, study)
-    known = _known(study)
+    known = _axis_values(study)
     axis = getattr(asked, "axis", None)
     if axis is not None and axis not in known:
         yield f"the study has no axis {axis!r}{nearest(axis, known)}"
     elif isinstance(asked, BestWithin | FallsBeyond):
-        yield from _undirected(asked.metric)
+        yield from _directionless(asked.metric)
         if not all(isinstance(value, (int, float)) for value in known[asked.axis]):
             yield f"the values of {asked.axis} are no numbers, so none of them lies within or beyond any"
         elif isinstance(asked, FallsBeyond) and asked.beyond not in known[asked.axis]:
-            yield f"{asked.axis} has no value {asked.beyond:g}; it has {_listed(known[asked.axis])}"
+            yield f"{asked.axis} has no value {asked.beyond:g}; it has {_join_values(known[asked.axis])}"
     for field in asked.cells:
         yield from _unknown_cell(field, getattr(asked, field), known)
 
 
-def _known(study: Study) -> dict[str, list[Scalar]]:
+def _axis_values(study: Study) -> dict[str, list[Scalar]]:
     return {name: list(values) for table in study.tables for name, values in table.items()}
 
 
@@ -195,12 +195,12 @@ def _unknown_metric(field: str, name: str, study: Study) -> Iterator[str]:
     known = [*study.metrics, *COUNTED]
     if name not in known:
         yield f"{field} {name!r} is not among the study's metrics{nearest(name, known)}"
-    elif name not in COUNTED and chosen([name])[0].of_set:
+    elif name not in COUNTED and get_metrics([name])[0].of_set:
         yield f"{field} {name!r} is a number of a whole set, and claims are judged from pictures"
 
 
-def _undirected(name: str) -> Iterator[str]:
-    if higher(name) is None:
+def _directionless(name: str) -> Iterator[str]:
+    if higher_is_better(name) is None:
         yield f"of {name} neither more nor less is better, so nothing is best"
 
 
@@ -211,9 +211,12 @@ def _unknown_cell(field: str, cell: Cell, known: Mapping[str, list[Scalar]]) -> 
             continue
         for one in value if isinstance(value, tuple) else (value,):
             if one not in known[axis]:
-                there = nearest(str(one), [str(v) for v in known[axis]]) or f"; it has {_listed(known[axis])}"
+                there = (
+                    nearest(str(one), [str(v) for v in known[axis]])
+                    or f"; it has {_join_values(known[axis])}"
+                )
                 yield f"{field}: {axis} has no value {one!r}{there}"
 
 
-def _listed(values: list[Scalar]) -> str:
+def _join_values(values: list[Scalar]) -> str:
     return ", ".join(map(str, values))

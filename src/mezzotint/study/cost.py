@@ -35,12 +35,12 @@ class Rates:
         return cls(network / max(1, rows), steering / max(1, acts), rest / max(1, pictures))
 
 
-def acts(plan: Plan) -> int:
+def count_steering(plan: Plan) -> int:
     """How often a gradient term acts."""
     return int(np.count_nonzero(plan.steer))
 
 
-def kind_of(network: Network, mode: Mode, request: Request) -> str:
+def rates_key(network: Network, mode: Mode, request: Request) -> str:
     """What decides the rates, as the name of a note in the cache."""
     steers = sorted(
         [type(t).__name__, t.through, getattr(t, "cutouts", 0), getattr(t, "decoder", "")]
@@ -51,29 +51,29 @@ def kind_of(network: Network, mode: Mode, request: Request) -> str:
     return key_of(network.digest, precision_of(network), network.device, threads, mode, size, steers)
 
 
-def rates(network: Network, mode: Mode, request: Request, cache: Path | None = None) -> Rates:
+def measure_rates(network: Network, mode: Mode, request: Request, cache: Path | None = None) -> Rates:
     """Remembered, or measured on a few short pictures."""
-    note = (cache or default_cache()) / "rates" / f"{kind_of(network, mode, request)}.json"
+    note = (cache or default_cache()) / "rates" / f"{rates_key(network, mode, request)}.json"
     try:
         return Rates(**{name: float(value) for name, value in read_json_quietly(note).items()})
     except (TypeError, ValueError):
-        found = _measured(network, mode, request)
+        found = _measure(network, mode, request)
     remember(note, asdict(found))
     return found
 
 
-def _measured(network: Network, mode: Mode, request: Request) -> Rates:
-    probes = probe(request).repeat(_PROBES)
+def _measure(network: Network, mode: Mode, request: Request) -> Rates:
+    probes = probe_request(request).repeat(_PROBES)
     with Engine(network, mode) as engine:
         for future in engine.submit_all(probes):  # compiles, and opens what the terms need
             future.result()
         before = engine.stats
         for future in engine.submit_all(probes):
             future.result()
-        return Rates.between(before, engine.stats, acts(engine.check(probes[0])) * _PROBES)
+        return Rates.between(before, engine.stats, count_steering(engine.check(probes[0])) * _PROBES)
 
 
-def probe(request: Request) -> Request:
+def probe_request(request: Request) -> Request:
     """A short request of the same kind, in which every term acts at every step."""
     terms = request.terms.terms
     first = next((term for term in terms if isinstance(term, Cfg)), None)
@@ -82,6 +82,6 @@ def probe(request: Request) -> Request:
     return replace(request, seed=0, steps=_STEPS + begin, begin=begin, guidance=Guidance(tuple(always)))
 
 
-def seconds(plans: Sequence[Plan], rows: int, by: Rates) -> float:
+def estimate_seconds(plans: Sequence[Plan], rows: int, by: Rates) -> float:
     """Of pictures of one kind that take so many rows in all."""
-    return rows * by.row + sum(map(acts, plans)) * by.act + len(plans) * by.picture
+    return rows * by.row + sum(map(count_steering, plans)) * by.act + len(plans) * by.picture

@@ -19,7 +19,7 @@ from mezzotint.study.claims import Cell
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.metrics.plain import distance
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table, Value
+from mezzotint.study.table import Row, StudyTable, Value
 
 Floats = NDArray[np.float64]
 Place = tuple[int, tuple[tuple[str, str], ...]]  # a seed, and where a row stands on some axes
@@ -30,7 +30,7 @@ class Evidence:
     """A study's pictures, measured."""
 
     study: Study
-    table: Table
+    table: StudyTable
     picture: Callable[[Row], Image.Image]
     features: Callable[[Sequence[Image.Image]], NDArray[np.float32]] | None = None
     """(n, d) of unit length, by the pair that judges."""
@@ -42,7 +42,7 @@ class Evidence:
 
     def where(self, cell: Cell) -> Self:
         """The pictures of a cell."""
-        return replace(self, table=replace(self.table, rows=tuple(r for r in self.table if within(r, cell))))
+        return replace(self, table=replace(self.table, rows=tuple(r for r in self.table if in_cell(r, cell))))
 
     def group(self, axis: str) -> dict[Value, Self]:
         """By the values of an axis."""
@@ -52,18 +52,21 @@ class Evidence:
         """Of all pictures that have a value."""
         return float(np.nanmean([self.values(row, metric) for row in self.table]))
 
-    def places(self, metric: str, named: Iterable[str]) -> dict[Place, float]:
+    def means_by_place(self, metric: str, named: Iterable[str]) -> dict[Place, float]:
         """The mean at each place on the axes that are not named; nan is left out."""
         found: dict[Place, list[float]] = defaultdict(list)
         for row in self.table:
             if math.isfinite(value := self.values(row, metric)):
-                found[_place(row, named)].append(value)
+                found[_place_of(row, named)].append(value)
         return {place: float(np.mean(values)) for place, values in found.items()}
 
     def difference(self, of: Cell, than: Cell, metric: str, times: float = 1.0) -> Estimate:
         """Of one cell and so many times another's, at equal seeds and places on the other axes; a mean of each seed."""
-        named = self._along({*of, *than})
-        first, second = self.where(of).places(metric, named), self.where(than).places(metric, named)
+        named = self._with_zipped_axes({*of, *than})
+        first, second = (
+            self.where(of).means_by_place(metric, named),
+            self.where(than).means_by_place(metric, named),
+        )
         by_seed: dict[int, list[float]] = defaultdict(list)
         for place in first.keys() & second.keys():
             by_seed[place[0]].append(first[place] - times * second[place])
@@ -71,20 +74,20 @@ class Evidence:
 
     def pairs(self, of: Cell, than: Cell) -> list[tuple[Row, Row]]:
         """Rows of two cells with the same seed and place on the other axes."""
-        named = self._along({*of, *than})
-        other = {_place(row, named): row for row in self.where(than).table}
-        return [(row, other[at]) for row in self.where(of).table if (at := _place(row, named)) in other]
+        named = self._with_zipped_axes({*of, *than})
+        other = {_place_of(row, named): row for row in self.where(than).table}
+        return [(row, other[at]) for row in self.where(of).table if (at := _place_of(row, named)) in other]
 
-    def _along(self, named: set[str]) -> set[str]:
+    def _with_zipped_axes(self, named: set[str]) -> set[str]:
         """With the axes that go along with them: nobody could be equal there and differ here."""
         tables = [set(table) for table in self.study.zipped]
         return named.union(*(table for table in tables if table & named))
 
-    def apart(self, row: Row, other: Row) -> float:
+    def rms_distance(self, row: Row, other: Row) -> float:
         """Root mean square of pixels in -1..1."""
         return distance(self.picture(row), self.picture(other))
 
-    def largest(self, row: Row, other: Row) -> float:
+    def largest_difference(self, row: Row, other: Row) -> float:
         """The largest difference of any value of any pixel, of 255."""
         return float(np.abs(pixels(self.picture(row)) - pixels(self.picture(other))).max())
 
@@ -107,18 +110,18 @@ class Evidence:
 def slightly_changed(image: Image.Image) -> Image.Image:
     """To the eye the same picture: shifted by a sixteenth of its width, a tenth lighter, and a JPEG of quality 60."""
     rgb = image.convert("RGB")
-    shifted = Image.fromarray(_shifted(np.asarray(rgb), max(1, rgb.width // 16)))
+    shifted = Image.fromarray(_shift_right(np.asarray(rgb), max(1, rgb.width // 16)))
     file = BytesIO()
     ImageEnhance.Brightness(shifted).enhance(1.1).save(file, "JPEG", quality=60)
     return Image.open(file).convert("RGB")
 
 
-def _shifted(pixels: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+def _shift_right(pixels: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
     """To the right; the left edge is repeated."""
     return np.pad(pixels, ((0, 0), (by, 0), (0, 0)), mode="edge")[:, : pixels.shape[1]]
 
 
-def within(row: Row, cell: Cell) -> bool:
+def in_cell(row: Row, cell: Cell) -> bool:
     """Whether a row is of a cell, which may name several values of an axis."""
     return all(
         row.cell.get(axis) in (value if isinstance(value, tuple) else (value,))
@@ -126,7 +129,7 @@ def within(row: Row, cell: Cell) -> bool:
     )
 
 
-def _place(row: Row, named: Iterable[str]) -> Place:
+def _place_of(row: Row, named: Iterable[str]) -> Place:
     return row.seed, tuple((axis, str(value)) for axis, value in row.cell.items() if axis not in named)
 
 
@@ -151,7 +154,7 @@ class Curve(NamedTuple):
         means = means.reshape(len(found), len(seeds), 2)
         return cls(tuple(seeds), means[..., 0], means[..., 1])
 
-    def at(self, seeds: list[int]) -> Self:
+    def of_seeds(self, seeds: list[int]) -> Self:
         """The same from these seeds alone."""
         places = [self.seeds.index(seed) for seed in seeds]
         return self._replace(seeds=tuple(seeds), x=self.x[:, places], y=self.y[:, places])
@@ -166,7 +169,7 @@ class Curve(NamedTuple):
         """(points,)"""
         return _line(self.x.mean(1), self.y.mean(1), at)
 
-    def drawn(self, at: Floats, draws: int = 1000) -> Floats:
+    def bootstrap(self, at: Floats, draws: int = 1000) -> Floats:
         """(draws, points) with seeds drawn anew, the same for curves of equal seeds."""
         x, y = bootstrap_means(self.x, draws), bootstrap_means(self.y, draws)
         return np.stack([_line(*one, at) for one in zip(x, y, strict=True)])

@@ -32,7 +32,7 @@ def verdict(holds: bool, refuted: bool) -> Verdict:
     return "confirmed" if holds else "refuted" if refuted else "undecided"
 
 
-def against(found: Estimate, bound: float, sign: int = 1) -> Verdict:
+def verdict_of_mean(found: Estimate, bound: float, sign: int = 1) -> Verdict:
     """Of the claim that a mean is above a bound (`sign` -1: below), by its 95 % interval.
 
     Refuted where the whole interval is on the other side or on the bound; undecided under `LEAST` values.
@@ -43,7 +43,7 @@ def against(found: Estimate, bound: float, sign: int = 1) -> Verdict:
     return verdict(sign * (near - bound) > 0, sign * (far - bound) <= 0)
 
 
-def more_needed(found: Estimate, bounds: Sequence[float], of: str = "seeds") -> str:
+def seeds_needed(found: Estimate, bounds: Sequence[float], of: str = "seeds") -> str:
     """How many values more would tell on which side of the nearest bound the mean lies, as a clause."""
     if found.n < LEAST:
         return f"undecided: {found.n} {of} have a value, at least {LEAST} are needed"
@@ -51,10 +51,10 @@ def more_needed(found: Estimate, bounds: Sequence[float], of: str = "seeds") -> 
     least = seeds_to_tell(found, bound)
     if not math.isfinite(least) or least > MOST:
         return f"undecided: the mean lies so near to the bound that {MOST:,} {of} would not tell"
-    return f"undecided: about {_rounded(max(1, least - found.n))} {of} more would tell"
+    return f"undecided: about {_round_up(max(1, least - found.n))} {of} more would tell"
 
 
-def _rounded(count: float) -> str:
+def _round_up(count: float) -> str:
     """To two digits: nobody knows a number of seeds better."""
     digits = max(0, len(str(int(count))) - 2)
     return f"{math.ceil(count / 10**digits) * 10**digits:,}"

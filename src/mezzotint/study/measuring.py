@@ -13,36 +13,36 @@ from mezzotint.store import Store
 from mezzotint.study.metrics import (
     Context,
     Metric,
-    Settings,
+    MetricSettings,
     batches,
-    companions,
+    comparison_requests,
     measure,
-    ready,
+    open_metrics,
 )
-from mezzotint.study.outline import Outline, Part
+from mezzotint.study.outline import CompiledStudy, ModelCells
 from mezzotint.study.report import CellSets
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table, Value
+from mezzotint.study.table import Row, StudyTable, Value
 
 _BATCH = 64  # pictures at a time, and between two times that something is kept
 
 
-class Measuring:
+class StudyMetrics:
     """The metrics of a study, with all that they need open. ConfigError tells all that is wrong with them."""
 
     def __init__(self, study: Study) -> None:
-        self._settings = Settings(reference=study.reference, text=study.text, color=study.color)
+        self._settings = MetricSettings(reference=study.reference, text=study.text, color=study.color)
         self.context = Context(self._settings, self._plain)
-        self.metrics = ready(study.metrics, self.context) if study.metrics else []
+        self.metrics = open_metrics(study.metrics, self.context) if study.metrics else []
         self._each = [metric for metric in self.metrics if not metric.of_set]
-        self._names = {metric.name: self._kept_as(metric) for metric in self._each}
+        self._names = {metric.name: self._stored_name(metric) for metric in self._each}
         self._look: Callable[[Request], Picture] | None = None
 
     def companions(self, requests: Sequence[Request]) -> list[Request]:
         """Further pictures to draw, which metrics compare with."""
-        return companions(self.metrics, requests)
+        return comparison_requests(self.metrics, requests)
 
-    def _kept_as(self, metric: Metric) -> str:
+    def _stored_name(self, metric: Metric) -> str:
         """Its name in the store: with what else its values depend on, so that no other study takes them for its own."""
         pairs = [self.context.pair(which).digest for which in ("clip", "judge") if self._needs(metric, which)]
         asked = [self._settings.text, self._settings.color]
@@ -52,7 +52,7 @@ class Measuring:
     def _needs(metric: Metric, which: str) -> bool:
         return which in metric.needs or (which == "judge" and "objects" in metric.needs)
 
-    def __call__(self, outline: Outline, store: Store, say: Callable[[str], None]) -> Table:
+    def __call__(self, outline: CompiledStudy, store: Store, say: Callable[[str], None]) -> StudyTable:
         """The table of what is there, with metrics; those that the store has are not computed again."""
         table = outline.table(store)
         for part in outline.parts if self._each else ():
@@ -60,24 +60,24 @@ class Measuring:
             missing = self._missing(mine, part, store)
             if count := sum(map(len, missing.values())):
                 say(f"measuring {count} pictures")
-            self._look = lru_cache(maxsize=256)(partial(_plain, part, store))
+            self._look = lru_cache(maxsize=256)(partial(_read_plain, part, store))
             for names, keys in missing.items():
                 for some in batches(keys, _BATCH):
                     self._measure(names, some, store)
-        return self._named(table, store)
+        return self._add_metrics(table, store)
 
-    def sets(self, table: Table, store: Store) -> Iterator[CellSets]:
+    def sets(self, table: StudyTable, store: Store) -> Iterator[CellSets]:
         """The numbers of each cell's pictures as a set."""
         of_sets = [metric for metric in self.metrics if metric.of_set]
         cells = dict[tuple[Value, ...], list[Row]]()
         for row in table if of_sets else ():
             cells.setdefault(tuple(row.cell.values()), []).append(row)
         for rows in cells.values():
-            pictures = _Pictures(store, [row.key for row in rows])
+            pictures = _StoredPictures(store, [row.key for row in rows])
             yield CellSets(rows[0].cell, measure(of_sets, pictures, self.context).sets)
 
     def _missing(
-        self, requests: dict[str, Request], part: Part, store: Store
+        self, requests: dict[str, Request], part: ModelCells, store: Store
     ) -> dict[tuple[str, ...], list[str]]:
         """Which pictures lack which metrics. Where a run was stopped, not all that they compare with is there."""
         known = store.metrics(requests)
@@ -87,7 +87,7 @@ class Measuring:
             if metric.plain is not None
             for key, request in requests.items()
         }
-        here = store.here(set(beside.values()))
+        here = store.rows(set(beside.values()))
         missing: dict[tuple[str, ...], list[str]] = {}
         for key in requests:
             names = (name for name, kept in self._names.items() if kept not in known.get(key, {}))
@@ -97,13 +97,13 @@ class Measuring:
         return missing
 
     def _measure(self, names: tuple[str, ...], keys: list[str], store: Store) -> None:
-        pictures = [found(store, key) for key in keys]
+        pictures = [read_picture(store, key) for key in keys]
         values = measure([m for m in self._each if m.name in names], pictures, self.context).each
         store.set_metrics(
             {key: {self._names[name]: values[name][i] for name in names} for i, key in enumerate(keys)}
         )
 
-    def _named(self, table: Table, store: Store) -> Table:
+    def _add_metrics(self, table: StudyTable, store: Store) -> StudyTable:
         """With the metrics of this study, in its order: the store may have more of the same pictures."""
         kept = store.metrics({row.key for row in table})
         named = {
@@ -117,7 +117,7 @@ class Measuring:
         return self._look(request)
 
 
-class _Pictures(Sequence[Picture]):
+class _StoredPictures(Sequence[Picture]):
     """Pictures that are read as they are asked for: a set may be large."""
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
@@ -127,14 +127,14 @@ class _Pictures(Sequence[Picture]):
         return len(self._keys)
 
     def __getitem__(self, i: int) -> Picture:  # type: ignore[override]  # nobody slices
-        return found(self._store, self._keys[i])
+        return read_picture(self._store, self._keys[i])
 
 
-def _plain(part: Part, store: Store, request: Request) -> Picture:
-    return found(store, part.key(request))
+def _read_plain(part: ModelCells, store: Store, request: Request) -> Picture:
+    return read_picture(store, part.key(request))
 
 
-def found(store: Store, key: str) -> Picture:
+def read_picture(store: Store, key: str) -> Picture:
     """The picture of a key. DataError where it is damaged or gone."""
     picture = store.read(key)
     if picture is None:

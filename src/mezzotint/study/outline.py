@@ -13,9 +13,9 @@ from mezzotint.errors import MezzotintError
 from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.store import Store, key_of, precision_of
-from mezzotint.study.cells import Cell, cells, refuse
+from mezzotint.study.cells import Cell, cells, raise_mistakes
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table
+from mezzotint.study.table import Row, StudyTable
 
 FLIGHT = 64  # pictures handed to the engine at once; of these at most two are under way, so memory is flat
 OpenModel = Callable[[str], Network]
@@ -41,7 +41,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Task:
+class PictureTask:
     """One missing picture."""
 
     cell: int
@@ -50,7 +50,7 @@ class Task:
     request: Request
 
 
-class Part:
+class ModelCells:
     """The cells of one model."""
 
     def __init__(
@@ -80,13 +80,13 @@ class Part:
         numbers: dict[Hashable, int] = {}
         return [numbers.setdefault(prefix_key(cell.request), len(numbers)) for cell in self.cells]
 
-    def chunks(self, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    def chunks(self, tasks: Sequence[PictureTask]) -> Iterator[list[PictureTask]]:
         """Tasks in the order of `order`, split into what goes to the engine at once: those that share stay together."""
         for _, group in groupby(tasks, key=lambda task: (task.seed, self._trunks[task.cell])):
             while some := list(islice(group, FLIGHT)):
                 yield some
 
-    def cost(self, tasks: Sequence[Task]) -> Cost:
+    def cost(self, tasks: Sequence[PictureTask]) -> Cost:
         """Of these tasks, with shared beginnings counted once."""
         total, known = Cost(), dict[tuple[int, ...], Cost]()  # the seeds repeat the same
         for chunk in self.chunks(tasks):
@@ -99,18 +99,18 @@ class Part:
     def _cost(self, some: tuple[int, ...]) -> Cost:
         plans = [self.plans[i] for i in some]
         calls_, rows = (
-            count_shared([(self.plans[i], self._way(i)) for i in some]) if len(some) > 1 else (0, 0)
+            count_shared([(self.plans[i], self._calls(i)) for i in some]) if len(some) > 1 else (0, 0)
         )
         evaluations, all_rows = sum(p.evaluations for p in plans), sum(p.rows for p in plans)
         return Cost(len(some), evaluations - calls_, all_rows - rows, calls_)
 
-    def _way(self, cell: int) -> Calls:
+    def _calls(self, cell: int) -> Calls:
         if cell not in self._ways:
             self._ways[cell] = guidance_calls(self.plans[cell], self.cells[cell].request.terms)
         return self._ways[cell]
 
 
-class Outline:
+class CompiledStudy:
     """A study, compiled against its models: nothing is drawn yet. ConfigError with every cell that cannot be."""
 
     def __init__(
@@ -118,25 +118,25 @@ class Outline:
     ) -> None:
         self.study = study
         self.cells = cells(study)
-        self.parts = _parts(study, self.cells, open_model, companions)
+        self.parts = _group_by_model(study, self.cells, open_model, companions)
 
     @property
     def pictures(self) -> int:
         """Of all cells and seeds, with those that metrics compare with."""
         return sum(len(part.cells) for part in self.parts) * len(self.study.seed_list)
 
-    def missing(self, part: Part, store: Store) -> list[Task]:
+    def missing(self, part: ModelCells, store: Store) -> list[PictureTask]:
         """What the store has not: seed by seed, so that a study that is stopped early has all cells alike."""
-        tasks: dict[str, Task] = {}  # cells that ask for the same share a picture
+        tasks: dict[str, PictureTask] = {}  # cells that ask for the same share a picture
         for seed in self.study.seed_list:
             for cell in part.order:
                 request = part.request(cell, seed)
                 key = part.key(request)
-                tasks.setdefault(key, Task(cell, seed, key, request))
-        here = store.here(tasks)
+                tasks.setdefault(key, PictureTask(cell, seed, key, request))
+        here = store.rows(tasks)
         return [task for key, task in tasks.items() if key not in here]
 
-    def table(self, store: Store) -> Table:
+    def table(self, store: Store) -> StudyTable:
         """All pictures that are there, cell by cell, not measured yet."""
         rows: dict[tuple[int, int], Row] = {}
         for part in self.parts:
@@ -146,7 +146,7 @@ class Outline:
                 for k, seed in enumerate(self.study.seed_list)
             }
             keys = {at: part.key(request) for at, request in asked.items()}
-            here = store.here(set(keys.values()))
+            here = store.rows(set(keys.values()))
             for (i, k), key in keys.items():
                 if key in here:
                     cell, request, kept = part.cells[i], asked[i, k], here[key]
@@ -154,10 +154,12 @@ class Outline:
                         cell.values, request.seed, cell.model, key, request,
                         evaluations=kept.evaluations, seconds=kept.seconds,
                     )  # fmt: skip
-        return Table(tuple(rows[at] for at in sorted(rows)), self.study.axis_names)
+        return StudyTable(tuple(rows[at] for at in sorted(rows)), self.study.axis_names)
 
 
-def _parts(study: Study, some: list[Cell], open_model: OpenModel, companions: Companions) -> list[Part]:
+def _group_by_model(
+    study: Study, some: list[Cell], open_model: OpenModel, companions: Companions
+) -> list[ModelCells]:
     """The cells by model, each checked by the engine that would draw it. All that is wrong is told at once."""
     parts, wrong = [], dict[str, list[str]]()
     for name in dict.fromkeys(cell.model for cell in some):
@@ -176,6 +178,6 @@ def _parts(study: Study, some: list[Cell], open_model: OpenModel, companions: Co
                     plans.append(engine.check(cell.request))
                 except MezzotintError as error:
                     wrong.setdefault(str(error), []).append(str(cell))
-        parts.append(Part(name, network, study.mode, places, mine, plans))
-    refuse(wrong)
+        parts.append(ModelCells(name, network, study.mode, places, mine, plans))
+    raise_mistakes(wrong)
     return parts

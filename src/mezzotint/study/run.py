@@ -16,7 +16,7 @@ from mezzotint.picture import Picture
 from mezzotint.progress import ProgressReporter
 from mezzotint.store import Store
 from mezzotint.study import cost
-from mezzotint.study.outline import FLIGHT, Cost, Outline, Part, Task
+from mezzotint.study.outline import FLIGHT, CompiledStudy, Cost, ModelCells, PictureTask
 from mezzotint.train.running.stop import StopSignal
 
 _LOOK = 0.2  # seconds between two looks at the clock
@@ -24,11 +24,11 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Work:
+class ModelWork:
     """What is missing of one model's cells, and what it costs."""
 
-    part: Part
-    tasks: list[Task]
+    part: ModelCells
+    tasks: list[PictureTask]
     cost: Cost
 
     @cached_property
@@ -38,7 +38,7 @@ class Work:
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """How a run ended."""
 
     made: int = 0
@@ -47,17 +47,18 @@ class Outcome:
     late: bool = False  # the time was over
 
 
-def work(outline: Outline, store: Store) -> list[Work]:
+def plan_work(outline: CompiledStudy, store: Store) -> list[ModelWork]:
     """What is to be done for a study."""
     missing = [(part, outline.missing(part, store)) for part in outline.parts]
-    return [Work(part, tasks, part.cost(tasks)) for part, tasks in missing]
+    return [ModelWork(part, tasks, part.cost(tasks)) for part, tasks in missing]
 
 
-def _seconds(item: Work) -> float:
+def _seconds(item: ModelWork) -> float:
     """Kind by kind; what shared beginnings spare is taken off in proportion."""
     part, kinds = item.part, dict[str, list[int]]()
     of_cell = {
-        i: cost.kind_of(part.network, part.mode, part.cells[i].request) for i in {t.cell for t in item.tasks}
+        i: cost.rates_key(part.network, part.mode, part.cells[i].request)
+        for i in {t.cell for t in item.tasks}
     }
     for task in item.tasks:
         kinds.setdefault(of_cell[task.cell], []).append(task.cell)
@@ -65,33 +66,37 @@ def _seconds(item: Work) -> float:
     for some in kinds.values():
         plans = [part.plans[cell] for cell in some]
         rows = round(sum(p.rows for p in plans) * item.cost.rows / max(1, unshared))
-        total += cost.seconds(plans, rows, cost.rates(part.network, part.mode, part.cells[some[0]].request))
+        total += cost.estimate_seconds(
+            plans, rows, cost.measure_rates(part.network, part.mode, part.cells[some[0]].request)
+        )
     return total
 
 
-def run(items: list[Work], store: Store, minutes: float = 0.0, say: Say = lambda line: None) -> Outcome:
+def run(
+    items: list[ModelWork], store: Store, minutes: float = 0.0, say: Say = lambda line: None
+) -> RunOutcome:
     """Make what is missing, one model after another. Ctrl-C and SIGTERM end it with all that is finished kept.
 
     A picture that fails leaves the others alone. OutputError where nothing can be kept.
     """
-    outcome = Outcome()
+    outcome = RunOutcome()
     deadline = monotonic() + 60 * minutes if minutes else float("inf")
     with StopSignal() as stop:
         for item in items:
             if not (outcome.code or outcome.late):
-                _Run(item, store, deadline, stop, say, outcome)()
+                _ModelRun(item, store, deadline, stop, say, outcome)()
     return outcome
 
 
-class _Run:
+class _ModelRun:
     """The pictures of one model."""
 
     def __init__(
-        self, item: Work, store: Store, deadline: float, stop: StopSignal, say: Say, outcome: Outcome
+        self, item: ModelWork, store: Store, deadline: float, stop: StopSignal, say: Say, outcome: RunOutcome
     ) -> None:
         self._item, self._store, self._deadline, self._stop = item, store, deadline, stop
         self._outcome = outcome
-        self._flight: dict[Future[Picture], Task] = {}
+        self._flight: dict[Future[Picture], PictureTask] = {}
         self._done: SimpleQueue[Future[Picture]] = SimpleQueue()
         self._progress = ProgressReporter(say, len(item.tasks), phase=item.part.name)
 

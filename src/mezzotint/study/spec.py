@@ -78,9 +78,9 @@ class Study(Config):
             return found
         found = dict(found)
         if isinstance(found.get("axes"), dict):
-            found["axes"] = _expanded(found["axes"])
+            found["axes"] = _expand_ranges(found["axes"])
         if isinstance(found.get("zipped"), list | tuple):
-            found["zipped"] = [_expanded(t) if isinstance(t, dict) else t for t in found["zipped"]]
+            found["zipped"] = [_expand_ranges(t) if isinstance(t, dict) else t for t in found["zipped"]]
         return found
 
     def model_post_init(self, context: Any) -> None:
@@ -135,15 +135,15 @@ class Study(Config):
         return found
 
 
-def _expanded(axes: dict[str, Any]) -> dict[str, Any]:
+def _expand_ranges(axes: dict[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(Request)
     return {
-        name: _parsed(name, values, hints.get(name) is int) if isinstance(values, str) else values
+        name: _parse_range(name, values, hints.get(name) is int) if isinstance(values, str) else values
         for name, values in axes.items()
     }
 
 
-def _parsed(name: str, text: str, whole: bool) -> list[Any]:
+def _parse_range(name: str, text: str, whole: bool) -> list[Any]:
     try:
         return parse_axis(text, whole)
     except ConfigError as error:

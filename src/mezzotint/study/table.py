@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class StudyTable:
     """Rows in the order of the study: cell by cell, in each by seed."""
 
     rows: tuple[Row, ...]
@@ -66,14 +66,14 @@ class Table:
             raise ConfigError(f"the table has no {name!r}{nearest(name, self.columns)}")
         return [row.value(name) for row in self.rows]
 
-    def where(self, cell: Mapping[str, Any] | None = None, **axis: Any) -> Table:
+    def where(self, cell: Mapping[str, Any] | None = None, **axis: Any) -> StudyTable:
         """The rows in which these columns have these values; a mapping for axes with a dot in their names."""
         asked = {**(cell or {}), **axis}
         columns = {name: self.column(name) for name in asked}
         some = [i for i in range(len(self)) if all(columns[n][i] == value for n, value in asked.items())]
         return replace(self, rows=tuple(self.rows[i] for i in some))
 
-    def group(self, *axis: str) -> dict[Any, Table]:
+    def group(self, *axis: str) -> dict[Any, StudyTable]:
         """A table for each value of an axis, or for each tuple of values of several, in the order of the rows."""
         columns = [self.column(name) for name in axis]
         groups: dict[Any, list[Row]] = {}
@@ -81,7 +81,7 @@ class Table:
             groups.setdefault(values[0] if len(axis) == 1 else tuple(values), []).append(row)
         return {value: replace(self, rows=tuple(rows)) for value, rows in groups.items()}
 
-    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> Table:
+    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> StudyTable:
         """The same with metrics {key: {name: value}} in place of what the rows have of these names."""
         rows = (replace(row, metrics={**row.metrics, **metrics.get(row.key, {})}) for row in self.rows)
         return replace(self, rows=tuple(rows))
@@ -101,13 +101,13 @@ class Table:
             import pyarrow.parquet as parquet
         except ModuleNotFoundError:
             raise ConfigError("Parquet needs pyarrow; pip install 'mezzotint[parquet]'") from None
-        columns = {name: alike(self.column(name)) for name in self.columns}
+        columns = {name: unify_types(self.column(name)) for name in self.columns}
         buffer = io.BytesIO()
         parquet.write_table(arrow.table(columns), buffer)
         write_durably(path, buffer.getvalue())
 
 
-def alike(values: Sequence[Any]) -> list[Any]:
+def unify_types(values: Sequence[Any]) -> list[Any]:
     """Values of one type, as a column of a file has them: texts where they differ, unless all are numbers."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1 or kinds <= {int, float}:

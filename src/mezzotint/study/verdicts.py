@@ -10,36 +10,36 @@ import numpy as np
 
 from mezzotint.evaluation.statistics import Estimate, Paired, best, interval, tail
 from mezzotint.study import claims
-from mezzotint.study.claims import Claim, condition, higher
+from mezzotint.study.claims import Claim, condition, higher_is_better
 from mezzotint.study.evidence import Curve, Evidence
-from mezzotint.study.finding import LEAST, Finding, Verdict, against, more_needed, verdict
+from mezzotint.study.finding import LEAST, Finding, Verdict, seeds_needed, verdict, verdict_of_mean
 
 SURE = 0.95  # of bootstrap draws
 _POINTS = 9  # at which two curves are compared
 
 
-class Said(NamedTuple):
+class Judgment(NamedTuple):
     """A verdict, and why."""
 
     verdict: Verdict
     why: str
 
 
-def judged(claim: Claim, evidence: Evidence) -> Finding:
+def judge(claim: Claim, evidence: Evidence) -> Finding:
     """What the numbers say about one claim.
 
     Where its condition does not hold it cannot be confirmed; what refutes it by itself still does.
     """
     found, why = _KINDS[claim.kind](claim, evidence.where(claim.where))
     if needed := condition(evidence.study, claim):
-        first = judged(needed, evidence)
+        first = judge(needed, evidence)
         if first.verdict != "confirmed":
             found = "refuted" if found == "refuted" else "undecided"
             why = f"{why} Its condition is {first.verdict}: {first.evidence}"
     return Finding(claim.says, found, why, claim.source)
 
 
-def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Said:
+def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Judgment:
     rows = [
         replace(row, metrics={**row.metrics, claim.metric: evidence.values(row, claim.metric)})
         for row in evidence.table
@@ -47,7 +47,7 @@ def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Said:
     paired = Paired.of(rows, claim.axis, claim.metric)
     if len(paired.seeds) < LEAST:
         return _too_few(len(paired.seeds))
-    found = best(paired, bool(higher(claim.metric)))
+    found = best(paired, bool(higher_is_better(claim.metric)))
     inside = [claim.low <= float(str(name)) <= claim.high for name in paired.names]
     share = sum(found.shares[name] for name, here in zip(paired.names, inside, strict=True) if here)
     range_ = f"at {claim.low:g}" if claim.low == claim.high else f"from {claim.low:g} to {claim.high:g}"
@@ -56,9 +56,9 @@ def _best_within(claim: claims.BestWithin, evidence: Evidence) -> Said:
     doubt = (
         ""
         if decided != "undecided"
-        else _doubt(decided, _lead(paired, inside, bool(higher(claim.metric))), 0)
+        else _what_is_needed(decided, _lead(paired, inside, bool(higher_is_better(claim.metric))), 0)
     )
-    return Said(decided, f"{said}{doubt} (n = {len(paired.seeds)} seeds).")
+    return Judgment(decided, f"{said}{doubt} (n = {len(paired.seeds)} seeds).")
 
 
 def _lead(paired: Paired, inside: list[bool], more: bool) -> Estimate:
@@ -71,9 +71,9 @@ def _lead(paired: Paired, inside: list[bool], more: bool) -> Estimate:
     return interval(one - other)
 
 
-def _falls_beyond(claim: claims.FallsBeyond, evidence: Evidence) -> Said:
+def _falls_beyond(claim: claims.FallsBeyond, evidence: Evidence) -> Judgment:
     """The best beyond decides: each must be worse, so no correction for their number is due."""
-    sign = 1 if higher(claim.metric) else -1
+    sign = 1 if higher_is_better(claim.metric) else -1
     there, axis = claim.beyond, claim.axis
     found = {
         value: evidence.difference({axis: value}, {axis: there}, claim.metric)
@@ -88,58 +88,58 @@ def _falls_beyond(claim: claims.FallsBeyond, evidence: Evidence) -> Said:
     if better:  # one that is surely better refutes, whatever the others are
         value, one = next(iter(better.items()))
     decided = verdict(one.high < 0 if sign > 0 else one.low > 0, bool(better))
-    said = f"{claim.metric} at {value}, the best beyond {there:g}, less that at {there:g}: {shown(one)}"
-    return Said(decided, f"{said}{_doubt(decided, one, 0)}.")
+    said = f"{claim.metric} at {value}, the best beyond {there:g}, less that at {there:g}: {format_estimate(one)}"
+    return Judgment(decided, f"{said}{_what_is_needed(decided, one, 0)}.")
 
 
-def _greater(claim: claims.Greater, evidence: Evidence) -> Said:
+def _greater(claim: claims.Greater, evidence: Evidence) -> Judgment:
     found = evidence.difference(claim.of, claim.than, claim.metric, claim.times)
     if found.n < LEAST:
         return _too_few(found.n)
     of, than = (evidence.where(side).mean(claim.metric) for side in (claim.of, claim.than))
     less = f"; less {claim.times:g} times that: " if claim.times != 1 else "; the difference is "
     bar = f", where more than {claim.by:g} is claimed" if claim.by else ""
-    said = f"{claim.metric} is {of:.3g} against {than:.3g}{less}{shown(found)}{bar}"
-    decided = against(found, claim.by)
-    return Said(decided, f"{said}{_doubt(decided, found, claim.by)}.")
+    said = f"{claim.metric} is {of:.3g} against {than:.3g}{less}{format_estimate(found)}{bar}"
+    decided = verdict_of_mean(found, claim.by)
+    return Judgment(decided, f"{said}{_what_is_needed(decided, found, claim.by)}.")
 
 
-def _greater_at_equal(claim: claims.GreaterAtEqual, evidence: Evidence) -> Said:
+def _greater_at_equal(claim: claims.GreaterAtEqual, evidence: Evidence) -> Judgment:
     curves = [Curve.of(evidence, side, claim.equal, claim.metric) for side in (claim.of, claim.than)]
     seeds = sorted(set(curves[0].seeds) & set(curves[1].seeds))
     if len(seeds) < LEAST:
         return _too_few(len(seeds))
-    of, than = (curve.at(seeds) for curve in curves)
+    of, than = (curve.of_seeds(seeds) for curve in curves)
     low, high = max(of.ends[0], than.ends[0]), min(of.ends[1], than.ends[1])
     if low >= high:
         spans = " and ".join(f"{a:.3g} to {b:.3g}" for a, b in (of.ends, than.ends))
-        return Said(
+        return Judgment(
             "undecided",
             f"The two never have as much {claim.equal}: {spans}; other settings would tell, no seeds.",
         )
     at = np.linspace(low, high, _POINTS)
     wide = tail(len(seeds))
-    tails = np.percentile((of.drawn(at) - than.drawn(at)).mean(1), [wide, 100 - wide])
+    tails = np.percentile((of.bootstrap(at) - than.bootstrap(at)).mean(1), [wide, 100 - wide])
     found = Estimate(
         float((of.mean(at) - than.mean(at)).mean()), float(tails[0]), float(tails[1]), len(seeds)
     )
-    said = f"{claim.metric} at equal {claim.equal}, from {low:.3g} to {high:.3g}, differs by {shown(found)}"
-    decided = against(found, 0)
-    return Said(decided, f"{said}{_doubt(decided, found, 0)}.")
+    said = f"{claim.metric} at equal {claim.equal}, from {low:.3g} to {high:.3g}, differs by {format_estimate(found)}"
+    decided = verdict_of_mean(found, 0)
+    return Judgment(decided, f"{said}{_what_is_needed(decided, found, 0)}.")
 
 
-def _equal(claim: claims.Equal, evidence: Evidence) -> Said:
+def _equal(claim: claims.Equal, evidence: Evidence) -> Judgment:
     found = evidence.difference(claim.of, claim.than, claim.metric)
     if found.n < LEAST:
         return _too_few(found.n)
-    said = f"{claim.metric} differs by {shown(found)}; alike is within {claim.within:g}"
+    said = f"{claim.metric} differs by {format_estimate(found)}; alike is within {claim.within:g}"
     apart = found.low > claim.within or found.high < -claim.within
     holds = -claim.within < found.low and found.high < claim.within
     decided = verdict(holds, apart)
-    return Said(decided, f"{said}{_doubt(decided, found, -claim.within, claim.within)}.")
+    return Judgment(decided, f"{said}{_what_is_needed(decided, found, -claim.within, claim.within)}.")
 
 
-def _never_above(claim: claims.NeverAbove, evidence: Evidence) -> Said:
+def _never_above(claim: claims.NeverAbove, evidence: Evidence) -> Judgment:
     """The largest decides: each must lie below, so no correction for their number is due."""
     groups = evidence.group(claim.axis).items()
     found = {value: part.difference(claim.of, claim.than, claim.metric) for value, part in groups}
@@ -148,67 +148,72 @@ def _never_above(claim: claims.NeverAbove, evidence: Evidence) -> Said:
         return _too_few(0)
     above = {value: one for value, one in found.items() if one.low > claim.by}
     value, most = max((above or found).items(), key=lambda one: one[1].high)
-    said = f"{claim.metric} is above its control's by at most {shown(most)}, at {claim.axis} {value}; above is {claim.by:g}"
+    at = f"at {claim.axis} {value}; above is {claim.by:g}"
+    said = f"{claim.metric} is above its control's by at most {format_estimate(most)}, {at}"
     decided = verdict(most.high < claim.by, bool(above))
-    return Said(decided, f"{said}{_doubt(decided, most, claim.by)}.")
+    return Judgment(decided, f"{said}{_what_is_needed(decided, most, claim.by)}.")
 
 
-def _same_pictures(claim: claims.SamePictures, evidence: Evidence) -> Said:
-    found = [evidence.largest(*two) for two in evidence.pairs(claim.of, claim.than)]
+def _same_pictures(claim: claims.SamePictures, evidence: Evidence) -> Judgment:
+    found = [evidence.largest_difference(*two) for two in evidence.pairs(claim.of, claim.than)]
     if not found:
         return _too_few(0)
     said = f"The largest difference of any pixel is {max(found):g} of 255, in {len(found)} pairs of pictures."
-    return Said(verdict(max(found) <= claim.within, max(found) > claim.within), said)
+    return Judgment(verdict(max(found) <= claim.within, max(found) > claim.within), said)
 
 
-def _different_pictures(claim: claims.DifferentPictures, evidence: Evidence) -> Said:
+def _different_pictures(claim: claims.DifferentPictures, evidence: Evidence) -> Judgment:
     pairs = evidence.pairs(claim.of, claim.than)
     by_seed: dict[int, list[float]] = {row.seed: [] for row, _ in pairs}
     for row, other in pairs:
-        by_seed[row.seed].append(evidence.apart(row, other))
+        by_seed[row.seed].append(evidence.rms_distance(row, other))
     found = interval([float(np.mean(values)) for values in by_seed.values()])
     if found.n < LEAST:
         return _too_few(found.n)
-    said = f"The pictures are {shown(found)} apart, root mean square of pixels in -1..1; different is {claim.by:g}"
-    decided = against(found, claim.by)
-    return Said(decided, f"{said}{_doubt(decided, found, claim.by)}.")
+    said = f"The pictures are {format_estimate(found)} apart, root mean square of pixels in -1..1; different is {claim.by:g}"
+    decided = verdict_of_mean(found, claim.by)
+    return Judgment(decided, f"{said}{_what_is_needed(decided, found, claim.by)}.")
 
 
-def _different_seeds(claim: claims.DifferentSeeds, evidence: Evidence) -> Said:
+def _different_seeds(claim: claims.DifferentSeeds, evidence: Evidence) -> Judgment:
     """Pixels of one picture, shifted, are far apart too: so the judge's features decide, and that shift is the measure."""
     pairs = list(evidence.neighbors())
     if len(pairs) + 1 < LEAST:
         return _too_few(len(pairs) + 1)
     if claim.by is not None:
-        nearest = min(evidence.apart(*two) for two in pairs)
+        nearest = min(evidence.rms_distance(*two) for two in pairs)
         said = f"Of {len(pairs)} pairs of seeds the nearest are {nearest:.3g} apart, root mean square of pixels in -1..1"
-        return Said(verdict(nearest > claim.by, nearest <= claim.by), f"{said}; different is {claim.by:g}.")
+        return Judgment(
+            verdict(nearest > claim.by, nearest <= claim.by), f"{said}; different is {claim.by:g}."
+        )
     apart, same = evidence.feature_distances(pairs)
     found = interval(np.asarray(apart) - claim.times * np.asarray(same))
     said = (
         f"In the judge's features (cosine distance) seeds are {np.mean(apart):.3g} apart, and a picture is {np.mean(same):.3g} "
-        f"from itself shifted, brightened and compressed; less {claim.times:g} times that: {shown(found, 'pairs')}"
+        f"from itself shifted, brightened and compressed; less {claim.times:g} times that: {format_estimate(found, 'pairs')}"
     )
-    decided = against(found, 0)
-    return Said(decided, f"{said}{_doubt(decided, found, 0)}.")
+    decided = verdict_of_mean(found, 0)
+    return Judgment(decided, f"{said}{_what_is_needed(decided, found, 0)}.")
 
 
-def shown(found: Estimate, of: str = "seeds") -> str:
+def format_estimate(found: Estimate, of: str = "seeds") -> str:
     """With its interval and n."""
     return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g}, n = {found.n} {of})"
 
 
-def _doubt(decided: Verdict, found: Estimate, *bounds: float) -> str:
+def _what_is_needed(decided: Verdict, found: Estimate, *bounds: float) -> str:
     """What else there is to say of a verdict that is no confirmation."""
     said = {"confirmed": "", "refuted": "; it says the opposite"}
-    return said[decided] if decided in said else f"; {more_needed(found, bounds)}"
+    return said[decided] if decided in said else f"; {seeds_needed(found, bounds)}"
 
 
-def _too_few(seeds: int) -> Said:
-    return Said("undecided", f"{seeds} seeds have a value of all that is compared; a verdict needs {LEAST}.")
+def _too_few(seeds: int) -> Judgment:
+    return Judgment(
+        "undecided", f"{seeds} seeds have a value of all that is compared; a verdict needs {LEAST}."
+    )
 
 
-_KINDS: dict[str, Callable[[Any, Evidence], Said]] = {
+_KINDS: dict[str, Callable[[Any, Evidence], Judgment]] = {
     "best_within": _best_within,
     "falls_beyond": _falls_beyond,
     "greater": _greater,

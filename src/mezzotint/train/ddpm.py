@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mezzotint.data.subsets import pictures, portrait
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
@@ -109,7 +109,7 @@ class DdpmTask:
                 eps = torch.randn(self.fixed.shape, generator=torch.Generator().manual_seed(t))
                 error = self._error(module, self.fixed, torch.full((len(eps),), t), eps)
                 numbers[f"eps_{t}"] = error.mean().item()
-        return tiled(to_images(self._sample(module, 32))), numbers
+        return make_grid(to_images(self._sample(module, 32))), numbers
 
     def _sample(self, module: nn.Module, count: int) -> Tensor:
         table = plan(Request(steps=40, sampler="ddim", guidance="none"), self.noise.schedule)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from mezzotint.data.scenes import CanonicalComposer, Kind
 from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import psnr, pyramid_errors
 from mezzotint.train.running.loop import train
@@ -81,7 +81,7 @@ class DecoderTask:
             full, small = self._decode(z), module(z).clamp(-1, 1)
             numbers[f"psnr{name}"] = psnr(small, full).mean().item()
             rows += [full[:8], small[:8]]
-        return tiled(to_images(torch.cat(rows)), len(rows[0])), numbers
+        return make_grid(to_images(torch.cat(rows)), len(rows[0])), numbers
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What belongs into `decoder_small/` of the model."""

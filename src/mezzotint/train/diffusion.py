@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mezzotint.data.known_words import known_words
 from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene, Kind
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
@@ -206,7 +206,7 @@ class DiffusionTask:
         numbers["x0_mean"] = float(np.mean(list(numbers.values())))
         latents = self._sample(module, list(PROMPTS), scale=3.0, steps=20)
         vae = self.encoders.vae
-        return tiled(to_images(vae.decode(latents / vae.config.scaling_factor).sample), 8), numbers
+        return make_grid(to_images(vae.decode(latents / vae.config.scaling_factor).sample), 8), numbers
 
     def is_good_enough(self, numbers: dict[str, float]) -> bool:
         """Whether a sheet's numbers meet the bar of this training."""

@@ -20,7 +20,7 @@ from mezzotint.data import pixel_art
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.running.loop import train
 
@@ -84,7 +84,7 @@ class StyleTask:
                 found[f"{name}_{style}"] = right.float().mean().item()
                 verdicts.append(found[f"{name}_{style}"])
             found[name] = sum(verdicts) / len(verdicts)
-        return tiled(shown), found
+        return make_grid(shown), found
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What `StyleProbe.open` reads."""

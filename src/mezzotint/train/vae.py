@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mezzotint.data.compose import Composer
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import psnr, pyramid_errors
 from mezzotint.train.regularizers import REGULARIZERS, AutoencoderShape
@@ -62,7 +62,7 @@ class VaeTask:
         near = psnr(out, self.fixed)
         rows = torch.cat([self.fixed[:8], out[:8], self.fixed[8:16], out[8:16]])
         numbers = {"psnr": near.mean().item(), "psnr_min": near.min().item(), "latent_std": z.std().item()}
-        return tiled(to_images(rows)), {**numbers, **self.regularized.numbers(z)}
+        return make_grid(to_images(rows)), {**numbers, **self.regularized.numbers(z)}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """A diffusers folder, with the scaling that gives latents a standard deviation of 1."""

@@ -13,26 +13,26 @@ from mezzotint.engine import Engine
 from mezzotint.request import Request
 from mezzotint.store import Store
 from mezzotint.study.paper.made import MAKERS, learning
-from mezzotint.study.paper.made.channels import STABLE, explained
-from mezzotint.study.paper.made.codebook import as_vectors, learned, nearest, quantized
+from mezzotint.study.paper.made.channels import STABLE, explained_variance
+from mezzotint.study.paper.made.codebook import as_vectors, learn_codebook, nearest, quantize
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import pictures, scenes
 from mezzotint.study.paper.made.emergence import errors, rises
-from mezzotint.study.paper.made.finetuning import _varied, changes
-from mezzotint.study.paper.made.making import Made, Parts, seeds
+from mezzotint.study.paper.made.finetuning import _grid_finding, changes
+from mezzotint.study.paper.made.making import FunctionMaker, SectionParts, seeds
 from mezzotint.study.paper.made.midway import noise_of, sums
-from mezzotint.study.paper.made.reading import hotter, thing_in
+from mezzotint.study.paper.made.reading import auc, foreground_mask
 from mezzotint.study.paper.made.verdicts import above, below, equal
 from mezzotint.study.paper.made.walk import walk
-from mezzotint.study.paper.section import Setting
+from mezzotint.study.paper.section import PaperSettings
 from mezzotint.train.finetune.report import RunRecord
 from mezzotint.train.kid import kid
 from support.made import noise
 from support.toy import Toy
 
 
-def setting(folder: Path, store: Store, quick: bool = True, count: int = 2) -> Setting:
-    return Setting(quick, "emoji", "faces", store, folder, lambda line: None, count)
+def setting(folder: Path, store: Store, quick: bool = True, count: int = 2) -> PaperSettings:
+    return PaperSettings(quick, "emoji", "faces", store, folder, lambda line: None, count)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "lms", "heun"])
@@ -75,8 +75,8 @@ def test_noise_is_measured_beside_an_edge() -> None:
 
 def test_a_codebook_of_all_vectors_loses_nothing_and_a_larger_one_less() -> None:
     z = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
-    np.testing.assert_array_equal(quantized(z, as_vectors(z)), z)
-    lost = [np.square(quantized(z, learned(as_vectors(z), codes)) - z).mean() for codes in (2, 8, 32)]
+    np.testing.assert_array_equal(quantize(z, as_vectors(z)), z)
+    lost = [np.square(quantize(z, learn_codebook(as_vectors(z), codes)) - z).mean() for codes in (2, 8, 32)]
     assert lost[0] > lost[1] > lost[2] > 0
 
 
@@ -84,31 +84,34 @@ def test_codes_stand_in_the_middle_of_what_they_stand_for() -> None:
     centers = np.array([[0, 0], [10, 0], [0, 10]], np.float32)
     near = np.random.default_rng(0).normal(0, 0.1, (300, 2)).astype(np.float32)
     vectors = near + np.tile(centers, (100, 1))
-    codes = learned(vectors, 3, seed=3)
+    codes = learn_codebook(vectors, 3, seed=3)
     at = nearest(vectors, codes)
     for code in set(at):
         np.testing.assert_allclose(codes[code], vectors[at == code].mean(0), atol=1e-3)
 
 
 def test_channels_that_are_the_colors_explain_them_and_noise_does_not() -> None:
-    from mezzotint.looking.latents import Latents
+    from mezzotint.looking.latents import PictureLatents
 
     pixels = np.asarray(noise(0, 16))
     z = np.moveaxis(pixels, -1, 0).astype(np.float32) / 50 - 1
     rows = np.random.default_rng(1).normal(size=z.shape).astype(np.float32)
-    same, other = (explained(pixels, Latents(values, "toy", "0" * 64, 1.0, 16, 16)) for values in (z, rows))
+    same, other = (
+        explained_variance(pixels, PictureLatents(values, "toy", "0" * 64, 1.0, 16, 16))
+        for values in (z, rows)
+    )
     assert same > 0.999 > 0.2 > other
 
 
 def test_heat_on_the_thing_is_told_from_heat_beside_it() -> None:
     pixels = np.full((32, 32, 3), 30, np.uint8)
     pixels[8:20, 8:20] = (200, 40, 40)
-    mask = thing_in(pixels)
+    mask = foreground_mask(pixels)
     assert mask.sum() == 144 and mask[10, 10]
-    assert hotter(mask.astype(np.float32), mask) == 1
-    assert hotter(1 - mask.astype(np.float32), mask) == 0
-    assert hotter(np.full(mask.shape, 0.3, np.float32), mask) == 0.5
-    assert np.isnan(hotter(mask.astype(np.float32), mask & False))
+    assert auc(mask.astype(np.float32), mask) == 1
+    assert auc(1 - mask.astype(np.float32), mask) == 0
+    assert auc(np.full(mask.shape, 0.3, np.float32), mask) == 0.5
+    assert np.isnan(auc(mask.astype(np.float32), mask & False))
 
 
 def test_kid_changes_where_samples_move_and_not_where_they_only_blur() -> None:
@@ -133,7 +136,7 @@ def test_an_axis_that_matters_is_told_from_those_that_do_not() -> None:
             found[str(values)] = RunRecord(Path(), {}, chosen, [{"step": 1, "kid_new": kid_new}])
         return found
 
-    clear, torn = _varied(runs(0.5)), _varied(runs(0))
+    clear, torn = _grid_finding(runs(0.5)), _grid_finding(runs(0))
     assert clear.verdict == "confirmed" and "lr -0.5" in clear.evidence and "8 pairs" in clear.evidence
     assert torn.verdict == "undecided"
 
@@ -141,7 +144,7 @@ def test_an_axis_that_matters_is_told_from_those_that_do_not() -> None:
 def test_the_grid_is_what_finetuning_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr("mezzotint.train.finetune.run.finetune", lambda config, command: asked.append(config))
-    monkeypatch.setattr(learning, "judged", lambda: False)
+    monkeypatch.setattr(learning, "has_judge", lambda: False)
     with Store.open(tmp_path / "store") as store:
         folders = learning.grid(setting(tmp_path, store), tmp_path)
     assert len(folders) == len(asked) == 16
@@ -175,7 +178,9 @@ def test_pictures_are_drawn_once_and_come_in_the_order_asked(tmp_path: Path) -> 
 
 
 def test_a_section_says_how_it_is_made_alone(tmp_path: Path) -> None:
-    made = Made("1", "name", "Title", "what", lambda setting: Parts("<p>", (equal("", [1], [1], 0),)))
+    made = FunctionMaker(
+        "1", "name", "Title", "what", lambda setting: SectionParts("<p>", (equal("", [1], [1], 0),))
+    )
     with Store.open(tmp_path) as store:
         quick, slow = (made(setting(tmp_path, store, quick)) for quick in (True, False))
         assert seeds(setting(tmp_path, store, count=64), 6) == list(range(6))

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mezzotint.study.spec import Study
-from mezzotint.study.tune.certainty import Seen, difference, sureness
+from mezzotint.study.tune.certainty import SeedScores, certainty_of, difference
 from mezzotint.study.tune.goal import Bound, Goal
-from mezzotint.study.tune.halving import Ladder, Scores, halve, rungs
-from mezzotint.study.tune.shrink import drawn, fitted
+from mezzotint.study.tune.halving import HalvingResult, RungScores, halve, rungs
+from mezzotint.study.tune.shrink import fit_model, shrunk_bootstrap
 from mezzotint.study.tune.space import Point, Space
 from mezzotint.study.tune.trials import Trials
 
@@ -33,11 +33,11 @@ class World:
     drawn: set[tuple[float, float, int]] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
 
-    def __call__(self, points: list[Point], seeds: int) -> Scores:
+    def __call__(self, points: list[Point], seeds: int) -> RungScores:
         self.asked.append(len(points))
-        return Scores([self.seen(float(p["guidance.cfg.scale"]), float(p["eta"]), seeds) for p in points])  # type: ignore[arg-type]
+        return RungScores([self.seen(float(p["guidance.cfg.scale"]), float(p["eta"]), seeds) for p in points])  # type: ignore[arg-type]
 
-    def seen(self, scale: float, eta: float, seeds: int) -> Seen:
+    def seen(self, scale: float, eta: float, seeds: int) -> SeedScores:
         self.drawn |= {(scale, eta, seed) for seed in range(seeds)}
         good = -(math.log(scale / 5) ** 2) - (math.log10(eta) + 1) ** 2
         values = [
@@ -46,10 +46,12 @@ class World:
             + self.noise * np.random.default_rng([s, int(1e6 * scale), int(1e6 * eta)]).normal()
             for s in range(seeds)
         ]
-        return Seen({"m": np.array(values)})
+        return SeedScores({"m": np.array(values)})
 
 
-def search(folder: Path, world: World, count: int = 32, seeds: int = 16, base: Point | None = None) -> Ladder:
+def search(
+    folder: Path, world: World, count: int = 32, seeds: int = 16, base: Point | None = None
+) -> HalvingResult:
     trials = Trials(folder / "trials.log", "a search", SPACE, True, base)
     return halve(trials, world, GOAL, count, seeds, base)
 
@@ -57,7 +59,7 @@ def search(folder: Path, world: World, count: int = 32, seeds: int = 16, base: P
 def test_a_planted_optimum_is_found_with_fewer_pictures(tmp_path: Path) -> None:
     world, base = World(), {"guidance.cfg.scale": 11.0, "eta": 0.8}
     ladder = search(tmp_path, world, base=base)
-    sure = ladder.sureness()
+    sure = ladder.certainty()
     assert sure.best is not None
     best = ladder.whole[sure.best]
     assert 3.5 < float(best.point["guidance.cfg.scale"]) < 7  # type: ignore[arg-type]
@@ -85,8 +87,8 @@ def test_a_search_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_taken_up(tmp_path: Path) -> None:
-    def stopped(points: list[Point], seeds: int) -> Scores:
-        return Scores([], stopped=True)
+    def stopped(points: list[Point], seeds: int) -> RungScores:
+        return RungScores([], stopped=True)
 
     trials = Trials(tmp_path / "trials.log", "a search", SPACE, True)
     assert halve(trials, stopped, GOAL, 16, 8).stopped
@@ -131,7 +133,7 @@ def test_the_shares_and_the_set_are_right_as_often_as_they_say(noise: float) -> 
         truth = rng.normal(size=12)
         values = truth[:, None] + rng.normal(size=16) + noise * rng.normal(size=(12, 16))
         seen = _halved(values)
-        sure = sureness(seen, GOAL, 1000)
+        sure = certainty_of(seen, GOAL, 1000)
         assert sure.best is not None
         told.append(sure.shares[sure.best])
         right.append(truth[sure.best] == truth.max())
@@ -143,43 +145,43 @@ def test_the_shares_and_the_set_are_right_as_often_as_they_say(noise: float) -> 
     assert np.mean(covered) > 0.85
 
 
-def _halved(values: NDArray[np.float64]) -> list[Seen]:
+def _halved(values: NDArray[np.float64]) -> list[SeedScores]:
     order, counts = np.arange(len(values)), np.full(len(values), 4)
     for seeds in (8, 16):
         order = order[np.argsort(-values[order, : seeds // 2].mean(1))][: len(order) // 2]
         counts[order] = seeds
-    return [Seen({"m": row[:n]}) for row, n in zip(values, counts, strict=True)]
+    return [SeedScores({"m": row[:n]}) for row, n in zip(values, counts, strict=True)]
 
 
 def test_the_best_of_settings_that_are_all_alike_is_not_flattered() -> None:
     flat = [np.random.default_rng(i).normal(size=(20, 16)) for i in range(20)]
     luck = [values.mean(1).max() for values in flat]
-    fit = [np.nanmax(fitted(values).means) - np.nanmean(fitted(values).means) for values in flat]
+    fit = [np.nanmax(fit_model(values).means) - np.nanmean(fit_model(values).means) for values in flat]
     assert np.mean(fit) < 0.5 * np.mean(luck)
     far = np.array([[0.0] * 8, [100.0] * 8, [50.0] * 8]) + flat[0][:3, :8]
-    assert np.allclose(fitted(far).means, far.mean(1), atol=0.5)  # what differs clearly stays
+    assert np.allclose(fit_model(far).means, far.mean(1), atol=0.5)  # what differs clearly stays
 
 
 def test_draws_are_paired_by_seeds() -> None:
     """What all settings of a seed share says nothing of their difference."""
     rng = np.random.default_rng(0)
     common, own = 100 * rng.normal(size=8), 0.01 * rng.normal(size=(3, 8))
-    out = drawn([common + row + i for i, row in enumerate(own)])
+    out = shrunk_bootstrap([common + row + i for i, row in enumerate(own)])
     assert (out[:, 1] - out[:, 0]).std() < 0.05
 
 
 def test_bounds_come_before_the_metric() -> None:
-    def seen(value: float, moved: float) -> Seen:
+    def seen(value: float, moved: float) -> SeedScores:
         rng = np.random.default_rng(int(100 * value))
-        return Seen({"m": value + 0.1 * rng.normal(size=8), "d": moved + 0.01 * rng.normal(size=8)})
+        return SeedScores({"m": value + 0.1 * rng.normal(size=8), "d": moved + 0.01 * rng.normal(size=8)})
 
     goal = Goal("m", True, (Bound("d", True, 0.2),))
-    some: Sequence[Seen] = [seen(1.0, 0.1), seen(2.0, 0.15), seen(9.0, 0.5)]
-    sure = sureness(some, goal)
+    some: Sequence[SeedScores] = [seen(1.0, 0.1), seen(2.0, 0.15), seen(9.0, 0.5)]
+    sure = certainty_of(some, goal)
     assert sure.best == 1
     assert sure.shares[2] == 0
     assert sure.within[2] == 0
     assert 2 not in sure.alike
-    assert sureness(some[2:], goal).best is None
-    lower = sureness(some, Goal("m", False))
+    assert certainty_of(some[2:], goal).best is None
+    lower = certainty_of(some, Goal("m", False))
     assert lower.best == 0

@@ -11,7 +11,7 @@ from mezzotint.errors import ConfigError
 from mezzotint.study.cells import cells
 from mezzotint.study.spec import Study
 from mezzotint.study.tune.command import command
-from mezzotint.study.tune.goal import goal
+from mezzotint.study.tune.goal import parse_goal
 from mezzotint.study.tune.space import Space, base_of, with_points
 
 
@@ -56,7 +56,7 @@ def test_values_have_the_type_of_their_field_and_can_be_written_down() -> None:
             }
         )
     )
-    point = space.said(
+    point = space.to_point(
         {"steps": 7.0, "guidance.cfg.scale": 4.16234, "eta": 0.0123456, "x": 0.1 + 0.2, "sampler": "ddim"}
     )
     assert point == {"steps": 7, "guidance.cfg.scale": 4.2, "eta": 0.0123, "x": 0.3, "sampler": "ddim"}
@@ -108,5 +108,5 @@ def test_the_command_draws_the_very_request() -> None:
 )
 def test_a_goal_that_cannot_be_is_refused(metric: str, keep: list[str], said: str) -> None:
     with pytest.raises(ConfigError) as error:
-        goal(metric, None, keep)
+        parse_goal(metric, None, keep)
     assert said in str(error.value)

@@ -1,20 +1,28 @@
 """What pictures are measured by. A metric is a function with a name: one float a picture, or one number of a set."""
 
-from mezzotint.study.metrics.context import Context, Settings
-from mezzotint.study.metrics.known import METRICS, Measured, about, chosen, companions, measure, ready
+from mezzotint.study.metrics.context import Context, MetricSettings
+from mezzotint.study.metrics.known import (
+    METRICS,
+    Measurements,
+    comparison_requests,
+    find_metric,
+    get_metrics,
+    measure,
+    open_metrics,
+)
 from mezzotint.study.metrics.metric import Metric, SetResult, batches
 
 __all__ = [
     "METRICS",
     "Context",
-    "Measured",
+    "Measurements",
     "Metric",
+    "MetricSettings",
     "SetResult",
-    "Settings",
-    "about",
     "batches",
-    "chosen",
-    "companions",
+    "comparison_requests",
+    "find_metric",
+    "get_metrics",
     "measure",
-    "ready",
+    "open_metrics",
 ]

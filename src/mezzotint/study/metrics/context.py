@@ -29,7 +29,7 @@ _ORDER = 1  # of the reference: the same pictures stand for it every time
 
 
 @dataclass(frozen=True)
-class Settings:
+class MetricSettings:
     """What a study says to its metrics; empty fields are taken from each request."""
 
     reference: str = ""  # a folder of pictures, or a dataset `owner/name` of the hub
@@ -52,7 +52,7 @@ class Reference(NamedTuple):
     """Features (m, d) of unit length, and where they come from."""
 
     features: Floats
-    said: str
+    source: str
     resize: str
 
 
@@ -62,8 +62,10 @@ class Context:
     Features are kept by the digest of the pixels: 512 bytes a picture and pair.
     """
 
-    def __init__(self, settings: Settings | None = None, plain: Callable[[Request], Picture] | None = None):
-        self.settings, self._plain = settings or Settings(), plain
+    def __init__(
+        self, settings: MetricSettings | None = None, plain: Callable[[Request], Picture] | None = None
+    ):
+        self.settings, self._plain = settings or MetricSettings(), plain
         self._pairs: dict[Pair, ImageText] = {}
         self._kept: dict[tuple[Pair, str], Floats] = {}
         self._references: dict[tuple[Pair, int], Reference] = {}
@@ -134,7 +136,7 @@ class Context:
             folder = self.open_reference(side)
             count = min(self.settings.most, len(folder))
             shown = [
-                self._shown(folder, start, min(BATCH, count - start), which)
+                self._embed(folder, start, min(BATCH, count - start), which)
                 for start in range(0, count, BATCH)
             ]
             said = f"{self.settings.reference} {folder.digest[:12]}"
@@ -142,20 +144,20 @@ class Context:
             self._references[which, side] = Reference(np.concatenate(shown), said, resize)
         return self._references[which, side]
 
-    def _shown(self, folder: PictureFolder, start: int, count: int, which: Pair) -> Floats:
+    def _embed(self, folder: PictureFolder, start: int, count: int, which: Pair) -> Floats:
         pixels = [
             folder.visit(_ORDER, i, lambda visit: folder.picture(visit.index))[1]
             for i in range(start, start + count)
         ]
         return self.pair(which).embed_images([Image.fromarray(one) for one in pixels])
 
-    def wished_text(self, request: Request) -> str:
+    def wanted_text(self, request: Request) -> str:
         """What the picture should show, in words; "" where nobody said."""
         if text := self.settings.text or request.prompt:
             return text
         return next((term.text for term in request.terms.steers if isinstance(term, Clip)), "")
 
-    def wished_color(self, request: Request) -> str:
+    def wanted_color(self, request: Request) -> str:
         """The color that the picture should have, "#rrggbb"; "" where nobody said."""
         if self.settings.color:
             return self.settings.color

@@ -23,14 +23,14 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORDS, *LOOKS,
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurements:
     """`each`: a list of floats by metric, in the order of the pictures; `sets`: one result by metric."""
 
     each: dict[str, list[float]]
     sets: dict[str, SetResult]
 
 
-def chosen(names: Sequence[str]) -> list[Metric]:
+def get_metrics(names: Sequence[str]) -> list[Metric]:
     """These metrics. ConfigError names all that are unknown, and a package whose metric does not load."""
     brought = {point.name: point for point in entry_points(group=GROUP)}
     unknown = [name for name in names if name not in METRICS and name not in brought]
@@ -38,20 +38,22 @@ def chosen(names: Sequence[str]) -> list[Metric]:
         known = sorted({*METRICS, *brought})
         told = ", ".join(f"{name!r}{nearest(name, known)}" for name in unknown)
         raise ConfigError(f"no metric is called {told}; known: {', '.join(known)}")
-    return [METRICS[name] if name in METRICS else _brought(brought[name]) for name in dict.fromkeys(names)]
+    return [
+        METRICS[name] if name in METRICS else _load_metric(brought[name]) for name in dict.fromkeys(names)
+    ]
 
 
-def about(name: str) -> Metric | None:
+def find_metric(name: str) -> Metric | None:
     """The metric of a name, for what it says of itself; None where nobody here knows it, as in another's table."""
-    if name in METRICS:  # pages ask often, and the packages are searched at each call of `chosen`
+    if name in METRICS:  # pages ask often, and the packages are searched at each call of `get_metrics`
         return METRICS[name]
     try:
-        return chosen([name])[0]
+        return get_metrics([name])[0]
     except ConfigError:
         return None
 
 
-def _brought(point: object) -> Metric:
+def _load_metric(point: object) -> Metric:
     name = getattr(point, "name", "")
     try:
         found = point.load()  # type: ignore[attr-defined]
@@ -62,17 +64,17 @@ def _brought(point: object) -> Metric:
     return found
 
 
-def ready(names: Sequence[str], context: Context, plain: bool = True) -> list[Metric]:
+def open_metrics(names: Sequence[str], context: Context, plain: bool = True) -> list[Metric]:
     """The metrics, with all that they need opened before any picture is drawn. ConfigError tells all that is wrong.
 
-    `plain`: whether whoever asks will draw what `companions` lists.
+    `plain`: whether whoever asks will draw what `comparison_requests` lists.
     """
-    metrics = chosen(names)
+    metrics = get_metrics(names)
     problems = [problem for metric in metrics for problem in _problems(metric, context, plain)]
     needs = {need for metric in metrics for need in metric.needs}
     for need in sorted(needs):
         try:
-            _open(need, context)
+            _open_need(need, context)
         except MezzotintError as error:
             wanting = ", ".join(metric.name for metric in metrics if need in metric.needs)
             problems.append(f"{wanting}: {error}")
@@ -89,7 +91,7 @@ def _problems(metric: Metric, context: Context, plain: bool) -> Iterator[str]:
         yield f"{metric.name} compares with pictures that are not drawn here; leave it out"
 
 
-def _open(need: str, context: Context) -> None:
+def _open_need(need: str, context: Context) -> None:
     if need == "reference":
         context.open_reference()
     elif need == "clip":
@@ -102,7 +104,7 @@ def _open(need: str, context: Context) -> None:
         _ = context.facts
 
 
-def companions(metrics: Iterable[Metric], requests: Sequence[Request]) -> list[Request]:
+def comparison_requests(metrics: Iterable[Metric], requests: Sequence[Request]) -> list[Request]:
     """The further requests whose pictures the metrics compare with, each once, without those already asked."""
     asked = {request.digest for request in requests}
     found = {
@@ -114,7 +116,7 @@ def companions(metrics: Iterable[Metric], requests: Sequence[Request]) -> list[R
     return [one for digest, one in found.items() if digest not in asked]
 
 
-def measure(metrics: Iterable[Metric], pictures: Sequence[Picture], context: Context) -> Measured:
+def measure(metrics: Iterable[Metric], pictures: Sequence[Picture], context: Context) -> Measurements:
     """All metrics of these pictures. DataError where a metric does not give what it should."""
     each: dict[str, list[float]] = {}
     sets: dict[str, SetResult] = {}
@@ -127,4 +129,4 @@ def measure(metrics: Iterable[Metric], pictures: Sequence[Picture], context: Con
         else:
             what = "one SetResult" if metric.of_set else f"{len(pictures)} floats"
             raise DataError(f"the metric {metric.name!r} should give {what}, got {type(found).__name__}")
-    return Measured(each, sets)
+    return Measurements(each, sets)

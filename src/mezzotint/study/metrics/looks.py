@@ -40,7 +40,7 @@ def colorfulness(image: Image.Image) -> float:
     return float(np.linalg.norm(opponents.std(1)) + 0.3 * np.linalg.norm(opponents.mean(1)))
 
 
-def clipped(image: Image.Image) -> float:
+def clipped_share(image: Image.Image) -> float:
     """The share of channel values at 0 or 255. A white background counts: compare with the same seed unguided."""
     x = pixels(image)
     return float(np.mean((x == 0) | (x == 255)))
@@ -61,43 +61,51 @@ def color_distance(image: Image.Image, color: str) -> float:
     return float(np.linalg.norm(np.subtract(*lab(np.stack([mean, wanted])))))
 
 
-def _each(
+def _per_picture(
     measured: Callable[[Picture, Context], float],
 ) -> Callable[[Sequence[Picture], Context], list[float]]:
     return lambda pictures, context: [measured(p, context) for part in batches(pictures) for p in part]
 
 
 LOOKS = (
-    Metric("sharpness", frozenset(), _each(lambda p, _: sharpness(p.image)), "variance of the Laplacian"),
+    Metric(
+        "sharpness", frozenset(), _per_picture(lambda p, _: sharpness(p.image)), "variance of the Laplacian"
+    ),
     Metric(
         "colorfulness",
         frozenset(),
-        _each(lambda p, _: colorfulness(p.image)),
+        _per_picture(lambda p, _: colorfulness(p.image)),
         "Hasler and Suesstrunk: 0 is gray, 109 extremely colorful",
     ),
     Metric(
-        "clipped", frozenset(), _each(lambda p, _: clipped(p.image)), "share of values at 0 or 255", False
+        "clipped",
+        frozenset(),
+        _per_picture(lambda p, _: clipped_share(p.image)),
+        "share of values at 0 or 255",
+        False,
     ),
     Metric(
         "color_right",
         frozenset(),
-        _each(lambda p, _: color_right(p)),
+        _per_picture(lambda p, _: color_right(p)),
         "share whose border has the color that the prompt gives the background",
         True,
     ),
     Metric(
         "color_distance",
         frozenset(),
-        _each(lambda p, c: color_distance(p.image, c.wished_color(p.request))),
+        _per_picture(lambda p, c: color_distance(p.image, c.wanted_color(p.request))),
         "CIELAB distance of the mean color to the wished one",
         False,
     ),
     Metric(
         "evaluations",
         frozenset(),
-        _each(lambda p, _: float(p.provenance.evaluations)),
+        _per_picture(lambda p, _: float(p.provenance.evaluations)),
         "calls of the denoiser",
         False,
     ),
-    Metric("seconds", frozenset(), _each(lambda p, _: p.provenance.seconds), "from noise to pixels", False),
+    Metric(
+        "seconds", frozenset(), _per_picture(lambda p, _: p.provenance.seconds), "from noise to pixels", False
+    ),
 )

@@ -22,13 +22,13 @@ from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.metrics.metric import Metric, batches
 
 
-def unguided(request: Request) -> Request:
+def without_guidance(request: Request) -> Request:
     """The same with the prediction of the prompt alone: no further prompts, no gradient terms, cfg(1)."""
     read = any(isinstance(term, Cfg) for term in request.terms.terms)
     return replace(request, guidance="cfg(1)" if read else "none")
 
 
-def unsteered(request: Request) -> Request:
+def without_steering(request: Request) -> Request:
     """The same without its gradient terms."""
     return replace(
         request, guidance=Guidance(tuple(t for t in request.terms.terms if not isinstance(t, Steer)))
@@ -50,12 +50,12 @@ def _from(
 
 PLAIN = tuple(
     Metric(
-        f"distance_{plain.__name__}",
+        f"distance_{name}",
         frozenset({"plain"}),
         _from(plain),
-        f"root mean square to the same seed {plain.__name__}, pixels in -1..1",
+        f"root mean square to the same seed {name}, pixels in -1..1",
         None,
         plain=plain,
     )
-    for plain in (unguided, unsteered)
+    for name, plain in (("unguided", without_guidance), ("unsteered", without_steering))
 )

@@ -72,7 +72,7 @@ def _against(
         features = context.features(pictures, which)
         value = distance(features, reference.features) if len(reference.features) > 1 else math.nan
         counts = (len(features), len(reference.features))
-        return SetResult(value, *counts, reference.resize, context.extractor(which), reference.said)
+        return SetResult(value, *counts, reference.resize, context.extractor(which), reference.source)
 
     return compute
 

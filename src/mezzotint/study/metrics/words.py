@@ -25,7 +25,7 @@ def clip_score(pictures: Sequence[Picture], context: Context, which: Pair) -> li
     """The cosine between picture and text (Hessel et al. 2021, 2104.08718, without their factor and cut); nan without a text."""
     scores = []
     for part in batches(pictures):
-        texts = [context.wished_text(picture.request) for picture in part]
+        texts = [context.wanted_text(picture.request) for picture in part]
         cosines = (context.features(part, which) * context.pair(which).embed_texts(texts)).sum(1)
         scores += [float(c) if text else np.nan for c, text in zip(cosines, texts, strict=True)]
     return scores
@@ -39,7 +39,7 @@ def objects_right(pictures: Sequence[Picture], context: Context, top: int) -> li
     objects = tuple(context.facts["objects"])
     known = context.pair("judge").embed_texts(objects)
     return [
-        _verdict(features, named(picture.request.prompt, objects), objects, known, top)
+        _verdict(features, named_objects(picture.request.prompt, objects), objects, known, top)
         for part in batches(pictures)
         for picture, features in zip(part, context.features(part, "judge"), strict=True)
     ]
@@ -66,7 +66,7 @@ def styles_right(pictures: Sequence[Picture], context: Context) -> list[float]:
 
 
 @cache
-def named(prompt: str, objects: tuple[str, ...]) -> list[frozenset[str]]:
+def named_objects(prompt: str, objects: tuple[str, ...]) -> list[frozenset[str]]:
     """The objects that a prompt names, each with all that it may be taken for; the longest name wins a word.
 
     `red apple` is not also an apple. Plurals in s are seen; everyday words as the training captions had them.
@@ -86,13 +86,13 @@ def named(prompt: str, objects: tuple[str, ...]) -> list[frozenset[str]]:
 def _names(objects: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
     """Every name and what it may mean, the longest first."""
     meant: dict[str, set[str]] = {}
-    for name, one in _spoken(frozenset(objects)):
+    for name, one in _synonyms(frozenset(objects)):
         meant.setdefault(name.lower(), set()).add(one)
     meant |= {name.lower(): {name} for name in objects}
     return sorted(((n, frozenset(m)) for n, m in meant.items()), key=lambda one: (-len(one[0]), one[0]))
 
 
-def _spoken(objects: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _synonyms(objects: frozenset[str]) -> Iterator[tuple[str, str]]:
     for name, words in SYNONYMS.items():
         yield from ((word, name) for word in words if name in objects)
     for prompt, names in FREE.items():

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.evaluation.statistics import COVERAGE
-from mezzotint.study.paper.section import Maker, Setting
+from mezzotint.study.paper.section import Maker, PaperSettings
 from mezzotint.study.spec import Scalar, Study
 from mezzotint.train.config import Config
 
@@ -21,14 +21,14 @@ _LAST = {"conclusion": 100.0, "slips": 101.0}
 PIXELS, TEXT = "faces", "emoji"
 
 
-class Real(Config):
+class RealCheckpoint(Config):
     """What a real checkpoint is asked in place of what the bundled models know."""
 
     base: dict[str, Scalar] = Field({})
     axes: dict[str, tuple[Scalar, ...]] = Field({})
 
 
-class Entry(Config):
+class StudySection(Config):
     """A study and how its section shows it."""
 
     study: str
@@ -52,10 +52,10 @@ class Entry(Config):
     """Of the seeds, where pictures are expensive."""
     again: int = 0
     """So many pictures are drawn once more, to see whether they are the same."""
-    real: Real = Field(default_factory=lambda: Real.from_mapping({}, "real"))
+    real: RealCheckpoint = Field(default_factory=lambda: RealCheckpoint.from_mapping({}, "real"))
     notes: tuple[str, ...] = ()
 
-    def asked(self, setting: Setting) -> Study:
+    def study_for(self, setting: PaperSettings) -> Study:
         """The study with the models and seeds of this run."""
         found = Study.read(HERE / "studies" / f"{self.study}.yaml")
         model = setting.pixel_model if found.model == PIXELS else setting.text_model
@@ -69,16 +69,16 @@ class Entry(Config):
 class Contents(Config):
     """All studies of the page."""
 
-    sections: tuple[Entry, ...]
+    sections: tuple[StudySection, ...]
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
+def study_sections() -> tuple[StudySection, ...]:
     """The studies of the page."""
     return Contents.read(HERE / "contents.yaml").sections
 
 
-def place(figure: str) -> tuple[float, str]:
+def figure_order(figure: str) -> tuple[float, str]:
     """Where a figure stands on the page: `text after figure 15` between 15 and 16."""
     number = re.search(r"\d+", figure)
     if number is None:
@@ -86,14 +86,14 @@ def place(figure: str) -> tuple[float, str]:
     return int(number[0]) + 0.5 * figure.startswith("text"), ""
 
 
-def figures(figure: str) -> set[int]:
+def figure_numbers(figure: str) -> set[int]:
     """The numbers that a section is of: `7-9` is 7, 8 and 9."""
     if not (found := re.fullmatch(r"(\d+)(?:-(\d+))?", figure)):
         return set()
     return set(range(int(found[1]), int(found[2] or found[1]) + 1))
 
 
-def chosen(makers: Sequence[Maker], only: Sequence[str], skip: Sequence[str] = ()) -> list[Maker]:
+def select_makers(makers: Sequence[Maker], only: Sequence[str], skip: Sequence[str] = ()) -> list[Maker]:
     """In the order of the figures: all, or those of these names, without some. ConfigError names the nearest known one."""
     known = [maker.name for maker in makers]
     for name in (*only, *skip):
@@ -104,4 +104,4 @@ def chosen(makers: Sequence[Maker], only: Sequence[str], skip: Sequence[str] = (
     found = [maker for maker in makers if (not only or maker.name in only) and maker.name not in skip]
     if not found:
         raise ConfigError("no section is left; name fewer with --skip")
-    return sorted(found, key=lambda maker: place(maker.figure))
+    return sorted(found, key=lambda maker: figure_order(maker.figure))

@@ -12,9 +12,9 @@ from pathlib import Path
 from pydantic import Field
 
 from mezzotint.request import Request
-from mezzotint.study.cost import rates
-from mezzotint.study.paper.section import Maker, Setting, opened
-from mezzotint.study.paper.studied import Studied
+from mezzotint.study.cost import measure_rates
+from mezzotint.study.paper.section import Maker, PaperSettings, open_cached
+from mezzotint.study.paper.studied import StudyMaker
 from mezzotint.train.config import Config
 
 PROBE = Request(prompt="a red apple", steps=2, guidance="cfg(4)")
@@ -34,11 +34,11 @@ def times() -> Times:
     return Times.read(Path(__file__).parent / "times.yaml")
 
 
-def seconds(maker: Maker, setting: Setting) -> float:
+def estimate_seconds(maker: Maker, setting: PaperSettings) -> float:
     """Of a section on this machine. MezzotintError where it cannot be made."""
-    if isinstance(maker, Studied):
-        return sum(item.seconds for item in maker.laboratory(setting).work)
+    if isinstance(maker, StudyMaker):
+        return sum(item.seconds for item in maker.runner(setting).work)
     known = times()
     more = 1.0 if setting.quick else float(getattr(maker, "more", 1.0))
-    here = rates(opened(setting.text_model, setting.precision), "fast", PROBE).row
+    here = measure_rates(open_cached(setting.text_model, setting.precision), "fast", PROBE).row
     return known.sections.get(maker.name, 0.0) * more * here / known.row

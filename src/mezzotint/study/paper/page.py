@@ -13,11 +13,11 @@ from pathlib import Path
 from mezzotint import __version__
 from mezzotint.bench.machine import machine
 from mezzotint.files import write_durably
-from mezzotint.pages.layout import folded, numbers, page, section, table
+from mezzotint.pages.layout import details, numbers, page, section, table
 from mezzotint.progress import duration
 from mezzotint.study.finding import STYLE as CLAIMS
 from mezzotint.study.finding import VERDICTS, Finding, Source, Verdict, claims_table
-from mezzotint.study.paper.section import REPORT, Maker, Section, Setting
+from mezzotint.study.paper.section import REPORT, Maker, PaperSettings, Section
 from mezzotint.study.paper.strip import STYLE as STRIP
 
 _STYLE = """
@@ -32,7 +32,7 @@ section.part > div, section.part > table, section.part > details { margin-top:14
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A section, or why there is none."""
 
     name: str
@@ -41,7 +41,7 @@ class Part:
     why: str = ""
 
     @classmethod
-    def failed(cls, maker: Maker, why: str) -> Part:
+    def from_failure(cls, maker: Maker, why: str) -> PagePart:
         """One that could not be made."""
         return cls(maker.name, maker.figure, None, why)
 
@@ -53,18 +53,19 @@ class Part:
         return f"{named}. {self.section.title}" if self.section else f"{named}. {self.name}"
 
 
-def write(setting: Setting, parts: Sequence[Part], command: str) -> Path:
+def write(setting: PaperSettings, parts: Sequence[PagePart], command: str) -> Path:
     """`paper.html` and `paper.json` in the folder of the setting; returns the page's path."""
     setting.folder.mkdir(parents=True, exist_ok=True)
     write_durably(
-        setting.folder / "paper.json", (json.dumps(told(setting, parts, command), indent=1) + "\n").encode()
+        setting.folder / "paper.json",
+        (json.dumps(as_data(setting, parts, command), indent=1) + "\n").encode(),
     )
     path = setting.folder / "paper.html"
     write_durably(path, html(setting, parts, command).encode())
     return path
 
 
-def told(setting: Setting, parts: Sequence[Part], command: str) -> dict[str, object]:
+def as_data(setting: PaperSettings, parts: Sequence[PagePart], command: str) -> dict[str, object]:
     """All that the page says, without its figures."""
     sections = [
         {"name": part.name, "figure": part.figure, "failed": part.why}
@@ -78,7 +79,7 @@ def told(setting: Setting, parts: Sequence[Part], command: str) -> dict[str, obj
     }  # fmt: skip
 
 
-def html(setting: Setting, parts: Sequence[Part], command: str) -> str:
+def html(setting: PaperSettings, parts: Sequence[PagePart], command: str) -> str:
     """The page."""
     said = f"Models {setting.text_model} and {setting.pixel_model}, {setting.seeds} seeds"
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -91,10 +92,10 @@ def html(setting: Setting, parts: Sequence[Part], command: str) -> str:
         section(
             "Summary",
             summary(parts),
-            folded(f"All {len(_findings(parts))} claims", every_claim(parts)),
+            details(f"All {len(_findings(parts))} claims", every_claim(parts)),
             note=_NOTE,
         ),
-        *(shown(part) for part in parts),
+        *(section_html(part) for part in parts),
         section(
             "How it was made",
             f"<pre>{escape(command)}</pre>",
@@ -113,7 +114,7 @@ _NOTE = (
 _SOURCES: dict[Source, str] = {"report": "the report's claims", "ours": "our own claims"}
 
 
-def _findings(parts: Sequence[Part]) -> list[Finding]:
+def _findings(parts: Sequence[PagePart]) -> list[Finding]:
     return [one for part in parts if part.section for one in part.section.findings]
 
 
@@ -123,48 +124,48 @@ def counts(findings: Sequence[Finding], source: Source) -> dict[Verdict, int]:
     return {verdict: found[verdict] for verdict in VERDICTS}
 
 
-def _counted(findings: Sequence[Finding], source: Source) -> str:
+def _verdict_counts(findings: Sequence[Finding], source: Source) -> str:
     """Such as `3 confirmed, 1 refuted`."""
     return ", ".join(f"{n} {verdict}" for verdict, n in counts(findings, source).items() if n)
 
 
-def _numbers(parts: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
+def _numbers(parts: Sequence[PagePart]) -> Iterator[tuple[str, str, str]]:
     findings = _findings(parts)
     for source, said in _SOURCES.items():
-        yield said, str(sum(counts(findings, source).values())), _counted(findings, source)
+        yield said, str(sum(counts(findings, source).values())), _verdict_counts(findings, source)
     yield "sections", str(len(parts)), f"{sum(part.section is None for part in parts)} not made"
     yield "time", duration(sum(part.section.seconds for part in parts if part.section)), "of this run"
 
 
-def summary(parts: Sequence[Part]) -> str:
+def summary(parts: Sequence[PagePart]) -> str:
     """A line a section: its verdicts, and where our model differs from the report's."""
-    rows = "".join(map(_summed, parts))
+    rows = "".join(map(_summary_row, parts))
     head = "<tr><th>figure</th><th>what it shows</th><th>the report's claims</th><th>ours</th></tr>"
     return f'<table class="summary">{head}{rows}</table>' if rows else ""
 
 
-def _summed(part: Part) -> str:
+def _summary_row(part: PagePart) -> str:
     first = f'<tr><td class="figure">{escape(part.figure)}</td><td><a href="#{part.name}">'
     if part.section is None:
         return f'{first}{escape(part.name)}</a></td><td class="failed" colspan="2">not made</td></tr>'
     marked = "".join(
-        f'<td class="verdict">{_marked(part.section.findings, source)}</td>' for source in _SOURCES
+        f'<td class="verdict">{_verdict_marks(part.section.findings, source)}</td>' for source in _SOURCES
     )
     differs = f"<br><small>{escape(part.section.differs)}</small>" if part.section.differs else ""
     return f"{first}{escape(part.section.title)}</a>{differs}</td>{marked}</tr>"
 
 
-def _marked(findings: Sequence[Finding], source: Source) -> str:
+def _verdict_marks(findings: Sequence[Finding], source: Source) -> str:
     found = counts(findings, source)
     return "<br>".join(f'<span class="{verdict}">{n} {verdict}</span>' for verdict, n in found.items() if n)
 
 
-def every_claim(parts: Sequence[Part]) -> str:
+def every_claim(parts: Sequence[PagePart]) -> str:
     """All claims with their verdicts; the report's first."""
     return claims_table(sorted(_findings(parts), key=lambda one: one.source != "report"), sources=True)
 
 
-def shown(part: Part) -> str:
+def section_html(part: PagePart) -> str:
     """A section of the page."""
     head = f'<h2 id="{part.name}">{escape(part.headline)}</h2>'
     made = part.section
@@ -175,7 +176,7 @@ def shown(part: Part) -> str:
     return (
         f'<section class="part">{head}<p class="published"><b>The report.</b> {escape(made.published)}</p>{differs}'
         f"{made.html}{_verdicts(made.findings)}"
-        f"{folded('Evidence', claims_table(made.findings, sources=True))}{folded('Notes', notes)}"
+        f"{details('Evidence', claims_table(made.findings, sources=True))}{details('Notes', notes)}"
         f'<p class="note">This alone, {duration(made.seconds)}: <code>{escape(made.command)}</code></p></section>'
     )
 

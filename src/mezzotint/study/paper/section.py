@@ -33,7 +33,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Setting:
+class PaperSettings:
     """How all sections are made."""
 
     quick: bool
@@ -60,7 +60,7 @@ class Setting:
 
 
 @lru_cache(maxsize=4)
-def opened(name: str, precision: str = "auto") -> AnyModel:
+def open_cached(name: str, precision: str = "auto") -> AnyModel:
     """One for all sections."""
     return open_model(name, dtype=precision)
 
@@ -80,5 +80,5 @@ class Maker(Protocol):
     def title(self) -> str:
         """A line above the section."""
 
-    def __call__(self, setting: Setting) -> Section:
+    def __call__(self, setting: PaperSettings) -> Section:
         """Make it. MezzotintError where it cannot be."""

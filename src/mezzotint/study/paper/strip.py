@@ -8,12 +8,12 @@ from functools import partial
 from html import escape
 
 from mezzotint.evaluation.statistics import Paired
-from mezzotint.pages.layout import folded, wide
-from mezzotint.study.answer import Laboratory
-from mezzotint.study.paper.contents import Entry
+from mezzotint.pages.layout import details, wide
+from mezzotint.study.answer import StudyRunner
+from mezzotint.study.paper.contents import StudySection
 from mezzotint.study.report import findings
-from mezzotint.study.report.sheet import place
-from mezzotint.study.table import Row, Table, Value
+from mezzotint.study.report.sheet import thumbnail_path
+from mezzotint.study.table import Row, StudyTable, Value
 
 STYLE = """
 table.strip { width:auto; }
@@ -27,30 +27,30 @@ table.strip img { display:block; width:104px; border:1px solid var(--edge); back
 """
 
 
-def html(entry: Entry, laboratory: Laboratory, table: Table) -> str:
+def html(entry: StudySection, laboratory: StudyRunner, table: StudyTable) -> str:
     """Pictures lie in the folder of the study's own page, which is linked."""
-    few = [findings.drawn(table, plot) for plot in laboratory.plots if not plot.by]
+    few = [findings.plot_html(table, plot) for plot in laboratory.plots if not plot.by]
     drawn = f'<div class="two">{"".join(few)}</div>' if any(few) else ""
     for plot in (plot for plot in laboratory.plots if plot.by):  # whose legend needs the width of the page
-        drawn += findings.drawn(table, plot, (880, 280), partial(label, entry))
+        drawn += findings.plot_html(table, plot, (880, 280), partial(label, entry))
     link = f'<p class="note"><a href="{entry.study}/index.html">All {len(table)} pictures and all numbers</a></p>'
     shown = strip(entry, table) if entry.across else gallery(entry, table)
     return shown + drawn + numbers(entry, table) + link
 
 
-def label(entry: Entry, value: object) -> str:
+def label(entry: StudySection, value: object) -> str:
     """How a value is called on the page."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return entry.labels.get(text, text)
 
 
-def _named(entry: Entry, down: Value) -> str:
+def _row_label(entry: StudySection, down: Value) -> str:
     """A number says nothing without its axis."""
     number = isinstance(down, (int, float))
     return f"{entry.down.split('.')[-1]} {label(entry, down)}" if number else label(entry, down)
 
 
-def strip(entry: Entry, table: Table) -> str:
+def strip(entry: StudySection, table: StudyTable) -> str:
     """A picture for each value of two axes and each seed that is shown."""
     columns = list(table.group(entry.across)) if len(table) else []
     names = entry.names if len(entry.names) == len(columns) else [label(entry, value) for value in columns]
@@ -62,17 +62,17 @@ def strip(entry: Entry, table: Table) -> str:
     return f'<div style="overflow-x:auto"><table class="strip"><tr>{head}</tr>{body}</table></div>'
 
 
-def _lines(entry: Entry, table: Table) -> Iterator[tuple[str, dict[Value, Row]]]:
+def _lines(entry: StudySection, table: StudyTable) -> Iterator[tuple[str, dict[Value, Row]]]:
     """What is said of a row of pictures, and its pictures by the value of their column."""
     parts = table.group(entry.down) if entry.down and len(table) else {"": table}
     for down, part in parts.items():
         for seed in sorted({row.seed for row in part})[: entry.shown]:
-            said = [_named(entry, down)] if entry.down else []
+            said = [_row_label(entry, down)] if entry.down else []
             said += [f"seed {seed}"] if entry.shown > 1 or not said else []
             yield ", ".join(said), {r.cell[entry.across]: r for r in reversed(part.rows) if r.seed == seed}
 
 
-def gallery(entry: Entry, table: Table) -> str:
+def gallery(entry: StudySection, table: StudyTable) -> str:
     """The first pictures of every cell, each with its values."""
     varying = findings.varying(table)
     cells: dict[str, list[Row]] = {}
@@ -86,34 +86,34 @@ def gallery(entry: Entry, table: Table) -> str:
     return f'<div class="gallery">{"".join(figures)}</div>'
 
 
-def _image(entry: Entry, row: Row | None) -> str:
+def _image(entry: StudySection, row: Row | None) -> str:
     if row is None:
         return ""
     said = escape(
         ", ".join(filter(None, (row.request.prompt, str(row.request.guidance), f"seed {row.seed}")))
     )
-    return f'<img src="{entry.study}/{place(row.key)}" alt="{said}" title="{said}" loading="lazy">'
+    return f'<img src="{entry.study}/{thumbnail_path(row.key)}" alt="{said}" title="{said}" loading="lazy">'
 
 
-def numbers(entry: Entry, table: Table) -> str:
+def numbers(entry: StudySection, table: StudyTable) -> str:
     """Means with intervals: a row for each column of the strip, and for each of its rows where one may choose it."""
     axes = [axis for axis in (entry.down, entry.across) if axis in findings.settings(table)]
     if not entry.across:
         axes = findings.settings(table)
-    found = {name: Paired.of(_joined(table, axes), "setting", name) for name in table.metrics}
+    found = {name: Paired.of(_join_axes(table, axes), "setting", name) for name in table.metrics}
     estimates = {name: paired.estimates() for name, paired in found.items() if paired.values.size}
     settings = list(dict.fromkeys(name for one in estimates.values() for name in one))
     rows = (
-        [*(escape(_cut(entry, table, axis, v)) for axis, v in zip(axes, _values(setting), strict=True)),
-         *(findings.shown(one.get(setting)) for one in estimates.values())]
+        [*(escape(_short_label(entry, table, axis, v)) for axis, v in zip(axes, _values(setting), strict=True)),
+         *(findings.format_estimate(one.get(setting)) for one in estimates.values())]
         for setting in settings
     )  # fmt: skip
     if not axes or not settings:
         return ""
-    return folded(f"Means of {len(settings)} settings, with intervals", wide((*axes, *estimates), rows))
+    return details(f"Means of {len(settings)} settings, with intervals", wide((*axes, *estimates), rows))
 
 
-def _joined(table: Table, axes: Sequence[str]) -> list[Row]:
+def _join_axes(table: StudyTable, axes: Sequence[str]) -> list[Row]:
     """With those axes as one, so that the means run over all others."""
     return [
         replace(
@@ -132,7 +132,7 @@ def _values(setting: Hashable) -> tuple[Value, ...]:
     return setting
 
 
-def _cut(entry: Entry, table: Table, axis: str, value: Value) -> str:
+def _short_label(entry: StudySection, table: StudyTable, axis: str, value: Value) -> str:
     """A value as the strip calls it, at most so long."""
     if axis == entry.across and entry.names:
         columns = list(table.group(axis))

@@ -9,12 +9,12 @@ from time import monotonic
 import numpy as np
 
 from mezzotint.engine import Engine
-from mezzotint.study.answer import Answer, Laboratory
+from mezzotint.study.answer import StudyResult, StudyRunner
 from mezzotint.study.finding import Finding, verdict
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.paper import strip
-from mezzotint.study.paper.contents import Entry
-from mezzotint.study.paper.section import Section, Setting, opened
+from mezzotint.study.paper.contents import StudySection
+from mezzotint.study.paper.section import PaperSettings, Section, open_cached
 
 
 class StoppedError(Exception):
@@ -26,10 +26,10 @@ class StoppedError(Exception):
 
 
 @dataclass
-class Studied:
+class StudyMaker:
     """A maker. `minutes`: when it stops drawing, 0 for never; the run that is meant may have less left."""
 
-    entry: Entry
+    entry: StudySection
     minutes: float = 0.0
 
     @property
@@ -47,33 +47,33 @@ class Studied:
         """What it is about."""
         return self.entry.title
 
-    def laboratory(self, setting: Setting) -> Laboratory:
+    def runner(self, setting: PaperSettings) -> StudyRunner:
         """With all open that it needs. MezzotintError tells all that is wrong with it, before any work."""
-        return Laboratory(
-            self.entry.asked(setting), setting.store, partial(opened, precision=setting.precision)
+        return StudyRunner(
+            self.entry.study_for(setting), setting.store, partial(open_cached, precision=setting.precision)
         )
 
-    def missing(self, setting: Setting) -> int:
+    def missing(self, setting: PaperSettings) -> int:
         """How many pictures are to be drawn."""
-        return sum(item.cost.pictures for item in self.laboratory(setting).work)
+        return sum(item.cost.pictures for item in self.runner(setting).work)
 
-    def __call__(self, setting: Setting) -> Section:
+    def __call__(self, setting: PaperSettings) -> Section:
         began = monotonic()
-        laboratory = self.laboratory(setting)
-        answer = laboratory.answer(self.minutes, setting.say)
+        laboratory = self.runner(setting)
+        answer = laboratory.run(self.minutes, setting.say)
         if answer.outcome.code:
             raise StoppedError(answer.outcome.code)
         command = setting.command(self.name)
-        laboratory.page(answer, setting.folder / self.name, command)
-        findings = (*laboratory.findings(answer.table), *self._again(laboratory, answer))
+        laboratory.write_page(answer, setting.folder / self.name, command)
+        findings = (*laboratory.findings(answer.table), *self._redraw(laboratory, answer))
         html = strip.html(self.entry, laboratory, answer.table)
-        notes = (*self.entry.notes, *_troubles(answer))
+        notes = (*self.entry.notes, *_problems(answer))
         return Section(
             self.figure, self.name, self.title, self.entry.published, html, findings, command,
             monotonic() - began, notes, setting.difference(self.entry.differs),
         )  # fmt: skip
 
-    def _again(self, laboratory: Laboratory, answer: Answer) -> tuple[Finding, ...]:
+    def _redraw(self, laboratory: StudyRunner, answer: StudyResult) -> tuple[Finding, ...]:
         """The first pictures drawn once more, each alone, and compared with those that are kept."""
         rows = answer.table.rows[: self.entry.again]
         if not rows:
@@ -87,7 +87,7 @@ class Studied:
         return (Finding(claim, verdict(most <= 2, most > 2), said, "report"),)
 
 
-def _troubles(answer: Answer) -> tuple[str, ...]:
+def _problems(answer: StudyResult) -> tuple[str, ...]:
     """What is missing, and why."""
     failed = [f"{len(where)} pictures failed: {what}" for what, where in answer.outcome.failed.items()]
     late = (

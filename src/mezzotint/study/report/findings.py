@@ -22,8 +22,8 @@ from mezzotint.evaluation.statistics import (
 )
 from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
 from mezzotint.pages.layout import figure, wide
-from mezzotint.study.metrics import about
-from mezzotint.study.table import Row, Table
+from mezzotint.study.metrics import find_metric
+from mezzotint.study.table import Row, StudyTable
 
 ALIGNED = ("judge_score", "clip_score", "object_top5")
 MOVED = ("distance_unguided", "distance_unsteered")
@@ -38,31 +38,31 @@ class Plot(NamedTuple):
     by: str = ""
 
 
-def directed(name: str) -> bool | None:
+def higher_is_better(name: str) -> bool | None:
     """Whether more of a metric is better; None where neither is, or nobody said."""
-    metric = about(name)
+    metric = find_metric(name)
     return metric.higher if metric else None
 
 
-def varying(table: Table) -> list[str]:
+def varying(table: StudyTable) -> list[str]:
     """The axes that have several values."""
     return [axis for axis in table.axes if len({str(row.cell.get(axis)) for row in table}) > 1]
 
 
-def settings(table: Table) -> list[str]:
+def settings(table: StudyTable) -> list[str]:
     """Those of them that one may choose: no prompt is better than another."""
     return [axis for axis in varying(table) if "prompt" not in axis]
 
 
-def usual(table: Table) -> list[Plot]:
+def default_plots(table: StudyTable) -> list[Plot]:
     """Every metric over every axis, as many as a page bears; what one may choose comes first."""
     chosen = settings(table)
     every = [Plot(metric, axis) for metric in table.metrics for axis in varying(table)]
     return sorted(every, key=lambda plot: plot.over not in chosen)[:_MOST_PLOTS]
 
 
-def drawn(
-    table: Table, plot: Plot, size: tuple[int, int] = (430, 260), named: Callable[[object], str] = str
+def plot_html(
+    table: StudyTable, plot: Plot, size: tuple[int, int] = (430, 260), named: Callable[[object], str] = str
 ) -> str:
     """The plot as a figure, "" where nothing was measured; means over seeds and all other axes, 95 % intervals."""
     parts = table.group(plot.by) if plot.by else {"": table}
@@ -75,7 +75,7 @@ def drawn(
     series = [_curve(name, paired, at, kind) for name, paired in found]
     shown = Figure(series, plot.over, names=() if numeric else [str(value) for value in values])
     title = f"{plot.metric} over {plot.over}" + (f", by {plot.by}" if plot.by else "")
-    metric = about(plot.metric)
+    metric = find_metric(plot.metric)
     return figure(title, svg(shown, *size), metric.about if metric else "")
 
 
@@ -87,7 +87,7 @@ def _curve(name: str, paired: Paired, at: dict[Hashable, float], kind: Kind) -> 
     return Series(name, x, mean, few, low=low, high=high)
 
 
-def tables(table: Table) -> Iterator[str]:
+def tables(table: StudyTable) -> Iterator[str]:
     """For each axis: means with intervals, and of each metric the best value and how sure that is."""
     for axis in varying(table):
         found = {name: Paired.of(table, axis, name) for name in table.metrics}
@@ -101,21 +101,21 @@ def _rows(found: dict[str, Paired], chosen: bool) -> Iterator[list[str]]:
     values = list(dict.fromkeys(value for paired in found.values() for value in paired.names))
     estimates = {name: paired.estimates() for name, paired in found.items()}
     winners = {
-        name: best(paired, bool(directed(name)))
+        name: best(paired, bool(higher_is_better(name)))
         for name, paired in found.items()
-        if chosen and directed(name) is not None
+        if chosen and higher_is_better(name) is not None
     }
     for value in values:
         cells = []
         for name in found:
-            said = shown(estimates[name].get(value))
+            said = format_estimate(estimates[name].get(value))
             if name in winners and winners[name].name == value:
                 said = f"<b>{said}</b> <small>best in {winners[name].shares[value]:.0%}</small>"
             cells.append(said)
-        yield [escape(_cut(value)), *cells]
+        yield [escape(_shorten(value)), *cells]
 
 
-def shown(estimate: Estimate | None) -> str:
+def format_estimate(estimate: Estimate | None) -> str:
     """`0.412 (0.398 to 0.425)`."""
     if estimate is None or not math.isfinite(estimate.mean):
         return ""
@@ -124,13 +124,13 @@ def shown(estimate: Estimate | None) -> str:
     return f"{estimate.mean:.4g} <small>({estimate.low:.4g} to {estimate.high:.4g})</small>"
 
 
-def comparisons(table: Table) -> str:
+def comparisons(table: StudyTable) -> str:
     """Every value against the first of its axis, for metrics with a direction; Holm over all rows of the page."""
     found = [
         (axis, metric, one)
         for axis in settings(table)
         for metric in table.metrics
-        if directed(metric) is not None
+        if higher_is_better(metric) is not None
         for paired in [Paired.of(table, axis, metric)]
         if len(paired.seeds) > 1
         for one in compare(paired, paired.names[0])
@@ -138,9 +138,9 @@ def comparisons(table: Table) -> str:
     corrected = holm([one.p for *_, one in found])
     rows = [
         [
-            escape(f"{axis}: {_cut(one.name)} against {_cut(one.base)}"),
+            escape(f"{axis}: {_shorten(one.name)} against {_shorten(one.base)}"),
             metric,
-            shown(one.difference),
+            format_estimate(one.difference),
             str(one.difference.n),
             f"{one.p:.3g}",
             f"<b>{p:.3g}</b>" if p <= 0.05 else f"{p:.3g}",
@@ -162,7 +162,7 @@ def powerless(seeds: int, count: int) -> str:
     return f'<p class="note"><b>{said}look at the intervals, or draw more seeds.</b></p>'
 
 
-def trade(table: Table) -> str:
+def tradeoff(table: StudyTable) -> str:
     """Alignment against movement against cost, a point a setting; "" where one of them was not measured."""
     aligned = next((name for name in ALIGNED if name in table.metrics), "")
     moved = next((name for name in MOVED if name in table.metrics), "")
@@ -182,21 +182,26 @@ def _trade(aligned: str, moved: str, found: dict[str, Paired]) -> str:
     series = [
         Series(said, points[some, 1].tolist(), points[some, 0].tolist(), "points", color, labels=labels)
         for said, some, color, labels in (
-            ("on the frontier", on, COLORS[0], [_cut(n, 28) for n, o in zip(names, on, strict=True) if o]),
+            (
+                "on the frontier",
+                on,
+                COLORS[0],
+                [_shorten(n, 28) for n, o in zip(names, on, strict=True) if o],
+            ),
             ("behind it", ~on, "#b8b2a7", ()),
         )
         if some.any()
     ]
     drawing = figure(f"{aligned} (up) against {moved}", svg(Figure(series, moved), 880, 340))
     rows = [
-        [escape(_cut(names[i])), *(f"{value:.4g}" for value in points[i]), f"{shares[names[i]]:.0%}"]
+        [escape(_shorten(names[i])), *(f"{value:.4g}" for value in points[i]), f"{shares[names[i]]:.0%}"]
         for i in np.argsort(points[:, 1])
         if on[i]
     ]
     return drawing + wide(("on the frontier", aligned, moved, "evaluations", "share of draws"), rows)
 
 
-def _by_setting(table: Table) -> list[Row]:
+def _by_setting(table: StudyTable) -> list[Row]:
     """Rows whose cell is the setting, all axes but the prompt's, and the prompt; what it cost is a metric."""
     kept = settings(table)
     return [
@@ -214,10 +219,10 @@ def _by_setting(table: Table) -> list[Row]:
 
 def cautions(names: Sequence[str]) -> str:
     """What readers must know of these metrics."""
-    said = [f"{name}: {m.caution}" for name in names if (m := about(name)) and m.caution]
+    said = [f"{name}: {m.caution}" for name in names if (m := find_metric(name)) and m.caution]
     return ". ".join(said) + ("." if said else "")
 
 
-def _cut(value: object, most: int = 70) -> str:
+def _shorten(value: object, most: int = 70) -> str:
     text = "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -19,11 +19,11 @@ from mezzotint.study.metrics import SetResult
 from mezzotint.study.report import findings
 from mezzotint.study.report.findings import Plot
 from mezzotint.study.report.sheet import STYLE, sheet, thumbnails
-from mezzotint.study.table import Row, Table, Value
+from mezzotint.study.table import Row, StudyTable, Value
 
 
 @dataclass(frozen=True)
-class About:
+class PageFacts:
     """What a table does not know. `facts`: models, versions, digests, machine; `cost`: what was drawn and saved."""
 
     title: str
@@ -45,8 +45,8 @@ class CellSets:
 
 def write(
     folder: Path,
-    rows: Table,
-    about: About,
+    rows: StudyTable,
+    about: PageFacts,
     picture: Callable[[Row], Image.Image],
     plots: Sequence[Plot] = (),
     sets: Sequence[CellSets] = (),
@@ -65,7 +65,7 @@ def write(
     return path
 
 
-def _parquet(folder: Path, rows: Table) -> bool:
+def _parquet(folder: Path, rows: StudyTable) -> bool:
     try:
         rows.to_parquet(folder / "table.parquet")
     except ConfigError:
@@ -74,14 +74,16 @@ def _parquet(folder: Path, rows: Table) -> bool:
 
 
 def html(
-    rows: Table,
-    about: About,
+    rows: StudyTable,
+    about: PageFacts,
     plots: Sequence[Plot] = (),
     sets: Sequence[CellSets] = (),
     parquet: bool = False,
 ) -> str:
     """The page."""
-    figures = [drawn for plot in plots or findings.usual(rows) if (drawn := findings.drawn(rows, plot))]
+    figures = [
+        drawn for plot in plots or findings.default_plots(rows) if (drawn := findings.plot_html(rows, plot))
+    ]
     said = "Means over seeds and all other axes, with bootstrap intervals of 95 %. "
     return page(
         about.title,
@@ -96,7 +98,7 @@ def html(
             "Plots", f'<div class="two">{"".join(figures)}</div>' if figures else "", note=said + _few(rows)
         ),
         section("Settings", *findings.tables(rows), note=_tables_note(rows)),
-        section("Alignment, movement, cost", findings.trade(rows), note=_TRADE),
+        section("Alignment, movement, cost", findings.tradeoff(rows), note=_TRADE),
         section("Compared", findings.comparisons(rows), note=_COMPARED),
         section("Sets", *_sets(sets)),
         section("What it cost", table(about.cost)),
@@ -120,19 +122,19 @@ _COMPARED = (
 )
 
 
-def _lead(rows: Table, about: About) -> str:
+def _lead(rows: StudyTable, about: PageFacts) -> str:
     cells = len({str(row.cell) for row in rows})
     said = f"{len(rows):,} pictures, {cells:,} settings, {len({row.seed for row in rows})} seeds"
     return ", ".join(filter(None, (said, about.began)))
 
 
-def _numbers(rows: Table) -> Iterator[tuple[str, str, str]]:
+def _numbers(rows: StudyTable) -> Iterator[tuple[str, str, str]]:
     yield "pictures", f"{len(rows):,}", ""
     yield "evaluations", f"{sum(row.evaluations for row in rows):,}", "of the denoiser, all pictures together"
     yield "axes", str(len(findings.varying(rows))), ", ".join(findings.varying(rows))
 
 
-def _few(rows: Table) -> str:
+def _few(rows: StudyTable) -> str:
     """What the intervals of so few seeds hold."""
     seeds = len({row.seed for row in rows})
     if seeds < 2:
@@ -146,7 +148,7 @@ def _few(rows: Table) -> str:
     )
 
 
-def _tables_note(rows: Table) -> str:
+def _tables_note(rows: StudyTable) -> str:
     said = "Bold is the best mean; its share says in how many bootstrap draws over seeds it is."
     return f"{said} {findings.cautions(rows.metrics)}"
 
@@ -157,11 +159,11 @@ def _sets(sets: Sequence[CellSets]) -> Iterator[str]:
     for name, found in ((name, found) for one in sets for name, found in one.results.items()):
         ways.setdefault(name, {})[_way(found)] = None
     if ways:
-        yield wide(("set", "pictures", *ways), ([*_set(one, list(ways))] for one in sets))
+        yield wide(("set", "pictures", *ways), ([*_set_row(one, list(ways))] for one in sets))
         yield table({name: "; ".join(filter(None, said)) for name, said in ways.items()})
 
 
-def _set(one: CellSets, names: Sequence[str]) -> Iterator[str]:
+def _set_row(one: CellSets, names: Sequence[str]) -> Iterator[str]:
     yield escape(", ".join(f"{axis} {value}" for axis, value in one.cell.items()) or "all")
     yield ", ".join(dict.fromkeys(f"{found.n:,}" for found in one.results.values()))
     yield from (f"{one.results[name].value:.5g}" if name in one.results else "" for name in names)

@@ -11,18 +11,18 @@ import numpy as np
 
 from mezzotint.store import Store
 from mezzotint.study.cells import Cell, cells
-from mezzotint.study.measuring import Measuring
-from mezzotint.study.outline import OpenModel, Outline
-from mezzotint.study.run import Say, run, work
+from mezzotint.study.measuring import StudyMetrics
+from mezzotint.study.outline import CompiledStudy, OpenModel
+from mezzotint.study.run import Say, plan_work, run
 from mezzotint.study.spec import Study
-from mezzotint.study.table import Row, Table, Value
-from mezzotint.study.tune.certainty import Seen
+from mezzotint.study.table import Row, StudyTable, Value
+from mezzotint.study.tune.certainty import SeedScores
 from mezzotint.study.tune.goal import Goal
-from mezzotint.study.tune.halving import Scores
+from mezzotint.study.tune.halving import RungScores
 from mezzotint.study.tune.space import Point, Space, with_points
 
 
-class Drawing:
+class SettingEvaluator:
     """The pictures of settings. ConfigError with all that cannot be drawn or measured, before any work."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Drawing:
         self.study = study.model_copy(update={"metrics": goal.metrics, "plots": ()})
         self.goal, self.names, self._store, self._say = goal, space.names, store, say
         self._opened = cache(opened)
-        self._measuring = Measuring(self.study)
+        self._measuring = StudyMetrics(self.study)
         self._until = monotonic() + 60 * minutes if minutes else math.inf
         self.made, self.code, self.failed = 0, 0, dict[str, list[str]]()
         self.rows: dict[
@@ -46,22 +46,22 @@ class Drawing:
         ] = {}  # setting, rest, seed: picture
         self.models = {part.name: part.network for part in self._outline(space.corners(), 1).parts}
 
-    def _outline(self, points: list[Point], seeds: int) -> Outline:
+    def _outline(self, points: list[Point], seeds: int) -> CompiledStudy:
         study = with_points(self.study, points).with_seeds(seeds)
-        return Outline(study, self._opened, self._measuring.companions)
+        return CompiledStudy(study, self._opened, self._measuring.companions)
 
     def cells(self, point: Point) -> list[Cell]:
         """The cells of one setting."""
         return cells(with_points(self.study, [point]))
 
-    def __call__(self, points: list[Point], seeds: int) -> Scores:
+    def __call__(self, points: list[Point], seeds: int) -> RungScores:
         """What they come to on the first so many seeds."""
         outline = self._outline(points, seeds)
         left = (self._until - monotonic()) / 60
-        items = work(outline, self._store)
+        items = plan_work(outline, self._store)
         missing = sum(len(item.tasks) for item in items)
         if missing and left <= 0:
-            return Scores([], stopped=True)
+            return RungScores([], stopped=True)
         if missing:
             self._say(f"{missing} pictures to draw")
         outcome = run(items, self._store, left if math.isfinite(left) else 0.0, self._say)
@@ -69,11 +69,13 @@ class Drawing:
         for what, where in outcome.failed.items():
             self.failed.setdefault(what, []).extend(where)
         if outcome.code or outcome.late:
-            return Scores([], stopped=True)
+            return RungScores([], stopped=True)
         table = self._measuring(outline, self._store, self._say)
-        return Scores(self._seen(table, points, outline.study.seed_list))
+        return RungScores(self._scores(table, points, outline.study.seed_list))
 
-    def _seen(self, table: Table, points: list[Point], seeds: Sequence[int]) -> list[Seen | None]:
+    def _scores(
+        self, table: StudyTable, points: list[Point], seeds: Sequence[int]
+    ) -> list[SeedScores | None]:
         rest = [name for name in table.axes if name not in self.names]
         others = {tuple(row.cell[name] for name in rest) for row in table}
         for row in table:
@@ -85,17 +87,17 @@ class Drawing:
 
     def _values(
         self, at: tuple[Value, ...], others: list[tuple[Value, ...]], seeds: Sequence[int]
-    ) -> Seen | None:
+    ) -> SeedScores | None:
         """A value a metric and seed, the mean over the other axes; None where a picture is missing."""
         rows = [[self.rows.get((at, other, seed)) for other in others] for seed in seeds]
         if not others or any(row is None for line in rows for row in line):
             return None
-        return Seen({name: _over(rows, name) for name in self.goal.metrics})
+        return SeedScores({name: _over(rows, name) for name in self.goal.metrics})
 
-    def table(self) -> Table:
+    def table(self) -> StudyTable:
         """All pictures that were looked at, setting by setting."""
         axes = next((tuple(row.cell) for row in self.rows.values()), ())
-        return Table(tuple(self.rows[at] for at in sorted(self.rows, key=str)), axes)
+        return StudyTable(tuple(self.rows[at] for at in sorted(self.rows, key=str)), axes)
 
     def pictures(self, point: Point, count: int) -> list[Row]:
         """The first pictures of a setting, seed by seed."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ConfigError
-from mezzotint.study.metrics import Metric, chosen
+from mezzotint.study.metrics import Metric, get_metrics
 
 Floats = NDArray[np.float64]
 _BOUND = re.compile(r"\s*([\w.-]+?)\s*(<=|>=)\s*(\S+)\s*", re.ASCII)
@@ -27,7 +27,7 @@ class Bound:
     def __str__(self) -> str:
         return f"{self.metric} {'<=' if self.most else '>='} {self.limit:g}"
 
-    def passed(self, means: Floats | float) -> Floats:
+    def excess(self, means: Floats | float) -> Floats:
         """How far beyond the limit; 0 and less is within."""
         return (1.0 if self.most else -1.0) * (np.asarray(means, np.float64) - self.limit)
 
@@ -50,10 +50,10 @@ class Goal:
         return f"{'most' if self.higher else 'least'} {self.metric}{kept}"
 
 
-def goal(metric: str, higher: bool | None = None, keep: Sequence[str] = ()) -> Goal:
+def parse_goal(metric: str, higher: bool | None = None, keep: Sequence[str] = ()) -> Goal:
     """From what was asked. ConfigError for metrics that are unknown, of sets, or have no direction where none is given."""
-    bounds = tuple(map(_bound, keep))
-    known = {one.name: _single(one) for one in chosen([metric, *(bound.metric for bound in bounds)])}
+    bounds = tuple(map(_parse_bound, keep))
+    known = {one.name: _single(one) for one in get_metrics([metric, *(bound.metric for bound in bounds)])}
     higher = known[metric].higher if higher is None else higher
     if higher is None:
         raise ConfigError(
@@ -70,7 +70,7 @@ def _single(metric: Metric) -> Metric:
     return metric
 
 
-def _bound(text: str) -> Bound:
+def _parse_bound(text: str) -> Bound:
     found = _BOUND.fullmatch(text)
     try:
         if found and np.isfinite(limit := float(found[3])):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from mezzotint.study.tune.certainty import Seen, Sureness, mean, rank, sureness
+from mezzotint.study.tune.certainty import Certainty, SeedScores, certainty_of, mean, rank
 from mezzotint.study.tune.goal import Goal
 from mezzotint.study.tune.space import Point
 
@@ -19,40 +19,37 @@ FIRST = 4  # seeds of the first rung
 LEAST = 2  # settings of the last rung
 
 
-class Scores(NamedTuple):
+class RungScores(NamedTuple):
     """What settings came to. `seen` has None for one whose pictures failed; `stopped`: not all was drawn."""
 
-    seen: list[Seen | None]
+    seen: list[SeedScores | None]
     stopped: bool = False
 
 
-class Asked(Protocol):
-    """A setting that was asked."""
+class Trial(NamedTuple):
+    """A setting that the sampler suggested."""
 
-    @property
-    def number(self) -> int: ...
-    @property
-    def point(self) -> Point: ...
-    @property
-    def told(self) -> bool: ...
+    number: int  # of Optuna's trial
+    point: Point
+    finished: bool
 
 
-class Asks(Protocol):
+class Suggester(Protocol):
     """What suggests settings."""
 
-    def batch(self, done: int, count: int) -> Sequence[Asked]: ...
+    def batch(self, done: int, count: int) -> Sequence[Trial]: ...
     def tell(self, number: int, value: float | None) -> None: ...
 
 
-Evaluate = Callable[[list[Point], int], Scores]  # settings and how many seeds
+Evaluate = Callable[[list[Point], int], RungScores]  # settings and how many seeds
 
 
 @dataclass
-class Setting:
+class TunedSetting:
     """One setting: what it came to on the seeds of the highest rung that it reached."""
 
     point: Point
-    seen: Seen | None = None  # None: its pictures failed
+    seen: SeedScores | None = None  # None: its pictures failed
     rung: int = 0
     base: bool = False
 
@@ -68,25 +65,25 @@ class Rung:
 
 
 @dataclass
-class Ladder:
+class HalvingResult:
     """What a search found."""
 
     goal: Goal
     rungs: list[Rung] = field(default_factory=list)
-    settings: list[Setting] = field(default_factory=list)
+    settings: list[TunedSetting] = field(default_factory=list)
     stopped: bool = False
 
     @property
-    def whole(self) -> list[Setting]:
+    def whole(self) -> list[TunedSetting]:
         """Those that did not fail."""
         return [setting for setting in self.settings if setting.seen]
 
-    def sureness(self) -> Sureness:
+    def certainty(self) -> Certainty:
         """Of `whole`."""
-        return sureness([setting.seen for setting in self.whole if setting.seen], self.goal)
+        return certainty_of([setting.seen for setting in self.whole if setting.seen], self.goal)
 
     @property
-    def base(self) -> Setting | None:
+    def base(self) -> TunedSetting | None:
         """The setting that the study has without a search."""
         return next((setting for setting in self.whole if setting.base), None)
 
@@ -100,19 +97,19 @@ def rungs(seeds: int) -> list[int]:
 
 
 def halve(
-    asks: Asks,
+    asks: Suggester,
     evaluate: Evaluate,
     goal: Goal,
     count: int,
     seeds: int,
     base: Point | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Ladder:
+) -> HalvingResult:
     """Search among `count` settings, the best of them on so many seeds. `base` is on every rung, for comparison."""
-    ladder, steps = Ladder(goal), rungs(seeds)
+    ladder, steps = HalvingResult(goal), rungs(seeds)
     say(f"rung 1 of {len(steps)}: {count} settings on {steps[0]} seeds")
     _first(ladder, asks, evaluate, count, steps[0], base)
-    standing = _ranked(ladder.whole, goal)
+    standing = _rank_settings(ladder.whole, goal)
     for number, n in enumerate(steps):
         if ladder.stopped or not standing:
             break
@@ -120,7 +117,7 @@ def halve(
             say(f"rung {number + 1} of {len(steps)}: {len(standing)} settings on {n} seeds")
             if not _climb(ladder, standing, evaluate, number, n):
                 break
-            standing = _ranked([setting for setting in standing if setting.seen], goal)
+            standing = _rank_settings([setting for setting in standing if setting.seen], goal)
         kept = standing if n == seeds else _better(standing)
         best = mean(standing[0].seen.values[goal.metric]) if standing and standing[0].seen else math.nan
         ladder.rungs.append(Rung(n, len(standing), len(kept), best))
@@ -129,7 +126,7 @@ def halve(
 
 
 def _first(
-    ladder: Ladder, asks: Asks, evaluate: Evaluate, count: int, seeds: int, base: Point | None
+    ladder: HalvingResult, asks: Suggester, evaluate: Evaluate, count: int, seeds: int, base: Point | None
 ) -> None:
     """The first rung: batch by batch, so that the sampler learns. The base goes with the first, unless it is asked itself."""
     done = 0
@@ -142,21 +139,24 @@ def _first(
         if scores.stopped:
             return
         ladder.settings += [
-            Setting(point, seen, base=point == base) for point, seen in zip(points, scores.seen, strict=True)
+            TunedSetting(point, seen, base=point == base)
+            for point, seen in zip(points, scores.seen, strict=True)
         ]
         for one, seen in zip(asked, scores.seen, strict=False):
-            if not one.told:
-                asks.tell(one.number, _told(seen, ladder.goal))
+            if not one.finished:
+                asks.tell(one.number, _reported_value(seen, ladder.goal))
         done += len(asked)
 
 
-def _told(seen: Seen | None, goal: Goal) -> float | None:
+def _reported_value(seen: SeedScores | None, goal: Goal) -> float | None:
     """What the sampler hears: nothing of what fails or is out of bounds."""
     passed, worse = rank(seen, goal) if seen else (1.0, 0.0)
     return mean(seen.values[goal.metric]) if seen and passed <= 0 and math.isfinite(worse) else None
 
 
-def _climb(ladder: Ladder, standing: list[Setting], evaluate: Evaluate, number: int, seeds: int) -> bool:
+def _climb(
+    ladder: HalvingResult, standing: list[TunedSetting], evaluate: Evaluate, number: int, seeds: int
+) -> bool:
     """These settings on more seeds; what they had stays where that is stopped."""
     scores = evaluate([setting.point for setting in standing], seeds)
     ladder.stopped = scores.stopped
@@ -166,12 +166,12 @@ def _climb(ladder: Ladder, standing: list[Setting], evaluate: Evaluate, number: 
     return not scores.stopped
 
 
-def _ranked(settings: list[Setting], goal: Goal) -> list[Setting]:
+def _rank_settings(settings: list[TunedSetting], goal: Goal) -> list[TunedSetting]:
     """The best first."""
     return sorted(settings, key=lambda setting: rank(setting.seen, goal) if setting.seen else (9e99, 0.0))
 
 
-def _better(ranked: list[Setting]) -> list[Setting]:
+def _better(ranked: list[TunedSetting]) -> list[TunedSetting]:
     """The better half, and the base."""
     most = max(LEAST, -(-len(ranked) // 2))
     return [setting for i, setting in enumerate(ranked) if i < most or setting.base]

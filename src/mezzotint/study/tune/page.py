@@ -17,12 +17,12 @@ from mezzotint.pages.figures import COLORS, Figure, Series, svg
 from mezzotint.pages.layout import figure, numbers, page, section, table, wide
 from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
-from mezzotint.study.measuring import found as read
+from mezzotint.study.measuring import read_picture as read
 from mezzotint.study.metrics import METRICS
 from mezzotint.study.table import Value
 from mezzotint.study.tune.command import FILE, requests
 from mezzotint.study.tune.space import Axis
-from mezzotint.study.tune.verdict import Line, Verdict, ranged, shown
+from mezzotint.study.tune.verdict import SearchSummary, SettingSummary, format_interval, format_point
 
 _STRIP, _SIDE = 8, 104  # pictures of a setting, and their pixels on the page
 _CSS = """
@@ -39,7 +39,7 @@ _SETTINGS = (
 _RUNGS = "All settings on the first seeds, the better half on twice as many. The base is on every rung, for comparison."
 
 
-def write(verdict: Verdict, store: Store, folder: Path, typed: str) -> Path:
+def write(verdict: SearchSummary, store: Store, folder: Path, typed: str) -> Path:
     """`index.html`, `settings.csv`, `table.csv`, `tune.json` and `best.jsonl`. OutputError where one cannot be written."""
     write_durably(folder / "tune.json", json.dumps(_plain(verdict.data()), indent=1).encode())
     write_durably(folder / "settings.csv", _csv(verdict).encode())
@@ -61,7 +61,7 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _csv(verdict: Verdict) -> str:
+def _csv(verdict: SearchSummary) -> str:
     rows = [{k: v for k, v in row.items() if k != "values"} for row in verdict.data()["settings"]]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["seeds"])
@@ -70,7 +70,7 @@ def _csv(verdict: Verdict) -> str:
     return text.getvalue()
 
 
-def html(verdict: Verdict, store: Store, typed: str) -> str:
+def html(verdict: SearchSummary, store: Store, typed: str) -> str:
     """The page."""
     found, metric = verdict.found, verdict.goal.metric
     name, about = found.study.name or "study", METRICS[metric].about if metric in METRICS else ""
@@ -79,7 +79,7 @@ def html(verdict: Verdict, store: Store, typed: str) -> str:
         f"{name}, tuned for {verdict.goal}",
         f"{len(verdict.settings)} settings, up to {len(found.study.seed_list)} seeds",
         f"<p>{escape(found.study.question)}</p>" if found.study.question else "",
-        "".join(f'<p class="said">{escape(line)}</p>' for line in verdict.said()),
+        "".join(f'<p class="said">{escape(line)}</p>' for line in verdict.sentences()),
         numbers(_numbers(verdict)),
         section("Draw with it", f"<pre>{escape(verdict.command)}</pre>" if verdict.command else ""),
         section("Pictures", *_strips(verdict, store), note="The same seeds in each line."),
@@ -102,7 +102,7 @@ _DATA = (
 )
 
 
-def _numbers(verdict: Verdict) -> Iterator[tuple[str, str, str]]:
+def _numbers(verdict: SearchSummary) -> Iterator[tuple[str, str, str]]:
     if verdict.best:
         line = verdict.lines[0]
         yield (
@@ -118,16 +118,16 @@ def _numbers(verdict: Verdict) -> Iterator[tuple[str, str, str]]:
     yield "pictures", f"{looked:,}", f"of {full:,} if all settings had all seeds"
 
 
-def _pictures(verdict: Verdict) -> tuple[int, int]:
+def _pictures(verdict: SearchSummary) -> tuple[int, int]:
     """Looked at, and in all."""
     rows, settings = verdict.found.drawing.rows, max(1, len(verdict.found.ladder.settings))
     others = len({rest for _, rest, _ in rows})
     return len(rows), settings * others * len(verdict.found.study.seed_list)
 
 
-def _strips(verdict: Verdict, store: Store) -> Iterator[str]:
+def _strips(verdict: SearchSummary, store: Store) -> Iterator[str]:
     """The best, the base, and the worst."""
-    chosen: dict[str, Line] = {}
+    chosen: dict[str, SettingSummary] = {}
     if verdict.best:
         chosen["best"] = verdict.lines[0]
     if base := next((line for line in verdict.lines if line.setting.base and not line.best), None):
@@ -137,8 +137,9 @@ def _strips(verdict: Verdict, store: Store) -> Iterator[str]:
     for name, line in chosen.items():
         rows = verdict.found.drawing.pictures(line.setting.point, _STRIP)
         tiles = "".join(_tile(store, row.key, f"{row.request.prompt}, seed {row.seed}") for row in rows)
-        about = f"{name}: {shown(line.setting.point)}"
-        yield f'<figcaption>{escape(about)} <span>{ranged(line.mean)}</span></figcaption><div class="strip">{tiles}</div>'
+        about = f"{name}: {format_point(line.setting.point)}"
+        caption = f"<figcaption>{escape(about)} <span>{format_interval(line.mean)}</span></figcaption>"
+        yield f'{caption}<div class="strip">{tiles}</div>'
 
 
 def _tile(store: Store, key: str, title: str) -> str:
@@ -149,19 +150,19 @@ def _tile(store: Store, key: str, title: str) -> str:
     return f'<img alt="{escape(title)}" title="{escape(title)}" src="data:image/webp;base64,{said}">'
 
 
-def _figures(verdict: Verdict) -> Iterator[str]:
+def _figures(verdict: SearchSummary) -> Iterator[str]:
     for axis in verdict.found.space.axes:
         drawing = svg(Figure(_series(verdict, axis), axis.name, names=_names(verdict, axis)), 430, 270)
         yield figure(f"{verdict.goal.metric} over {axis.name}", drawing)
 
 
-def _names(verdict: Verdict, axis: Axis) -> Sequence[str]:
+def _names(verdict: SearchSummary, axis: Axis) -> Sequence[str]:
     """What stands on the axis where it has no numbers."""
     values = _values(verdict, axis)
     return () if all(_number(value) for value in values) else [str(value) for value in values]
 
 
-def _values(verdict: Verdict, axis: Axis) -> list[Value]:
+def _values(verdict: SearchSummary, axis: Axis) -> list[Value]:
     return list(
         dict.fromkeys([*axis.values, *(line.setting.point[axis.name] for line in verdict.lines)])
         if axis.values
@@ -173,11 +174,11 @@ def _number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _series(verdict: Verdict, axis: Axis) -> list[Series]:
+def _series(verdict: SearchSummary, axis: Axis) -> list[Series]:
     """A color for each number of seeds, and marks for the best and the base."""
     places, named = _values(verdict, axis), bool(_names(verdict, axis))
 
-    def points(name: str, lines: list[Line], color: str, label: str = "") -> Series:
+    def points(name: str, lines: list[SettingSummary], color: str, label: str = "") -> Series:
         at = [line.setting.point[axis.name] for line in lines]
         x = [float(places.index(value)) if named else float(value or 0) for value in at]
         y = [line.mean for line in lines]
@@ -198,7 +199,7 @@ def _series(verdict: Verdict, axis: Axis) -> list[Series]:
     return [*found, points("base", base, COLORS[2], "base"), points("best", best, COLORS[1], "best")]
 
 
-def _settings(verdict: Verdict) -> str:
+def _settings(verdict: SearchSummary) -> str:
     bounds = [bound.metric for bound in verdict.goal.bounds]
     head = (
         *verdict.found.space.names,
@@ -212,19 +213,19 @@ def _settings(verdict: Verdict) -> str:
     return wide(head, map(_row, verdict.lines)) if verdict.lines else ""
 
 
-def _row(line: Line) -> Iterator[str]:
+def _row(line: SettingSummary) -> Iterator[str]:
     for value in line.setting.point.values():
         yield escape("none" if value is None else str(value))
     yield str(line.mean.n)
-    yield f'<b class="best">{ranged(line.mean)}</b>' if line.best else ranged(line.mean)
-    yield from (ranged(kept) for kept in line.kept.values())
+    yield f'<b class="best">{format_interval(line.mean)}</b>' if line.best else format_interval(line.mean)
+    yield from (format_interval(kept) for kept in line.kept.values())
     yield f"{line.share:.0%}" if line.share >= 0.005 else "0"
     if line.kept:
         yield f"{line.within:.0%}"
     yield "● " * line.alike + "base" * line.setting.base
 
 
-def _rungs(verdict: Verdict) -> str:
+def _rungs(verdict: SearchSummary) -> str:
     rungs = verdict.found.ladder.rungs
     rows = [
         [str(i + 1), str(r.seeds), str(r.settings), str(r.kept), f"{r.best:.4g}"] for i, r in enumerate(rungs)
@@ -232,7 +233,7 @@ def _rungs(verdict: Verdict) -> str:
     return wide(("rung", "seeds", "settings", "went on", "best mean"), rows) if rows else ""
 
 
-def _facts(verdict: Verdict) -> dict[str, object]:
+def _facts(verdict: SearchSummary) -> dict[str, object]:
     found, about = verdict.found, machine()
     models = {
         f"model {name}": f"{network.digest[:12]}, {precision_of(network)}, {found.study.mode}"

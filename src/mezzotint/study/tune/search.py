@@ -14,9 +14,9 @@ from mezzotint.store import Store
 from mezzotint.study.outline import OpenModel
 from mezzotint.study.run import Say
 from mezzotint.study.spec import Study
-from mezzotint.study.tune.drawing import Drawing
+from mezzotint.study.tune.drawing import SettingEvaluator
 from mezzotint.study.tune.goal import Goal
-from mezzotint.study.tune.halving import FIRST, Ladder, halve
+from mezzotint.study.tune.halving import FIRST, HalvingResult, halve
 from mezzotint.study.tune.space import Point, Space, base_of
 from mezzotint.study.tune.trials import Trials
 
@@ -24,14 +24,14 @@ FILE = "trials.log"
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found, with all that pages and tables of it need."""
 
     study: Study
     goal: Goal
     space: Space
-    ladder: Ladder
-    drawing: Drawing
+    ladder: HalvingResult
+    drawing: SettingEvaluator
     base: Point | None
     trials: int
     seconds: float
@@ -59,7 +59,7 @@ class Search:
         self.study, self.goal, self._say = study, goal, say
         self.space = Space.of(study)
         self.base = base_of(study, self.space)
-        self.drawing = Drawing(
+        self.drawing = SettingEvaluator(
             study,
             goal,
             self.space,
@@ -70,18 +70,20 @@ class Search:
         )
         self._file = folder / FILE
 
-    def __call__(self, trials: int) -> Found:
+    def __call__(self, trials: int) -> SearchResult:
         """Search among so many settings. DataError where nothing can be compared."""
         began, seeds = monotonic(), len(self.study.seed_list)
         count = min(trials, self.space.size or trials)
         asks = Trials(self._file, self._name, self.space, self.goal.higher, self.base)
         ladder = halve(asks, self.drawing, self.goal, count, seeds, self.base, self._say)
-        if not ladder.stopped and not any(self._measured(ladder)):
+        if not ladder.stopped and not any(self._has_values(ladder)):
             raise DataError(f"no setting has a {self.goal.metric}; {self._why()}")
         took, folder = monotonic() - began, str(self._file.parent)
-        return Found(self.study, self.goal, self.space, ladder, self.drawing, self.base, count, took, folder)
+        return SearchResult(
+            self.study, self.goal, self.space, ladder, self.drawing, self.base, count, took, folder
+        )
 
-    def _measured(self, ladder: Ladder) -> list[bool]:
+    def _has_values(self, ladder: HalvingResult) -> list[bool]:
         found = [setting.seen.values[self.goal.metric] for setting in ladder.whole if setting.seen]
         return [bool((values == values).any()) for values in found]
 

@@ -31,7 +31,7 @@ class Fit(NamedTuple):
     ratio: float  # variance of the noise to that between settings: the seeds that the others are worth
 
 
-def fitted(values: Floats) -> Fit:
+def fit_model(values: Floats) -> Fit:
     """By EM, from the first guess that half of all is noise."""
     there = np.isfinite(values)
     y, counts = np.where(there, values, 0.0), there.sum(1)
@@ -51,11 +51,11 @@ def fitted(values: Floats) -> Fit:
     return Fit(np.where(counts > 0, center + setting, math.nan), rest, noise / spread)
 
 
-def drawn(values: Sequence[Floats], draws: int = DRAWS, seed: int = 0) -> Floats:
+def shrunk_bootstrap(values: Sequence[Floats], draws: int = DRAWS, seed: int = 0) -> Floats:
     """(draws, settings): what each may be on all seeds, as seeds are drawn anew, the same for all that saw the same."""
     most = max(map(len, values))
     table = np.stack([np.pad(one, (0, most - len(one)), constant_values=math.nan) for one in values])
-    fit = fitted(table)
+    fit = fit_model(table)
     out = np.tile(fit.means, (draws, 1))
     for n in sorted({len(one) for one in values}):
         some = [i for i, one in enumerate(values) if len(one) == n]

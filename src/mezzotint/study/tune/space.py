@@ -11,7 +11,7 @@ from mezzotint.axes import cross, parse_axis
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.guidance import Guidance
 from mezzotint.request import Request
-from mezzotint.study.cells import FIELDS, KINDS, Cell, cells, place
+from mezzotint.study.cells import FIELDS, KINDS, Cell, cells, term_field
 from mezzotint.study.spec import Study
 from mezzotint.study.table import Value
 
@@ -39,7 +39,7 @@ class Axis:
         if self.values:
             return self.values
         if step:
-            return tuple(self.said(self.low + i * step) for i in range(self._count(step)))
+            return tuple(self.round_value(self.low + i * step) for i in range(self._count(step)))
         return None
 
     def _count(self, step: float) -> int:
@@ -48,9 +48,9 @@ class Axis:
     @property
     def ends(self) -> tuple[Value, ...]:
         """What is checked before any work: the rest lies between."""
-        return self.values or (self.said(self.low), self.said(self.high))
+        return self.values or (self.round_value(self.low), self.round_value(self.high))
 
-    def said(self, value: Any) -> Any:
+    def round_value(self, value: Any) -> Any:
         """As it is written down: a number of a range to a hundredth of it or finer, or to three digits where it is logarithmic"""
         if self.values:
             return value
@@ -66,7 +66,7 @@ class Axis:
         if self.values or self.all:
             return value in (self.all or ())
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high and self.said(value) == value  # type: ignore[operator]
+        return number and self.low <= value <= self.high and self.round_value(value) == value  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class Space:
         longest = max(len(axis.ends) for axis in self.axes)
         return [{a.name: a.ends[min(i, len(a.ends) - 1)] for a in self.axes} for i in range(longest)]
 
-    def said(self, drawn: dict[str, Any]) -> Point:
+    def to_point(self, drawn: dict[str, Any]) -> Point:
         """The setting that a sampler's numbers stand for."""
-        return {axis.name: axis.said(drawn[axis.name]) for axis in self.axes}
+        return {axis.name: axis.round_value(drawn[axis.name]) for axis in self.axes}
 
     def holds(self, point: Point) -> bool:
         """Whether the search may come to this very setting."""
@@ -146,8 +146,8 @@ def _value(name: str, cell: Cell) -> Value:
         return getattr(cell.request, name)  # type: ignore[no-any-return]
     if not name.startswith("guidance."):
         raise ConfigError(f"{name} is a word in braces")
-    terms, where = cell.request.terms.terms, place(name)
-    value = getattr(terms[where.of(terms)], where.field)
+    terms, where = cell.request.terms.terms, term_field(name)
+    value = getattr(terms[where.index_in(terms)], where.field)
     if value is None:  # scale, where there is an effect
         raise ConfigError(f"{Guidance(terms)} has no {where.field}")
     return value  # type: ignore[no-any-return]
@@ -156,7 +156,7 @@ def _value(name: str, cell: Cell) -> Value:
 def kind_of(name: str) -> Kind:
     """What an axis takes, so far as its name tells. ConfigError for a term or field that is not there."""
     if name.startswith("guidance."):
-        where = place(name)
+        where = term_field(name)
         hint = get_type_hints(KINDS[where.term])[where.field]
     elif name in FIELDS:
         hint = get_type_hints(Request)[name]

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import optuna
 from optuna.distributions import (
@@ -23,18 +22,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mezzotint.errors import ConfigError, OutputError
 from mezzotint.store.files import lock
+from mezzotint.study.tune.halving import Trial
 from mezzotint.study.tune.space import Axis, Point, Space
 
 WAVE = 8  # settings that are asked before the sampler hears of them
 _AGAIN = 8  # times that TPE may ask what is known, before a setting is drawn at random
-
-
-class Asked(NamedTuple):
-    """A setting that was asked."""
-
-    number: int  # of Optuna's trial
-    point: Point
-    told: bool
 
 
 class Trials:
@@ -68,7 +60,7 @@ class Trials:
             said = f"{self._path} is damaged; remove it: the same settings will be asked, and no picture is drawn twice"
             raise ConfigError(said) from error
 
-    def batch(self, done: int, count: int) -> list[Asked]:
+    def batch(self, done: int, count: int) -> list[Trial]:
         """The settings after so many that go together, of `count` in all: those that are known, then those that are asked now.
 
         A space that has no more than `count` is asked for all of them; else the sampler hears of some before others are asked.
@@ -77,18 +69,18 @@ class Trials:
         everything = size is not None and size <= count
         most = min(count, size or count)
         upto = most if everything else min(most, (done // WAVE + 1) * WAVE)
-        while len(self._asked) < upto:
+        while len(self._trials) < upto:
             self._ask(everything)
-        return self._asked[done:upto]
+        return self._trials[done:upto]
 
     @property
-    def _asked(self) -> list[Asked]:
+    def _trials(self) -> list[Trial]:
         """In order, each once."""
         with self._read():
-            return [self._of(trial) for trial in self._study.get_trials(deepcopy=False) if _counts(trial)]
+            return [self._of(trial) for trial in self._study.get_trials(deepcopy=False) if _is_counted(trial)]
 
-    def _of(self, trial: FrozenTrial) -> Asked:
-        return Asked(trial.number, self._space.said(trial.params), trial.state != TrialState.RUNNING)
+    def _of(self, trial: FrozenTrial) -> Trial:
+        return Trial(trial.number, self._space.to_point(trial.params), trial.state != TrialState.RUNNING)
 
     def tell(self, number: int, value: float | None) -> None:
         """What a setting came to; None where it came to nothing, or to what is out of bounds: worse than all others."""
@@ -97,7 +89,7 @@ class Trials:
 
     def _ask(self, everything: bool) -> None:
         """One more setting that was not asked before; what is asked twice is a failed trial, which no sampler reads."""
-        known = [asked.point for asked in self._asked]
+        known = [asked.point for asked in self._trials]
         if everything:
             self._study.enqueue_trial(next(p for p in self._space.grid() if p not in known))
         for again in range(1_000_000):
@@ -107,13 +99,13 @@ class Trials:
                 optuna.samplers.TPESampler(seed=number) if tpe else optuna.samplers.RandomSampler(seed=number)
             )
             trial = self._study.ask(self._ways)
-            if self._space.said(trial.params) not in known:
+            if self._space.to_point(trial.params) not in known:
                 return
             self._study.tell(trial, state=TrialState.FAIL)
         raise ConfigError("the search finds no setting that it has not tried; make the space larger")
 
 
-def _counts(trial: FrozenTrial) -> bool:
+def _is_counted(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
 

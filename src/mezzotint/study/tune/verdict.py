@@ -9,31 +9,31 @@ from functools import cached_property
 from typing import Any
 
 from mezzotint.evaluation.statistics import Estimate, interval
-from mezzotint.study.tune.certainty import Sureness, difference, rank
+from mezzotint.study.tune.certainty import Certainty, difference, rank
 from mezzotint.study.tune.command import command
-from mezzotint.study.tune.halving import Setting
-from mezzotint.study.tune.search import Found
+from mezzotint.study.tune.halving import TunedSetting
+from mezzotint.study.tune.search import SearchResult
 from mezzotint.study.tune.space import Point
 
 _NAMED = 5  # settings named in a sentence
 
 
-def shown(point: Point) -> str:
+def format_point(point: Point) -> str:
     """`guidance.cfg.scale 4.2, steps 20`."""
     return ", ".join(f"{name} {'none' if value is None else value}" for name, value in point.items())
 
 
-def ranged(found: Estimate, sign: str = "", digits: int = 4) -> str:
+def format_interval(found: Estimate, sign: str = "", digits: int = 4) -> str:
     """`0.31 (0.29 to 0.33)`."""
     mean, low, high = (f"{value:{sign}.{digits}g}" for value in found[:3])
     return mean if math.isnan(found.low) else f"{mean} ({low} to {high})"
 
 
 @dataclass(frozen=True)
-class Line:
+class SettingSummary:
     """A setting as tables show it."""
 
-    setting: Setting
+    setting: TunedSetting
     mean: Estimate
     kept: dict[str, Estimate]  # of the metrics with bounds
     share: float
@@ -42,21 +42,21 @@ class Line:
     best: bool
 
 
-class Verdict:
+class SearchSummary:
     """Of what was found."""
 
-    def __init__(self, found: Found) -> None:
+    def __init__(self, found: SearchResult) -> None:
         self.found, self.goal = found, found.goal
         self.settings = found.ladder.whole
         self._seen = [setting.seen for setting in self.settings if setting.seen]
 
     @cached_property
-    def sure(self) -> Sureness:
+    def sure(self) -> Certainty:
         """Of `settings`."""
-        return self.found.ladder.sureness()
+        return self.found.ladder.certainty()
 
     @property
-    def best(self) -> Setting | None:
+    def best(self) -> TunedSetting | None:
         """None where nothing is within the bounds, or nothing was finished."""
         return None if self.sure.best is None else self.settings[self.sure.best]
 
@@ -69,17 +69,17 @@ class Verdict:
         return difference(self._seen, self.sure.best, self.settings.index(base), self.goal.metric)
 
     @cached_property
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[SettingSummary]:
         """All settings, those on most seeds first, by their means."""
         sign = -1 if self.goal.higher else 1
         made = [self._line(i) for i in range(len(self.settings))]
         return sorted(made, key=lambda line: (not line.best, -line.setting.rung, sign * line.mean.mean))
 
-    def _line(self, i: int) -> Line:
+    def _line(self, i: int) -> SettingSummary:
         values, sure = self._seen[i].values, self.sure
         kept = {bound.metric: interval(values[bound.metric]) for bound in self.goal.bounds}
         mean = interval(values[self.goal.metric])
-        return Line(
+        return SettingSummary(
             self.settings[i], mean, kept, sure.shares[i], sure.within[i], i in sure.alike, i == sure.best
         )
 
@@ -96,7 +96,7 @@ class Verdict:
         """Of the best setting."""
         return self.found.drawing.cells(self.best.point) if self.best else []
 
-    def said(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """In plain words."""
         return [*self._answer(), *self._doubts()]
 
@@ -109,13 +109,13 @@ class Verdict:
         else:
             yield from self._of_best(self.best)
 
-    def _of_best(self, best: Setting) -> Iterator[str]:
+    def _of_best(self, best: TunedSetting) -> Iterator[str]:
         line = self.lines[0]
         yield (
-            f"Best of {len(self.settings)} settings for {self.goal}: {shown(best.point)}. "
-            f"Mean {ranged(line.mean)} on {line.mean.n} seeds; the best in {line.share:.0%} of draws over seeds."
+            f"Best of {len(self.settings)} settings for {self.goal}: {format_point(best.point)}. "
+            f"Mean {format_interval(line.mean)} on {line.mean.n} seeds; the best in {line.share:.0%} of draws over seeds."
         )
-        alike = [shown(self.settings[i].point) for i in self.sure.alike]
+        alike = [format_point(self.settings[i].point) for i in self.sure.alike]
         more = f" and {len(alike) - _NAMED} more" if len(alike) > _NAMED else ""
         if len(alike) > 1:
             yield f"{len(alike)} settings are indistinguishable at 95 %: {'; '.join(alike[:_NAMED])}{more}."
@@ -128,11 +128,11 @@ class Verdict:
         if base is None:
             return "The study has no setting of its own on these axes to compare with."
         if gain is None:
-            return f"It is the setting that the study has already ({shown(base.point)})."
+            return f"It is the setting that the study has already ({format_point(base.point)})."
         verdict = "that could be chance" if gain.low <= 0 <= gain.high else "that is more than chance at 95 %"
         outside = base.seen is not None and rank(base.seen, self.goal)[0] > 0
         note = ", which is out of bounds" if outside else ""
-        return f"Against the base setting ({shown(base.point)}{note}): {ranged(gain, '+')}; {verdict}."
+        return f"Against the base setting ({format_point(base.point)}{note}): {format_interval(gain, '+')}; {verdict}."
 
     def _doubts(self) -> Iterator[str]:
         found = self.found
@@ -147,7 +147,7 @@ class Verdict:
         failed = [s for s in found.ladder.settings if s.seen is None]
         if failed:
             why = next(iter(found.drawing.failed), "")
-            yield f"{len(failed)} settings failed ({shown(failed[0].point)}: {why})."
+            yield f"{len(failed)} settings failed ({format_point(failed[0].point)}: {why})."
 
     def data(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -161,14 +161,14 @@ class Verdict:
             "indistinguishable": [self.settings[i].point for i in self.sure.alike],
             "base": self.found.base,
             "advantage": gain._asdict() if gain else None,
-            "said": self.said(),
+            "said": self.sentences(),
             "command": self.command,
             "stopped": self.found.ladder.stopped,
             "rungs": [rung.__dict__ for rung in self.found.ladder.rungs],
             "settings": [self._record(line) for line in self.lines],
         }
 
-    def _record(self, line: Line) -> dict[str, Any]:
+    def _record(self, line: SettingSummary) -> dict[str, Any]:
         seen = line.setting.seen
         return {
             **line.setting.point,

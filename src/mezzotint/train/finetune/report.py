@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mezzotint.files import write_atomic
-from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
+from mezzotint.pages.figures import COLORS, Figure, Series, smooth, svg
 from mezzotint.pages.layout import figure, numbers, page, section, sheet, table
 
 _PER_PAGE = 12
@@ -148,7 +148,7 @@ def losses(run: RunRecord) -> list[Series]:
     x, y = run.curve("loss")
     series = [
         Series("training", x, y, "faint", COLORS[0]),
-        Series("smoothed", x, smoothed(y), "line", COLORS[0]),
+        Series("smoothed", x, smooth(y), "line", COLORS[0]),
     ]
     val = run.curve("val_loss")
     return [*series, Series("validation", *val, "dots", COLORS[1])] if val[0] else series

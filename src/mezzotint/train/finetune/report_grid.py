@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from mezzotint.files import write_atomic
-from mezzotint.pages.figures import COLORS, Figure, Series, smoothed, svg
+from mezzotint.pages.figures import COLORS, Figure, Series, smooth, svg
 from mezzotint.pages.layout import figure, page, section, sheet, wide
 from mezzotint.train.finetune.report import RunRecord
 
@@ -87,13 +87,13 @@ def _number(value: float | None) -> str:
 
 def _curves(runs: Mapping[str, RunRecord]) -> Iterator[str]:
     for key, title in _KEYS.items():
-        smooth: Callable[[list[float]], list[float]] = smoothed if key == "loss" else list
+        transform: Callable[[list[float]], list[float]] = smooth if key == "loss" else list
         series = []
         for place, (name, run) in enumerate(runs.items()):
             x, y = run.curve(key)
             named = name if len(runs) <= 4 else ""
             if x:
-                series.append(Series(named, x, smooth(y), "line", COLORS[place % len(COLORS)]))
+                series.append(Series(named, x, transform(y), "line", COLORS[place % len(COLORS)]))
         if series:
             yield figure(title, svg(Figure(series, next(iter(runs.values())).unit), 430, 290))
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mezzotint.errors import ConfigError
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.lora import without_lora
 from mezzotint.train.finetune.watch import DomainDistances, ValidationSet, by_bin
@@ -116,7 +116,7 @@ class FinetuneTask:
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Samples from fixed seeds."""
         with self._precision(module):
-            return tiled(self.subject.draw(module, range(SHOWN, SHOWN + self.config.shown))), {}
+            return make_grid(self.subject.draw(module, range(SHOWN, SHOWN + self.config.shown))), {}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """The finished model; `folder` is the run's `model`."""

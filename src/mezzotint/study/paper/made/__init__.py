@@ -6,13 +6,13 @@ from mezzotint.study.paper.made.channels import channels
 from mezzotint.study.paper.made.compression import Compression
 from mezzotint.study.paper.made.emergence import emergence
 from mezzotint.study.paper.made.finetuning import finetuning
-from mezzotint.study.paper.made.making import Made
+from mezzotint.study.paper.made.making import FunctionMaker
 from mezzotint.study.paper.made.midway import midway
 from mezzotint.study.paper.made.reading import reading
 from mezzotint.study.paper.section import Maker
 
 MAKERS: tuple[Maker, ...] = (
-    Made(
+    FunctionMaker(
         "1",
         "emergence",
         "From noise to the picture",
@@ -22,7 +22,7 @@ MAKERS: tuple[Maker, ...] = (
         "The report shows one run of a model of photographs. Ours are `faces` at 64x64 and the latents of `emoji`.",
         32 / 6,
     ),
-    Made(
+    FunctionMaker(
         "2-4",
         "fine-tuning",
         "Fine-tuning on new pictures",
@@ -33,7 +33,7 @@ MAKERS: tuple[Maker, ...] = (
         "64x64, learns butterflies that `emoji` drew, and takes fewer steps at a higher rate.",
         14.0,
     ),
-    Made(
+    FunctionMaker(
         "11-12",
         "compression",
         "Latent diffusion: what a picture becomes",
@@ -42,7 +42,7 @@ MAKERS: tuple[Maker, ...] = (
         "The report's autoencoder is Stable Diffusion's, at 512x512. Ours was trained here on emoji, 128x128; its factor is 48.",
         128 / 24,
     ),
-    Made(
+    FunctionMaker(
         "13-14",
         "reading",
         "How the network reads a text",
@@ -51,7 +51,7 @@ MAKERS: tuple[Maker, ...] = (
         "The report's text encoder gives 768 numbers a token. Ours is narrower and was distilled here; tokens are 77 as well.",
         4.0,
     ),
-    Made(
+    FunctionMaker(
         "16-20",
         "channels",
         "Inside the latents",
@@ -61,7 +61,7 @@ MAKERS: tuple[Maker, ...] = (
         "The report encodes a picture of Stable Diffusion at 512x512. Ours is what `emoji` draws of the same prompt, at 128x128.",
         128 / 24,
     ),
-    Made(
+    FunctionMaker(
         "16-20",
         "midway",
         "LMS started in the middle",

@@ -9,17 +9,17 @@ import numpy as np
 from mezzotint.engine import Network
 from mezzotint.library import fit_to_size
 from mezzotint.looking.codec import Pixels
-from mezzotint.looking.figure import Look, draw
-from mezzotint.looking.latents import Latents, decode, encode, psnr
-from mezzotint.looking.noise import Level, even_choice, level_at, levels, noised
+from mezzotint.looking.figure import LatentsFigure, draw
+from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
+from mezzotint.looking.noise import NoiseLevel, add_noise, even_choice, level_at, levels
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.study.finding import Finding
-from mezzotint.study.paper.made.drawing import Tile, tiles, whole
+from mezzotint.study.paper.made.drawing import Tile, png_figure, tiles
 from mezzotint.study.paper.made.drawn import CAR, pictures, scenes
-from mezzotint.study.paper.made.making import Parts
+from mezzotint.study.paper.made.making import SectionParts
 from mezzotint.study.paper.made.verdicts import above, below, equal
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 SAMPLER, OF, STEP = "lms", 15, 10
 STABLE = Schedule.from_config(
@@ -28,9 +28,9 @@ STABLE = Schedule.from_config(
 """What Stable Diffusion v1-4 was trained with."""
 
 
-def channels(setting: Setting) -> Parts:
+def channels(setting: PaperSettings) -> SectionParts:
     """The picture of the report's prompt, and statistics over many others."""
-    network = opened(setting.text_model, setting.precision)
+    network = open_cached(setting.text_model, setting.precision)
     setting.say(f"{network.name}: latents, their channels, and noise")
     asked = [Request(prompt=CAR, seed=0, steps=25), *scenes(24 if setting.quick else 128)]
     shown, *others = [np.asarray(p.image) for p in pictures(setting, network, asked)]
@@ -41,9 +41,9 @@ def channels(setting: Setting) -> Parts:
     findings = (
         *_schedule(),
         *_looks(others, several),
-        _drowned(network, shown, z, run),
+        _noise_finding(network, shown, z, run),
     )
-    return Parts(html, findings, _NOTES)
+    return SectionParts(html, findings, _NOTES)
 
 
 _NOTES = (
@@ -84,9 +84,9 @@ def _schedule() -> tuple[Finding, Finding, Finding]:
     )
 
 
-def _looks(pixels: Sequence[Pixels], latents: Sequence[Latents]) -> tuple[Finding, Finding]:
+def _looks(pixels: Sequence[Pixels], latents: Sequence[PictureLatents]) -> tuple[Finding, Finding]:
     """What the channels are like."""
-    told = [explained(one, z) for one, z in zip(pixels, latents, strict=True)]
+    told = [explained_variance(one, z) for one, z in zip(pixels, latents, strict=True)]
     spread = [float(np.std(z.values)) for z in latents]
     return (
         above(
@@ -97,11 +97,11 @@ def _looks(pixels: Sequence[Pixels], latents: Sequence[Latents]) -> tuple[Findin
             "pictures",
             "report",
         ),
-        _near("Scaled latents have about unit variance", spread),
+        _unit_variance("Scaled latents have about unit variance", spread),
     )
 
 
-def _near(claim: str, spread: Sequence[float]) -> Finding:
+def _unit_variance(claim: str, spread: Sequence[float]) -> Finding:
     """Within a fifth of 1, by the interval of the mean distance from it."""
     return below(
         claim,
@@ -113,7 +113,7 @@ def _near(claim: str, spread: Sequence[float]) -> Finding:
     )
 
 
-def explained(pixels: Pixels, z: Latents) -> float:
+def explained_variance(pixels: Pixels, z: PictureLatents) -> float:
     """R² of the picture at the latents' size, fitted from the channels and a constant."""
     c, h, w = z.values.shape
     small = fit_to_size(pixels, w, h).reshape(-1, 3).astype(np.float64)
@@ -122,35 +122,40 @@ def explained(pixels: Pixels, z: Latents) -> float:
     return float(1 - np.square(left).sum() / max(np.square(small - small.mean(0)).sum(), 1e-9))
 
 
-def _drowned(network: Network, pixels: Pixels, z: Latents, run: Sequence[Level]) -> Finding:
+def _noise_finding(network: Network, pixels: Pixels, z: PictureLatents, run: Sequence[NoiseLevel]) -> Finding:
     """Eight noises at the first and at the marked step."""
     early, late = (
-        [psnr(pixels, _noised(network, z, run[step], seed)) for seed in range(8)] for step in (STEP - 4, STEP)
+        [psnr(pixels, _decode_noisy(network, z, run[step], seed)) for seed in range(8)]
+        for step in (STEP - 4, STEP)
     )
     claim = "The more noise is added, the less of the picture is decoded"
     said = f"PSNR at {_at(run[STEP])} less that at {_at(run[STEP - 4])}, dB"
     return above(claim, np.subtract(late, early), 0, said, "noises", "report")
 
 
-def _figure(network: Network, pixels: Pixels, z: Latents, run: list[Level]) -> str:
-    noisy = _noised(network, z, run[STEP], 0)
+def _figure(network: Network, pixels: Pixels, z: PictureLatents, run: list[NoiseLevel]) -> str:
+    noisy = _decode_noisy(network, z, run[STEP], 0)
     c, h, w = z.values.shape
     about = f"{z.model}: {z.width}x{z.height}x3 to {w}x{h}x{c}, a factor of {z.factor:g}"
-    look = Look(CAR, about, pixels, z, decode(network, z), SAMPLER, run, STEP, noisy)  # type: ignore[arg-type]
-    return whole(draw(look), f"latents of {CAR}")
+    look = LatentsFigure(CAR, about, pixels, z, decode(network, z), SAMPLER, run, STEP, noisy)  # type: ignore[arg-type]
+    return png_figure(draw(look), f"latents of {CAR}")
 
 
-def _strip(network: Network, pixels: Pixels, z: Latents, run: list[Level]) -> str:
+def _strip(network: Network, pixels: Pixels, z: PictureLatents, run: list[NoiseLevel]) -> str:
     shown = [
-        Tile(_noised(network, z, level, 0), f"step {level.step} of {level.of}", f"sigma {level.sigma:.3g}")
+        Tile(
+            _decode_noisy(network, z, level, 0),
+            f"step {level.step} of {level.of}",
+            f"sigma {level.sigma:.3g}",
+        )
         for level in even_choice(run, 9)
     ]
     return tiles([*shown, Tile(pixels, "picture", "no noise")], "Noise added to the latents, and decoded")
 
 
-def _noised(network: Network, z: Latents, level: Level, seed: int) -> Pixels:
-    return network.decode(noised(z.values, level, seed)[None])
+def _decode_noisy(network: Network, z: PictureLatents, level: NoiseLevel, seed: int) -> Pixels:
+    return network.decode(add_noise(z.values, level, seed)[None])
 
 
-def _at(level: Level) -> str:
+def _at(level: NoiseLevel) -> str:
     return f"(step {level.step} of {level.of}, sigma {level.sigma:.3g})"

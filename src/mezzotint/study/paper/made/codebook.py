@@ -13,7 +13,7 @@ ROUNDS = 12
 _AT_ONCE = 4096  # rows that are compared with all codes together
 
 
-def learned(vectors: Floats, codes: int, seed: int = 0) -> Floats:
+def learn_codebook(vectors: Floats, codes: int, seed: int = 0) -> Floats:
     """(codes, d) by Lloyd's k-means from (n, d), started at rows drawn without replacement; an empty code stays."""
     centers = vectors[np.random.default_rng(seed).choice(len(vectors), codes, replace=False)].copy()
     for _ in range(ROUNDS):
@@ -38,7 +38,7 @@ def as_vectors(latents: Floats) -> Floats:
     return latents.reshape(len(latents), -1).T
 
 
-def quantized(latents: Floats, centers: Floats) -> Floats:
+def quantize(latents: Floats, centers: Floats) -> Floats:
     """(C, h, w) with the nearest code at every place."""
     vectors = as_vectors(latents)
     return np.ascontiguousarray(centers[nearest(vectors, centers)].T.reshape(latents.shape))

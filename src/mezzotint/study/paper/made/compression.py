@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.looking.codec import Codec, Pixels, open_codec
-from mezzotint.looking.latents import Latents, decode, encode, psnr
+from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
 from mezzotint.models.autoencoder import Facts
 from mezzotint.pages.figures import Figure, svg
-from mezzotint.pages.layout import figure, folded, wide
+from mezzotint.pages.layout import details, figure, wide
 from mezzotint.request import Request
 from mezzotint.study.finding import Finding
-from mezzotint.study.paper.made.codebook import as_vectors, learned, quantized
-from mezzotint.study.paper.made.drawing import Tile, banded, tiles
-from mezzotint.study.paper.made.drawn import enlarged, pictures, scenes
-from mezzotint.study.paper.made.making import Parts
+from mezzotint.study.paper.made.codebook import as_vectors, learn_codebook, quantize
+from mezzotint.study.paper.made.drawing import Tile, band_series, tiles
+from mezzotint.study.paper.made.drawn import pictures, resize_to, scenes
+from mezzotint.study.paper.made.making import SectionParts
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 PUBLISHED = Facts("kl", 4, 8)  # Stable Diffusion's autoencoder: 512x512x3 to 64x64x4
 FACTOR, GOOD = 48.0, 24.0  # dB
@@ -31,11 +31,11 @@ CODES = (4, 16, 64, 256)
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class RoundTrips:
     """Pictures with what the autoencoder makes of them."""
 
     pixels: Sequence[Pixels]
-    latents: Sequence[Latents]
+    latents: Sequence[PictureLatents]
     back: Sequence[Pixels]
 
     @property
@@ -50,19 +50,27 @@ class Compression:
     def __init__(self, vq: Path | None = None) -> None:
         self.vq = vq
 
-    def __call__(self, setting: Setting) -> Parts:
+    def __call__(self, setting: PaperSettings) -> SectionParts:
         """Draw pictures, send them through, and lay codebooks over their latents."""
         own, foreign = _pictures(setting, 24 if setting.quick else 128)
         codec = open_codec(setting.text_model)
         setting.say(f"{codec.name}: {len(own) + len(foreign)} pictures to latents and back")
-        test = _seen(codec, foreign)
-        train = _seen(codec, own)
+        test = _round_trip(codec, foreign)
+        train = _round_trip(codec, own)
         rounded = _by_codes(codec, train.latents, test)
         errors = {codes: _psnr(test, back) for codes, back in rounded.items()}
-        vq = _kept_by(self.vq, foreign) if self.vq else None
-        html = _shown(test, rounded) + _curve(test, errors) + folded("Sizes and PSNR", _table(train, test))
-        findings = (*_sizes(test.latents[0]), _kept(test), *_against(test, errors, vq, self.vq))
-        return Parts(html, findings, _NOTES)
+        vq = _vq_psnr(self.vq, foreign) if self.vq else None
+        html = (
+            _pictures_html(test, rounded)
+            + _curve(test, errors)
+            + details("Sizes and PSNR", _table(train, test))
+        )
+        findings = (
+            *_sizes(test.latents[0]),
+            _quality_finding(test),
+            *_codebook_findings(test, errors, vq, self.vq),
+        )
+        return SectionParts(html, findings, _NOTES)
 
 
 _NOTES = (
@@ -73,37 +81,37 @@ _NOTES = (
 )
 
 
-def _pictures(setting: Setting, count: int) -> tuple[list[Pixels], list[Pixels]]:
+def _pictures(setting: PaperSettings, count: int) -> tuple[list[Pixels], list[Pixels]]:
     """Of the text model, and of the pixel model at the same size."""
     text, pixel = (
-        opened(setting.text_model, setting.precision),
-        opened(setting.pixel_model, setting.precision),
+        open_cached(setting.text_model, setting.precision),
+        open_cached(setting.pixel_model, setting.precision),
     )
     drawn = pictures(setting, text, scenes(count))
     faces = [Request(seed=seed, steps=20, sampler="ddim", guidance="none") for seed in range(count // 2)]
-    return [np.asarray(p.image) for p in drawn], [enlarged(p, text) for p in pictures(setting, pixel, faces)]
+    return [np.asarray(p.image) for p in drawn], [resize_to(p, text) for p in pictures(setting, pixel, faces)]
 
 
-def _seen(codec: Codec, pixels: Sequence[Pixels]) -> Seen:
+def _round_trip(codec: Codec, pixels: Sequence[Pixels]) -> RoundTrips:
     latents = [encode(codec, one) for one in pixels]
-    return Seen(pixels, latents, [decode(codec, z) for z in latents])
+    return RoundTrips(pixels, latents, [decode(codec, z) for z in latents])
 
 
-def _by_codes(codec: Codec, train: Sequence[Latents], test: Seen) -> dict[int, list[Pixels]]:
+def _by_codes(codec: Codec, train: Sequence[PictureLatents], test: RoundTrips) -> dict[int, list[Pixels]]:
     """Each test picture with its latents rounded, by the size of the codebook."""
     vectors = np.concatenate([as_vectors(z.values) for z in train])
     found = {}
     for codes in CODES:
-        centers = learned(vectors, codes)
-        found[codes] = [codec.decode(quantized(z.values, centers)[None]) for z in test.latents]
+        centers = learn_codebook(vectors, codes)
+        found[codes] = [codec.decode(quantize(z.values, centers)[None]) for z in test.latents]
     return found
 
 
-def _psnr(test: Seen, back: Sequence[Pixels]) -> list[float]:
+def _psnr(test: RoundTrips, back: Sequence[Pixels]) -> list[float]:
     return [psnr(one, again) for one, again in zip(test.pixels, back, strict=True)]
 
 
-def _sizes(z: Latents) -> tuple[Finding, Finding]:
+def _sizes(z: PictureLatents) -> tuple[Finding, Finding]:
     c, h, w = z.values.shape
     few = PUBLISHED.compression
     return (
@@ -126,7 +134,7 @@ def _sizes(z: Latents) -> tuple[Finding, Finding]:
     )
 
 
-def _kept(test: Seen) -> Finding:
+def _quality_finding(test: RoundTrips) -> Finding:
     return above(
         "The autoencoder keeps the picture",
         test.psnr,
@@ -137,8 +145,8 @@ def _kept(test: Seen) -> Finding:
     )
 
 
-def _against(
-    test: Seen, errors: dict[int, list[float]], vq: list[float] | None, folder: Path | None
+def _codebook_findings(
+    test: RoundTrips, errors: dict[int, list[float]], vq: list[float] | None, folder: Path | None
 ) -> tuple[Finding, Finding]:
     most = max(errors)
     costs = above(
@@ -166,14 +174,16 @@ def _against(
     )
 
 
-def _kept_by(folder: Path, pixels: Sequence[Pixels]) -> list[float]:
-    from mezzotint.looking.comparison import keep
+def _vq_psnr(folder: Path, pixels: Sequence[Pixels]) -> list[float]:
+    from mezzotint.looking.comparison import measure_reconstruction
     from mezzotint.models.autoencoder import Autoencoder
 
-    return list(keep(Autoencoder.open(folder), [Image.fromarray(one) for one in pixels]).psnr)
+    return list(
+        measure_reconstruction(Autoencoder.open(folder), [Image.fromarray(one) for one in pixels]).psnr
+    )
 
 
-def _table(train: Seen, test: Seen) -> str:
+def _table(train: RoundTrips, test: RoundTrips) -> str:
     z = test.latents[0]
     c, h, w = z.values.shape
     rows = [
@@ -216,7 +226,7 @@ def _row(
     ]
 
 
-def _shown(test: Seen, rounded: dict[int, list[Pixels]]) -> str:
+def _pictures_html(test: RoundTrips, rounded: dict[int, list[Pixels]]) -> str:
     """Some pictures, there and back, and through a small codebook and the largest."""
     rows = [tiles([Tile(p) for p in test.pixels[:8]], "Pictures: samples of the pixel model, enlarged")]
     rows.append(
@@ -237,17 +247,17 @@ def _shown(test: Seen, rounded: dict[int, list[Pixels]]) -> str:
     return "".join(rows)
 
 
-def _bits(codes: int, z: Latents) -> float:
+def _bits(codes: int, z: PictureLatents) -> float:
     return float(z.values[0].size * math.log2(codes))
 
 
-def _curve(test: Seen, errors: dict[int, list[float]]) -> str:
+def _curve(test: RoundTrips, errors: dict[int, list[float]]) -> str:
     x = [_bits(codes, test.latents[0]) / 8 for codes in errors]
     values = np.array(list(errors.values())).T
     kl: NDArray[np.float64] = np.array([test.psnr] * len(x)).T
     series = [
-        banded("k-means codebook over the KL latents", x, values),
-        banded("KL latents as they are, float32", x, kl),
+        band_series("k-means codebook over the KL latents", x, values),
+        band_series("KL latents as they are, float32", x, kl),
     ]
     note = (
         f"PSNR, dB, by bytes a picture ({', '.join(map(str, errors))} codes); bands are 95 % intervals of the mean over "

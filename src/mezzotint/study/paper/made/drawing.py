@@ -35,19 +35,19 @@ def tiles(shown: Iterable[Tile], head: str = "", side: int = 88) -> str:
     return f'<figure>{title}<div style="{_ROW}">{items}</div></figure>' if items else ""
 
 
-def whole(data: bytes, said: str) -> str:
+def png_figure(data: bytes, said: str) -> str:
     """A figure that is a PNG already, as wide as the page."""
     source = base64.b64encode(data).decode()
     style = "display:block;width:100%;border:1px solid var(--edge)"
     return f'<figure><img alt="{escape(said)}" style="{style}" src="data:image/png;base64,{source}"></figure>'
 
 
-def two(*parts: str) -> str:
+def side_by_side(*parts: str) -> str:
     """Figures side by side."""
     return f'<div class="two">{"".join(parts)}</div>'
 
 
-def banded(name: str, x: Sequence[float], values: NDArray[np.floating], color: str = "") -> Series:
+def band_series(name: str, x: Sequence[float], values: NDArray[np.floating], color: str = "") -> Series:
     """A curve of means over the rows of `values` (n, len(x)), with their intervals."""
     found = [interval(column) for column in values.T]
     means, low, high = ([getattr(one, key) for one in found] for key in ("mean", "low", "high"))

@@ -14,14 +14,14 @@ from mezzotint.picture import Picture
 from mezzotint.progress import ProgressReporter
 from mezzotint.request import Request
 from mezzotint.store import precision_of
-from mezzotint.study.paper.section import Setting
+from mezzotint.study.paper.section import PaperSettings
 
 CAR = "A beautiful picture of a sport car in Tokyo"
 COLORS = ("red", "blue", "green", "yellow", "purple", "orange", "pink", "brown")
 THINGS = ("cat", "car", "rose", "fish", "butterfly", "house", "apple", "tree")
 
 
-def pictures(setting: Setting, network: Network, requests: Sequence[Request]) -> list[Picture]:
+def pictures(setting: PaperSettings, network: Network, requests: Sequence[Request]) -> list[Picture]:
     """In the order asked; those that the store lacks are drawn together and put into it."""
     store, say = setting.store, setting.say
     precision = precision_of(network)
@@ -30,7 +30,7 @@ def pictures(setting: Setting, network: Network, requests: Sequence[Request]) ->
     if missing:
         progress = ProgressReporter(say, len(missing), phase=network.name)
         with Engine(network) as engine:
-            new = [_counted(future, progress) for future in engine.submit_all(missing)]
+            new = [_result(future, progress) for future in engine.submit_all(missing)]
         for picture in new:
             store.put(picture)
         drawn = iter(new)
@@ -38,7 +38,7 @@ def pictures(setting: Setting, network: Network, requests: Sequence[Request]) ->
     return [picture for picture in found if picture]
 
 
-def _counted(future: Future[Picture], progress: ProgressReporter) -> Picture:
+def _result(future: Future[Picture], progress: ProgressReporter) -> Picture:
     picture = future.result()
     progress.step()
     return picture
@@ -59,6 +59,6 @@ def scenes(
     ]
 
 
-def enlarged(picture: Picture, network: Network) -> NDArray[np.uint8]:
+def resize_to(picture: Picture, network: Network) -> NDArray[np.uint8]:
     """A picture's pixels (H, W, 3) at the size that another model draws."""
     return fit_to_size(np.asarray(picture.image.convert("RGB")), *network.default_size)

@@ -13,11 +13,11 @@ from mezzotint.pages.layout import figure
 from mezzotint.planning import Plan
 from mezzotint.request import Request
 from mezzotint.study.finding import Finding
-from mezzotint.study.paper.made.drawing import Tile, banded, tiles, two
-from mezzotint.study.paper.made.making import Parts, seeds
+from mezzotint.study.paper.made.drawing import Tile, band_series, side_by_side, tiles
+from mezzotint.study.paper.made.making import SectionParts, seeds
 from mezzotint.study.paper.made.verdicts import above, below
-from mezzotint.study.paper.made.walk import State, walk, without_words
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.made.walk import WalkState, walk, without_words
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 STEPS, SHOWN = 40, 10
 TOLERANCE = 0.05  # of the first error: a rise that does not count
@@ -26,18 +26,18 @@ ASKED = Request(prompt="a red car on a blue background", steps=STEPS, sampler="d
 Floats = NDArray[np.float64]
 
 
-def emergence(setting: Setting) -> Parts:
+def emergence(setting: PaperSettings) -> SectionParts:
     """On the model of pixels, and on that of latents."""
     chosen = seeds(setting, 6)
     html, findings = "", []
     for name in (setting.pixel_model, setting.text_model):
-        network = opened(name, setting.precision)
+        network = open_cached(name, setting.precision)
         request = ASKED if network.reads_text else without_words(ASKED)
         setting.say(f"{name}: ddim, {STEPS} steps, {len(chosen)} seeds")
         table, states, end = walk(network, request, chosen)
         html += _strips(network, table, states) + _curves(table, states, end)
         findings += _findings(name, table, states, end)
-    return Parts(html, tuple(findings))
+    return SectionParts(html, tuple(findings))
 
 
 def errors(points: Sequence[NDArray[np.float32]], end: NDArray[np.float32]) -> Floats:
@@ -53,7 +53,7 @@ def rises(error: Floats) -> Floats:
     return np.asarray((error - least).max(1) / error[:, 0])
 
 
-def _findings(name: str, table: Plan, states: Sequence[State], end: NDArray[np.float32]) -> list[Finding]:
+def _findings(name: str, table: Plan, states: Sequence[WalkState], end: NDArray[np.float32]) -> list[Finding]:
     x0, x = errors([s.x0 for s in states], end), errors([s.x for s in states], end)
     half = table.evaluations // 2
     return [
@@ -74,7 +74,7 @@ def _findings(name: str, table: Plan, states: Sequence[State], end: NDArray[np.f
     ]
 
 
-def _strips(network: Network, table: Plan, states: Sequence[State]) -> str:
+def _strips(network: Network, table: Plan, states: Sequence[WalkState]) -> str:
     """Both sides of the first seed, at an even choice of steps."""
     chosen = np.linspace(0, len(states) - 1, SHOWN).round().astype(int)
     rows = []
@@ -96,14 +96,14 @@ def _vp(table: Plan, i: int, side: str, latents: NDArray[np.float32]) -> NDArray
     return np.asarray(latents / size, np.float32)
 
 
-def _curves(table: Plan, states: Sequence[State], end: NDArray[np.float32]) -> str:
+def _curves(table: Plan, states: Sequence[WalkState], end: NDArray[np.float32]) -> str:
     steps = [float(step + 1) for step in table.step]
     series = [
-        banded(name, steps, errors([getattr(s, key) for s in states], end))
+        band_series(name, steps, errors([getattr(s, key) for s in states], end))
         for key, name in (("x0", "x0"), ("x", "x_t"))
     ]
     noise = [Series("", steps, [_ratio(table, i) for i in range(len(steps))])]
-    return two(
+    return side_by_side(
         figure("Distance to the finished picture", svg(Figure(series, "step", zero=True), 430, 240), _BANDS),
         figure("Noise to signal, sigma/alpha", svg(Figure(noise, "step", log=True), 430, 240)),
     )

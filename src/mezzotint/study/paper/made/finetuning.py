@@ -13,16 +13,16 @@ from PIL import Image
 from mezzotint.evaluation.statistics import holm, interval, sign_flip
 from mezzotint.models import open_model
 from mezzotint.pages.figures import COLORS, Figure, Series, svg
-from mezzotint.pages.layout import figure, folded, sheet, table, wide
+from mezzotint.pages.layout import details, figure, sheet, table, wide
 from mezzotint.picture import Picture
 from mezzotint.request import Request
-from mezzotint.study.finding import Finding, more_needed
+from mezzotint.study.finding import Finding, seeds_needed
 from mezzotint.study.paper.made import learning
-from mezzotint.study.paper.made.drawing import Tile, tiles, two
+from mezzotint.study.paper.made.drawing import Tile, side_by_side, tiles
 from mezzotint.study.paper.made.drawn import pictures
-from mezzotint.study.paper.made.making import Parts
+from mezzotint.study.paper.made.making import SectionParts
 from mezzotint.study.paper.made.verdicts import below
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 from mezzotint.train.finetune.report import RunRecord, losses
 
 Floats = NDArray[np.float64]
@@ -30,13 +30,13 @@ SIGNED = 6  # pairs: with 5 no sign test reaches 5 %
 VARIED = "What is varied (noise schedule, accumulation, learning rate, batch) changes the result"
 
 
-def finetuning(setting: Setting) -> Parts:
+def finetuning(setting: PaperSettings) -> SectionParts:
     """Learn, look, and judge; without `quick` the grid too."""
     data = learning.new_pictures(setting)
     run = RunRecord.read(learning.run(setting, data))
     before, after = _samples(setting, run.folder, 32 if setting.quick else 128)
-    html = _new(data) + _sheets(run) + _curves(run) + _asked(run)
-    findings = [_moved(run, before, after), _fell(setting, run, data)]
+    html = _new(data) + _sheets(run) + _curves(run) + _settings_html(run)
+    findings = [_kid_finding(run, before, after), _loss_finding(setting, run, data)]
     if setting.quick:
         findings.append(
             Finding(VARIED, "undecided", "not measured: the grid of settings runs without --quick", "report")
@@ -44,8 +44,8 @@ def finetuning(setting: Setting) -> Parts:
     else:
         runs = {name: RunRecord.read(path) for name, path in learning.grid(setting, data).items()}
         html += _grid(runs)
-        findings.append(_varied(runs))
-    return Parts(html, tuple(findings), _NOTES)
+        findings.append(_grid_finding(runs))
+    return SectionParts(html, tuple(findings), _NOTES)
 
 
 _NOTES = (
@@ -72,21 +72,21 @@ def changes(before: Floats, after: Floats, new: Floats) -> Floats:
     return np.array([n * change(every) - (n - 1) * change(np.delete(every, i)) for i in every])
 
 
-def _samples(setting: Setting, folder: Path, count: int) -> tuple[list[Picture], list[Picture]]:
+def _samples(setting: PaperSettings, folder: Path, count: int) -> tuple[list[Picture], list[Picture]]:
     """Of the same seeds, before and after."""
     asked = [
         Request(seed=seed, steps=learning.DRAW_STEPS, sampler=learning.SAMPLER, guidance="none")
         for seed in range(1000, 1000 + count)
     ]
     networks = (
-        opened(setting.pixel_model, setting.precision),
+        open_cached(setting.pixel_model, setting.precision),
         open_model(folder / "model", dtype=setting.precision),
     )
     before, after = (pictures(setting, network, asked) for network in networks)
     return before, after
 
 
-def _moved(run: RunRecord, before: Sequence[Picture], after: Sequence[Picture]) -> Finding:
+def _kid_finding(run: RunRecord, before: Sequence[Picture], after: Sequence[Picture]) -> Finding:
     claim = "Samples move to the new pictures"
     kept = run.folder / "watch" / "domains.safetensors"
     if not kept.exists():
@@ -107,7 +107,7 @@ def _features(images: Sequence[Image.Image]) -> Floats:
     return spread(ImageText.open(learning.JUDGE).embed_images(images))
 
 
-def _fell(setting: Setting, run: RunRecord, data: Path) -> Finding:
+def _loss_finding(setting: PaperSettings, run: RunRecord, data: Path) -> Finding:
     """By the error on pictures that were not learned, at the same times and noises."""
     models = (setting.pixel_model, str(run.folder / "model"))
     before, after = (learning.held_out(setting, data, model) for model in models)
@@ -142,31 +142,31 @@ def _curves(run: RunRecord) -> str:
             ("kid_old", "to the model before", COLORS[1]),
         )
     ]
-    return two(
+    return side_by_side(
         figure("Loss", svg(Figure(losses(run), run.unit), 430, 260)),
         figure("KID of samples, by epoch", svg(Figure(kid, run.unit, zero=True), 430, 260)),
     )
 
 
-def _asked(run: RunRecord) -> str:
+def _settings_html(run: RunRecord) -> str:
     names = ("lr", "batch", "accumulate", "epochs", "repeats", "ema", "measured")
     shown = table({name: run.settings[name] for name in names} | {"steps": run.facts.get("steps")})
-    return folded("Settings", shown)
+    return details("Settings", shown)
 
 
 def _grid(runs: dict[str, RunRecord]) -> str:
     """Every combination with where it ended."""
     keys = ("val_loss", "kid_new", "kid_old")
-    rows = [[name, *(_told(run.last(key)) for key in keys)] for name, run in runs.items()]
+    rows = [[name, *(_format(run.last(key)) for key in keys)] for name, run in runs.items()]
     head = ("settings", "validation loss", "KID to the new", "KID to the model before")
-    return folded(f"{len(rows)} settings varied", wide(head, rows))
+    return details(f"{len(rows)} settings varied", wide(head, rows))
 
 
-def _told(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _varied(runs: dict[str, RunRecord]) -> Finding:
+def _grid_finding(runs: dict[str, RunRecord]) -> Finding:
     """The effect of each axis on KID to the new pictures, over all settings of the others; Holm's correction."""
     effects = {axis: _effect(runs, axis) for axis in learning.GRID}
     ps = holm([sign_flip(values) for values in effects.values()])
@@ -183,7 +183,7 @@ def _varied(runs: dict[str, RunRecord]) -> Finding:
             VARIED, "undecided", f"{evidence}; undecided: at least {SIGNED} pairs are needed", "report"
         )
     largest = max(map(interval, effects.values()), key=lambda one: abs(one.mean))
-    return Finding(VARIED, "undecided", f"{evidence}; {more_needed(largest, [0], 'pairs')}", "report")
+    return Finding(VARIED, "undecided", f"{evidence}; {seeds_needed(largest, [0], 'pairs')}", "report")
 
 
 def _effect(runs: dict[str, RunRecord], axis: str) -> list[float]:

@@ -12,7 +12,7 @@ from mezzotint.errors import ConfigError, ModelError
 from mezzotint.files import write_atomic
 from mezzotint.models import Model
 from mezzotint.study.paper.made.drawn import pictures, scenes
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 Floats = NDArray[np.float64]
 JUDGE, SAMPLER, DRAW_STEPS = "judge", "dpmpp-2m", 12
@@ -36,12 +36,12 @@ GRID: dict[str, list[Any]] = {
 PICTURES = 48
 
 
-def new_pictures(setting: Setting) -> Path:
+def new_pictures(setting: PaperSettings) -> Path:
     """A folder of butterflies before a blue background, which the text model drew; the report's came from a hub."""
     folder = setting.folder / "fine-tuning" / "butterflies"
     if len(list(folder.glob("*.png"))) == PICTURES:
         return folder
-    network = opened(setting.text_model, setting.precision)
+    network = open_cached(setting.text_model, setting.precision)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     setting.say(f"{network.name}: {PICTURES} pictures to learn")
@@ -52,7 +52,7 @@ def new_pictures(setting: Setting) -> Path:
     return folder
 
 
-def settings(setting: Setting, data: Path) -> dict[str, Any]:
+def settings(setting: PaperSettings, data: Path) -> dict[str, Any]:
     """Of a run, without its folder."""
     chosen = (
         SAME
@@ -63,10 +63,10 @@ def settings(setting: Setting, data: Path) -> dict[str, Any]:
             "precision": setting.precision,
         }
     )
-    return chosen if judged() else chosen | {"measured": 0}
+    return chosen if has_judge() else chosen | {"measured": 0}
 
 
-def judged() -> bool:
+def has_judge() -> bool:
     """Whether the pair is here in whose features distances are taken."""
     from mezzotint.models.image_text import ImageText
 
@@ -77,7 +77,7 @@ def judged() -> bool:
     return True
 
 
-def run(setting: Setting, data: Path) -> Path:
+def run(setting: PaperSettings, data: Path) -> Path:
     """Learn, or go on where it stopped; returns the run's folder."""
     train = _training()
     out = setting.folder / "fine-tuning" / ("run-quick" if setting.quick else "run")
@@ -87,7 +87,7 @@ def run(setting: Setting, data: Path) -> Path:
     return out
 
 
-def held_out(setting: Setting, data: Path, model: str) -> Floats:
+def held_out(setting: PaperSettings, data: Path, model: str) -> Floats:
     """(n,) squared errors of a model at the fixed pairs of time and noise that runs are validated on, in float32."""
     train = _training()
     unused = setting.folder / "fine-tuning" / "none"  # a run's folder is asked for, and nothing is put there
@@ -97,7 +97,7 @@ def held_out(setting: Setting, data: Path, model: str) -> Floats:
     return np.asarray(fixed.errors(found.subject.ask, found.subject.module.eval()), np.float64)
 
 
-def grid(setting: Setting, data: Path) -> dict[str, Path]:
+def grid(setting: PaperSettings, data: Path) -> dict[str, Path]:
     """A run for each combination of GRID; returns their folders by name. Two epochs each."""
     import yaml
 

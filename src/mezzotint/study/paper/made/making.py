@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from time import monotonic
 
 from mezzotint.study.finding import LEAST, Finding
-from mezzotint.study.paper.section import Section, Setting
+from mezzotint.study.paper.section import PaperSettings, Section
 
 
 @dataclass(frozen=True)
-class Parts:
+class SectionParts:
     """What a section's own function makes."""
 
     html: str
@@ -20,18 +20,18 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Made:
+class FunctionMaker:
     """A Maker: a function, and what is known before it runs. `published`: what the report shows, in our words."""
 
     figure: str
     name: str
     title: str
     published: str
-    make: Callable[[Setting], Parts]
+    make: Callable[[PaperSettings], SectionParts]
     differs: str = ""
     more: float = 1.0  # how many times as long without --quick, by what is drawn and learned
 
-    def __call__(self, setting: Setting) -> Section:
+    def __call__(self, setting: PaperSettings) -> Section:
         """Make it."""
         began = monotonic()
         made = self.make(setting)
@@ -49,6 +49,6 @@ class Made:
         )
 
 
-def seeds(setting: Setting, quick: int) -> list[int]:
+def seeds(setting: PaperSettings, quick: int) -> list[int]:
     """Those of a section: as many as are asked for, in a quick run at most `quick`; never too few for a verdict."""
     return list(range(max(LEAST, min(setting.seeds, quick) if setting.quick else setting.seeds)))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mezzotint.engine import Network
 from mezzotint.library import keep
 from mezzotint.looking.codec import Pixels
-from mezzotint.looking.noise import Level, level_at
+from mezzotint.looking.noise import NoiseLevel, level_at
 from mezzotint.pages.figures import Figure, Series, svg
-from mezzotint.pages.layout import figure, folded, wide
+from mezzotint.pages.layout import details, figure, wide
 from mezzotint.request import Request
 from mezzotint.samplers.levels import SamplerRun, k_levels
 from mezzotint.samplers.solvers import weights
@@ -21,9 +21,9 @@ from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.channels import STABLE
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, pictures
-from mezzotint.study.paper.made.making import Parts, seeds
+from mezzotint.study.paper.made.making import SectionParts, seeds
 from mezzotint.study.paper.made.verdicts import above, equal, short
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 BEGIN, OF, ORDER = 10, 50, 4
 VISIBLE = 0.5  # of 0..255
@@ -31,18 +31,20 @@ STARTS = ((10, 50), (10, 15), (45, 50))  # a step, and of how many
 Floats = NDArray[np.float64]
 
 
-def midway(setting: Setting) -> Parts:
+def midway(setting: PaperSettings) -> SectionParts:
     """The sums of the weights on the published schedule; image to image with the text model, both ways."""
-    network, chosen = opened(setting.text_model, setting.precision), seeds(setting, 6)
+    network, chosen = open_cached(setting.text_model, setting.precision), seeds(setting, 6)
     setting.say(f"{network.name}: LMS begun in the middle, {len(chosen)} seeds")
     start = pictures(setting, network, [Request(prompt=CAR, seed=0, steps=25)])[0]
     setting.folder.mkdir(parents=True, exist_ok=True)
     path = setting.folder / "midway-start.png"
     start.save(path)
     init = keep(path)
-    starts = [_begun(setting, network, init, level_at(network.schedule, "lms", *at), chosen) for at in STARTS]
-    findings = (*_weights(), *(one.led_off() for one in starts), _left(starts))
-    return Parts(_html(starts[0]) + _table(starts), findings, _NOTES)
+    starts = [
+        _run_from(setting, network, init, level_at(network.schedule, "lms", *at), chosen) for at in STARTS
+    ]
+    findings = (*_weights(), *(one.distance_finding() for one in starts), _noise_finding(starts))
+    return SectionParts(_html(starts[0]) + _table(starts), findings, _NOTES)
 
 
 _NOTES = (
@@ -52,10 +54,10 @@ _NOTES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Begun:
+class MidwayRuns:
     """Runs from one start: LMS right and with the fault, and Heun's method."""
 
-    level: Level
+    level: NoiseLevel
     right: list[Pixels]
     wrong: list[Pixels]
     path: list[Pixels]
@@ -65,7 +67,7 @@ class Begun:
         """The start in words."""
         return f"step {self.level.step} of {self.level.of}, sigma {self.level.sigma:.3g}"
 
-    def far(self, shown: Sequence[Pixels]) -> list[float]:
+    def distances(self, shown: Sequence[Pixels]) -> list[float]:
         """Root mean squares of 0 to 255 from the path."""
         return [
             float(np.sqrt(np.square(a.astype(float) - b).mean()))
@@ -77,9 +79,9 @@ class Begun:
         """That the fault leaves, 0 to 255."""
         return [noise_of(b) - noise_of(a) for a, b in zip(self.right, self.wrong, strict=True)]
 
-    def led_off(self) -> Finding:
+    def distance_finding(self) -> Finding:
         """How far the fault leads off."""
-        off = np.subtract(self.far(self.wrong), self.far(self.right))
+        off = np.subtract(self.distances(self.wrong), self.distances(self.right))
         claim = f"Begun at step {self.level.step} of {self.level.of}, the fault leads off the path"
         return above(
             claim,
@@ -89,13 +91,15 @@ class Begun:
         )
 
 
-def _begun(setting: Setting, network: Network, init: str, level: Level, chosen: Sequence[int]) -> Begun:
+def _run_from(
+    setting: PaperSettings, network: Network, init: str, level: NoiseLevel, chosen: Sequence[int]
+) -> MidwayRuns:
     base = Request(prompt=CAR, init=init, steps=level.of or 1, begin=level.step or 0, guidance="cfg(1)")
     ways = ({"sampler": "lms"}, {"sampler": "lms", "compat": "diffusers"}, {"sampler": "heun"})
     asked = [replace(base, seed=seed, **way) for way in ways for seed in chosen]  # type: ignore[arg-type]
     drawn = [np.asarray(p.image) for p in pictures(setting, network, asked)]
     n = len(chosen)
-    return Begun(level, drawn[:n], drawn[n : 2 * n], drawn[2 * n :])
+    return MidwayRuns(level, drawn[:n], drawn[n : 2 * n], drawn[2 * n :])
 
 
 def sums(begin: int, of: int, skipped: bool) -> Floats:
@@ -141,19 +145,19 @@ def _weights() -> tuple[Finding, Finding]:
     )
 
 
-def _left(starts: Sequence[Begun]) -> Finding:
+def _noise_finding(starts: Sequence[MidwayRuns]) -> Finding:
     """Where it is most."""
     most = max(starts, key=lambda one: float(np.mean(one.noise)))
     what = f"noise (0 to 255) with the fault less without, from {most.where}, where it is most of {len(starts)} starts"
     return above("The fault leaves noise that can be seen", most.noise, VISIBLE, what)
 
 
-def _html(begun: Begun) -> str:
+def _html(begun: MidwayRuns) -> str:
     rows = [
         tiles(
             [
                 Tile(p, f"noise {noise_of(p):.2f}", f"off by {far:.1f}")
-                for p, far in zip(shown[:9], begun.far(shown), strict=False)
+                for p, far in zip(shown[:9], begun.distances(shown), strict=False)
             ],
             f"{said}, begun at {begun.where}",
         )
@@ -172,14 +176,14 @@ def _html(begun: Begun) -> str:
     return "".join(rows) + figure("Sum of the weights, as a part of the step", curve)
 
 
-def _table(starts: Sequence[Begun]) -> str:
+def _table(starts: Sequence[MidwayRuns]) -> str:
     head = ("begun at", "off the path, right", "with the fault", "noise, right", "with the fault")
     rows = []
     for one in starts:
         values = (
-            one.far(one.right),
-            one.far(one.wrong),
+            one.distances(one.right),
+            one.distances(one.wrong),
             *([noise_of(p) for p in some] for some in (one.right, one.wrong)),
         )
         rows.append((one.where, *map(short, values)))
-    return folded("By start; 0 to 255, in brackets 95 % intervals of the mean over seeds", wide(head, rows))
+    return details("By start; 0 to 255, in brackets 95 % intervals of the mean over seeds", wide(head, rows))

@@ -13,14 +13,14 @@ from mezzotint.engine import Engine
 from mezzotint.errors import ModelError
 from mezzotint.looking.heat import inferno, overlay
 from mezzotint.models import Model
-from mezzotint.pages.layout import figure, folded, wide
+from mezzotint.pages.layout import details, figure, wide
 from mezzotint.picture import Picture
 from mezzotint.study.finding import Finding
 from mezzotint.study.paper.made.drawing import Tile, tiles
 from mezzotint.study.paper.made.drawn import CAR, scenes
-from mezzotint.study.paper.made.making import Parts, seeds
+from mezzotint.study.paper.made.making import SectionParts, seeds
 from mezzotint.study.paper.made.verdicts import above, below, equal, short
-from mezzotint.study.paper.section import Setting, opened
+from mezzotint.study.paper.section import PaperSettings, open_cached
 
 TOKENS, SIDE = 77, 128
 THINGS = ("cat", "car", "rose", "fish")
@@ -29,9 +29,9 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-def reading(setting: Setting) -> Parts:
+def reading(setting: PaperSettings) -> SectionParts:
     """The states of some texts, and the attention of pictures of a thing before a plain background."""
-    network = opened(setting.text_model, setting.precision)
+    network = open_cached(setting.text_model, setting.precision)
     if not isinstance(network, Model):
         raise ModelError(f"{network.name} reads no text; name a text-to-image model")
     asked = scenes(len(seeds(setting, 8)), things=THINGS)
@@ -39,7 +39,7 @@ def reading(setting: Setting) -> Parts:
     with Engine(network) as engine:
         drawn = [future.result() for future in engine.submit_all(asked, attention=True)]
     html = _states(network) + _heat(drawn[1]) + _words(network) + _by_level(drawn)
-    return Parts(html, (*_shapes(network), *_looks(drawn)), _NOTES)
+    return SectionParts(html, (*_shapes(network), *_looks(drawn)), _NOTES)
 
 
 _NOTES = (
@@ -73,10 +73,11 @@ def _shapes(network: Model) -> tuple[Finding, Finding]:
 def _looks(drawn: Sequence[Picture]) -> tuple[Finding, ...]:
     """Whether words are read at every level, and looked for where they are."""
     shares = {
-        level.name: [read(picture, level.name) for picture in drawn] for level in _seen(drawn[0]).levels
+        level.name: [words_share(picture, level.name) for picture in drawn]
+        for level in _attention_of(drawn[0]).levels
     }
     least = min(shares, key=lambda name: float(np.mean(shares[name])))
-    scores = np.array([where(picture) for picture in drawn])
+    scores = np.array([heat_scores(picture) for picture in drawn])
     return (
         above(
             "The words of the prompt are read at every level",
@@ -111,9 +112,9 @@ _CHANCE = "chance that a place on the thing is hotter than one beside it,"
 def _by_level(drawn: Sequence[Picture]) -> str:
     """The same numbers on each grid."""
     rows = []
-    for level in _seen(drawn[0]).levels:
-        scores = np.array([where(picture, level.name) for picture in drawn])
-        share = [100 * read(picture, level.name) for picture in drawn]
+    for level in _attention_of(drawn[0]).levels:
+        scores = np.array([heat_scores(picture, level.name) for picture in drawn])
+        share = [100 * words_share(picture, level.name) for picture in drawn]
         cells = (short(share), *(short(column) for column in scores.T))
         rows.append((level.name, str(level.layers), *cells))
     head = (
@@ -123,34 +124,34 @@ def _by_level(drawn: Sequence[Picture]) -> str:
         "heat on the thing: its word",
         "the background's color",
     )
-    return folded("By grid", figure("", wide(head, rows), _HEAT))
+    return details("By grid", figure("", wide(head, rows), _HEAT))
 
 
-def read(picture: Picture, level: str) -> float:
+def words_share(picture: Picture, level: str) -> float:
     """How much of a level's attention the prompt's words have, from 0 to 1."""
-    seen = _seen(picture)
+    seen = _attention_of(picture)
     at = [place for places in seen.words.values() for place in places]
     return float(np.average(_level(seen, level).maps[:, at].sum(1).mean((1, 2)), weights=seen.calls))
 
 
-def where(picture: Picture, level: str = "") -> tuple[float, float]:
+def heat_scores(picture: Picture, level: str = "") -> tuple[float, float]:
     """How well the heat of the thing's word, and of the background's color, tells the thing: `a THING on a COLOR ...`.
 
     On one grid, or on all.
     """
     words = picture.request.prompt.split()
-    seen, mask = _seen(picture), thing_in(np.asarray(picture.image))
+    seen, mask = _attention_of(picture), foreground_mask(np.asarray(picture.image))
     heats = [seen.by_level(word)[level] if level else seen.heat(word) for word in (words[1], words[4])]
-    return hotter(heats[0], mask), hotter(heats[1], mask)
+    return auc(heats[0], mask), auc(heats[1], mask)
 
 
-def thing_in(pixels: NDArray[np.uint8]) -> Mask:
+def foreground_mask(pixels: NDArray[np.uint8]) -> Mask:
     """(H, W) what differs from the median color of the border."""
     sides = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     return np.asarray(np.linalg.norm(pixels - np.median(sides, 0), axis=2) > FAR)
 
 
-def hotter(heat: Floats, mask: Mask) -> float:
+def auc(heat: Floats, mask: Mask) -> float:
     """The chance that a place inside is hotter than one outside, a half where neither is; nan without either."""
     if not 0.02 <= mask.mean() <= 0.9:
         return float("nan")
@@ -162,7 +163,7 @@ def hotter(heat: Floats, mask: Mask) -> float:
     return float((ranks[mask].sum() - inside * (inside + 1) / 2) / (inside * outside))
 
 
-def _seen(picture: Picture) -> Attention:
+def _attention_of(picture: Picture) -> Attention:
     if picture.attention is None:
         raise ValueError("the picture was drawn without attention=True")
     return picture.attention
@@ -175,7 +176,7 @@ def _level(seen: Attention, name: str) -> AttentionLevel:
 def _words(network: Model) -> str:
     """Which words take which of the places."""
     rows = [(escape(word), _places(at)) for word, at in network.spans(CAR)]
-    return folded("Tokens", wide(("word", f"its places, of {network.text_length} counted from 0"), rows))
+    return details("Tokens", wide(("word", f"its places, of {network.text_length} counted from 0"), rows))
 
 
 def _places(at: Sequence[int]) -> str:
@@ -193,7 +194,7 @@ def _states(network: Model) -> str:
 
 def _heat(picture: Picture) -> str:
     """A row for all layers, and one for each grid; a column a word."""
-    seen = _seen(picture)
+    seen = _attention_of(picture)
     words = [word for word in seen.words if word not in MARKS]
     shown = [Tile(picture.image, picture.request.prompt, f"seed {picture.request.seed}")]
     all_ = [_over(picture, seen.heat(word), word, f"{100 * seen.share(word):.1f} %") for word in words]

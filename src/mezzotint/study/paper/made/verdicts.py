@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mezzotint.evaluation.statistics import interval
-from mezzotint.study.finding import Finding, Source, against, more_needed
+from mezzotint.study.finding import Finding, Source, seeds_needed, verdict_of_mean
 
 
 def above(
     claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds", source: Source = "ours"
 ) -> Finding:
     """That the mean lies above the bound. `what`: of what, `of`: n of these."""
-    return _compared(claim, values, bound, f"{what}: {{}}; bound: above {bound:g}", of, 1, source)
+    return _judge(claim, values, bound, f"{what}: {{}}; bound: above {bound:g}", of, 1, source)
 
 
 def below(
     claim: str, values: ArrayLike, bound: float, what: str, of: str = "seeds", source: Source = "ours"
 ) -> Finding:
     """That the mean lies below the bound."""
-    return _compared(claim, values, bound, f"{what}: {{}}; bound: below {bound:g}", of, -1, source)
+    return _judge(claim, values, bound, f"{what}: {{}}; bound: below {bound:g}", of, -1, source)
 
 
 def equal(
@@ -52,10 +52,10 @@ def short(values: ArrayLike) -> str:
     return f"{found.mean:.3g} ({found.low:.3g} to {found.high:.3g})"
 
 
-def _compared(
+def _judge(
     claim: str, values: ArrayLike, bound: float, said: str, of: str, sign: int, source: Source
 ) -> Finding:
     found = interval(values)
-    decided = against(found, bound, sign)
-    doubt = f"; {more_needed(found, [bound], of)}" if decided == "undecided" else ""
+    decided = verdict_of_mean(found, bound, sign)
+    doubt = f"; {seeds_needed(found, [bound], of)}" if decided == "undecided" else ""
     return Finding(claim, decided, f"{said.format(estimate(values, of))}{doubt}", source)

@@ -20,32 +20,34 @@ from mezzotint.rng import Generator
 Floats = NDArray[np.float32]
 
 
-class State(NamedTuple):
+class WalkState(NamedTuple):
     """One network call of n pictures: slot 0 before it, and x0 after guidance and clipping, each (n, C, h, w)."""
 
     x: Floats
     x0: Floats
 
 
-def walk(network: Network, request: Request, seeds: Sequence[int]) -> tuple[Plan, list[State], Floats]:
+def walk(network: Network, request: Request, seeds: Sequence[int]) -> tuple[Plan, list[WalkState], Floats]:
     """The plan, the state of every call, and the finished latents (n, C, h, w); of samplers that add no noise."""
     table = plan(request if network.reads_text else without_prompt(request), network.schedule)
     slots = np.zeros((table.slots, len(seeds), *_shape(network, request)), np.float32)
     slots[0] = table.init * np.stack([Generator(seed).normal(slots.shape[2:]) for seed in seeds])
-    states = list(_stepped(network, request, table, slots))
+    states = list(_steps(network, request, table, slots))
     return table, states, slots[0]
 
 
-def _stepped(network: Network, request: Request, table: Plan, slots: Floats) -> Iterator[State]:
+def _steps(network: Network, request: Request, table: Plan, slots: Floats) -> Iterator[WalkState]:
     """Every call in turn; `slots` moves along."""
     for s in range(table.evaluations):
-        raw = table.x_coef[s] * slots[0] + table.out_coef[s] * _asked(network, request, table, s, slots[0])
+        raw = table.x_coef[s] * slots[0] + table.out_coef[s] * _guided_output(
+            network, request, table, s, slots[0]
+        )
         x0 = raw if table.clip is None else raw.clip(-table.clip, table.clip)
-        yield State(slots[0].copy(), x0.astype(np.float32))
+        yield WalkState(slots[0].copy(), x0.astype(np.float32))
         slots[:] = np.tensordot(table.update[s], np.concatenate([slots, x0[None], raw[None]]), 1)
 
 
-def _asked(network: Network, request: Request, table: Plan, s: int, x: Floats) -> Floats:
+def _guided_output(network: Network, request: Request, table: Plan, s: int, x: Floats) -> Floats:
     """(n, C, h, w) the network's output, guided."""
     texts = [request.prompt] + [request.negative_prompt] * bool(table.needs_uncond[s])
     read = np.concatenate([x * np.float32(table.input_scale[s])] * len(texts))
