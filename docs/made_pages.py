@@ -17,11 +17,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options."""
-    from typer.main import get_command
+    from mezzotint.cli import command
 
-    from mezzotint.cli import app
-
-    yield from _command("mezzotint", get_command(app))
+    yield from _command("mezzotint", command())
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

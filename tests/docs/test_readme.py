@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.main import get_command
 
 from docs.blocks import blocks
-from mezzotint.cli import app, main
+from mezzotint.cli import command, main
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -54,11 +53,10 @@ def runs(words: list[str]) -> bool:
     ids=lambda words: " ".join(words)[:60],
 )
 def test_readme_commands_parse(words: list[str]) -> None:
-    command: Any = get_command(app)
-    rest = words[1:]
-    while hasattr(command, "commands"):
-        command, rest = command.commands[rest[0]], rest[1:]
-    command.make_context(words[0], rest)
+    found, rest = command(), words[1:]
+    while hasattr(found, "commands"):
+        found, rest = found.commands[rest[0]], rest[1:]
+    found.make_context(words[0], rest)
 
 
 def test_readme_quick_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

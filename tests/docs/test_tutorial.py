@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from docs.blocks import DOCS, PAGES, Block, blocks, files, is_slow, run, shown
-from mezzotint.cli import app
+from mezzotint.cli import command
 from mezzotint.request import Request
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -22,16 +21,15 @@ COMMANDS = [
     for number, words in enumerate(block.commands)
     if words[0] == "mezzotint"
 ]
-COMMAND: Any = get_command(app)
 MOST = 1_500_000  # bytes of all pictures
 
 
 def parse(words: list[str]) -> dict[str, Any]:
     """The values of a command's options; an unknown command or option, or a value of the wrong kind, raises."""
-    command, rest = COMMAND, words[1:]
-    while hasattr(command, "commands"):
-        command, rest = command.commands[rest[0]], rest[1:]
-    values: dict[str, Any] = command.make_context(words[0], rest).params
+    found, rest = command(), words[1:]
+    while hasattr(found, "commands"):
+        found, rest = found.commands[rest[0]], rest[1:]
+    values: dict[str, Any] = found.make_context(words[0], rest).params
     return values
 
 

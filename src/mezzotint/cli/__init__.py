@@ -1,5 +1,5 @@
 """The command line: words in, pictures on disk; a wrong word gives one line that says what to do."""
 
-from mezzotint.cli.app import app, main
+from mezzotint.cli.app import command, main
 
-__all__ = ["app", "main"]
+__all__ = ["command", "main"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 from mezzotint import __version__
 from mezzotint.cli.bench import bench, bench_steering, bench_sweep, bench_training
@@ -87,13 +89,19 @@ def _abandon_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+@cache
+def command() -> Any:
+    """The tree of commands. Typer reads the types of all options to build it, 0.1 s: once a process."""
+    return get_command(app)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own; returns the exit code.
 
     0 all is well; 1 some pictures failed, or a replay differs; 2 bad input, one line on stderr; 130 Ctrl-C.
     """
     try:
-        code = app(argv, prog_name="mezzotint", standalone_mode=False)
+        code = command()(argv, prog_name="mezzotint", standalone_mode=False)
         if sys.stdout:  # None where the shell closed it
             sys.stdout.flush()
     except typer.TyperException as error:
