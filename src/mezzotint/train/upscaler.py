@@ -17,7 +17,7 @@ from mezzotint.data.scenes import PALETTE
 from mezzotint.data.subsets import read_rows
 from mezzotint.errors import ConfigError
 from mezzotint.models.upscaler import FILE, UpscalerArch
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.fidelity import psnr
 from mezzotint.train.running.loop import train
@@ -125,7 +125,7 @@ class UpscalerTask:
         rows = torch.cat([lanczos[:6], ours[:6], self.fixed[:6]])
         near = psnr(ours, self.fixed).clamp(max=60)
         gain = near - psnr(lanczos, self.fixed).clamp(max=60)
-        return tiled(to_images(rows), 6), {"psnr": near.mean().item(), "gain": gain.mean().item()}
+        return make_grid(to_images(rows), 6), {"psnr": near.mean().item(), "gain": gain.mean().item()}
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """What belongs into `bundles/upscaler`."""
