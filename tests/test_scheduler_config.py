@@ -22,6 +22,7 @@ from mezzotint.scheduler_config import (
     correct_config,
     remarks,
     unsupported_settings,
+    with_index_class,
 )
 
 OPENED = sorted((FOLLOWED | WARNED.keys()) - {""})
@@ -56,6 +57,23 @@ def test_unknown_key_is_refused_with_the_nearest() -> None:
     with pytest.raises(ModelError, match="unknown key 'beta_stat'; did you mean 'beta_start'"):
         check({"beta_stat": 1})
     check({"_some_note": 1})
+    check({"a_setting_of_tomorrow": None, "another": False})
+
+
+def test_class_of_the_index_is_followed_as_diffusers_does() -> None:
+    """The index names the class that diffusers opens; one that is not known leaves the file's own."""
+    config = {"_class_name": "DDIMScheduler", **SD}
+    assert with_index_class(config, ["diffusers", "PNDMScheduler"]) == config | {
+        "_class_name": "PNDMScheduler"
+    }
+    for named in (
+        ["diffusers", "DDIMScheduler"],
+        ["diffusers", "EDMEulerScheduler"],
+        [None, None],
+        None,
+        "x",
+    ):
+        assert with_index_class(config, named) == config
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from mezzotint import library
-from mezzotint.data.pictures.decode import decode
-from mezzotint.data.pictures.header import look
+from mezzotint.data.pictures.decode import decode, look
 from mezzotint.errors import DataError
 from mezzotint.image_files import repair_png
 from mezzotint.picture import Picture

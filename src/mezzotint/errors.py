@@ -38,7 +38,10 @@ class OutputError(MezzotintError):
     """A result cannot be written."""
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The rest of an error message: `; did you mean 'euler'?`, or nothing when no known name is near."""
-    close = get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=0.5)
+def nearest(word: str, known: Iterable[str], likeness: float = 0.5) -> str:
+    """The rest of an error message: `; did you mean 'euler'?`, or nothing when no known name is near.
+
+    `likeness`: 0 to 1; high where names of other things are alike.
+    """
+    close = get_close_matches(str(word), [str(name) for name in known], n=1, cutoff=likeness)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mezzotint.config_keys import unknown_keys
 from mezzotint.errors import ModelError, nearest
 
 Config = Mapping[str, Any]
@@ -131,7 +132,7 @@ WITHOUT_EFFECT: dict[str, str] = {
     "timestep_values": "never read by diffusers",
     "trained_at": "never read by diffusers",
 }
-KEYS = USED | ONLY.keys() | SOLVER | WITHOUT_EFFECT.keys()
+KEYS = frozenset(USED | ONLY.keys() | SOLVER | WITHOUT_EFFECT.keys())
 
 _DPM_TYPES = ("midpoint", "logrho", "bh1", "bh2")  # diffusers takes all but heun for midpoint
 _SAME = {
@@ -160,6 +161,16 @@ def class_of(config: Config) -> str:
     return str(config.get("_class_name") or "")
 
 
+def with_index_class(config: Config, named: Any) -> dict[str, Any]:
+    """The configuration with the class that `model_index.json` names, ["diffusers", class], as diffusers opens it.
+
+    The file's own class stands where the index names none that Mezzotint knows.
+    """
+    name = named[1] if isinstance(named, list | tuple) and len(named) == 2 else None
+    known = isinstance(name, str) and name and (name in FOLLOWED or name in WARNED)
+    return {**config, "_class_name": name} if known else dict(config)
+
+
 def check(config: Config) -> None:
     """ModelError for a class, a key or a value that Mezzotint does not know, by its name."""
     name = class_of(config)
@@ -169,11 +180,10 @@ def check(config: Config) -> None:
             f"the scheduler is a {name!r}, whose noise Mezzotint does not know{hint}; "
             "put a scheduler_config.json of a class that it follows there, such as DDIMScheduler"
         )
-    for key in config:
-        if not key.startswith("_") and key not in KEYS:
-            raise ModelError(
-                f"the scheduler's configuration has an unknown key {key!r}{nearest(key, sorted(KEYS))}"
-            )
+    if unknown := unknown_keys(config, KEYS):
+        raise ModelError(
+            f"the scheduler's configuration has an unknown key {unknown[0]!r}{nearest(unknown[0], sorted(KEYS))}"
+        )
     for key, allowed in ONLY.items():
         if key in config and config[key] not in allowed:
             known = ", ".join(str(value) for value in allowed if value is not None)

@@ -20,7 +20,8 @@ YAML = "data: d\nvae: v\ntext: t\nlatents: l\nout: o\nloop: {steps: 9, minutes: 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Configurations that a training was started with; the module is a stand-in that does not import torch."""
-    from mezzotint.train.config import Config, LoopConfig
+    from mezzotint.config import Config
+    from mezzotint.train.config import LoopConfig
 
     class DiffusionConfig(Config):
         data: Path
@@ -90,7 +91,7 @@ def test_data_without_npm(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_regularizer_is_taken_from_the_command_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mezzotint.train.config import Config
+    from mezzotint.config import Config
 
     class VaeConfig(Config):
         regularizer: str = "kl"

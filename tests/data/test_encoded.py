@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mezzotint.data import kept
+from mezzotint.data import array_cache
+from mezzotint.data.array_cache import ArrayCache
 from mezzotint.data.encoded import LatentFolder, TextStates
-from mezzotint.data.kept import ArrayCache
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import DataError
 from support.picture_files import cut_off, fill, noise
@@ -155,7 +155,7 @@ def test_a_full_disk_makes_it_slower_and_never_wrong(tmp_path: Path, monkeypatch
 
     store = ArrayCache(tmp_path, SHAPE)
     store.get(key(0), value(0))
-    monkeypatch.setattr(kept, "_write", full)
+    monkeypatch.setattr(array_cache, "_write", full)
     assert [store.get(key(n), value(n)).max() for n in (0, 1, 1)] == [0, 1, 1]
     assert store.made == 3
     monkeypatch.setattr(os, "mkdir", full)
@@ -175,7 +175,7 @@ def test_many_entries_are_found_again(tmp_path: Path) -> None:
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
-from mezzotint.data.kept import ArrayCache
+from mezzotint.data.array_cache import ArrayCache
 store = ArrayCache(Path(sys.argv[1]), (3, 2, 2))
 for number in range(1_000_000):
     store.get(number.to_bytes(8, "little") + bytes(8), lambda: np.full((3, 2, 2), number % 1000))

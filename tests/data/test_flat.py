@@ -11,9 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from mezzotint.data.pictures.ahead import LruArrays, Prefetcher
-from mezzotint.data.pictures.folder import PictureFolder
-from mezzotint.data.pictures.order import Order
+from mezzotint.data.pictures.folder import Order, PictureFolder
+from mezzotint.data.pictures.prefetch import LruArrays, Prefetcher
 from support.picture_files import noise
 
 MB = 2**20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mezzotint.data.known_words import known_words
+from mezzotint.data.scenes import known_words
 
 
 def row(name: str, *aliases: str, tags: tuple[str, ...] = ()) -> dict[str, object]:

@@ -11,8 +11,7 @@ from PIL import Image
 
 from mezzotint.data.compose import PALETTE
 from mezzotint.errors import ModelError
-from mezzotint.evaluation.prompts import FAMILIAR, FREE, NUMBERS, Case, cases
-from mezzotint.evaluation.score import border_color, right
+from mezzotint.evaluation.cases import FAMILIAR, FREE, NUMBERS, Case, border_color, cases, right
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -329,3 +330,14 @@ def test_duplicate_keys_and_overlapping_offsets_are_refused(model: Path, refused
 )
 def test_foreign_pipeline_is_named_for_what_it_is(kind: str, words: str) -> None:
     assert f"is {what_is(kind)}" == words
+
+
+def test_no_foreign_pipeline_is_taken_for_a_typing_error(tmp_path: Path, refused: Callable[..., str]) -> None:
+    """All that the installed diffusers has: named for what they are, or said to be of another family."""
+    opened = {"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "DDPMPipeline", "DDIMPipeline"}
+    kinds = {name for name in dir(diffusers) if name.endswith("Pipeline")} - opened
+    assert len(kinds) > 100
+    for kind in kinds:
+        (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+        message = refused(tmp_path)
+        assert f"{kind!r} is " in message and "did you mean" not in message

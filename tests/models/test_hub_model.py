@@ -131,7 +131,7 @@ def test_other_formats_are_named(hub: FakeHub) -> None:
         ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "is Stable Diffusion XL"),
         ("unet/config.json", {"in_channels": 9}, "inpainting"),
         ("unet/config.json", {"cross_attention_dim": 768}, "text_encoder gives 32"),
-        ("scheduler/scheduler_config.json", {"_class_name": "NoSuchScheduler"}, "NoSuchScheduler"),
+        ("scheduler/scheduler_config.json", {"beta_schedule_x": "linear"}, "unknown key 'beta_schedule_x'"),
     ],
 )
 def test_foreign_model_is_refused_by_its_configs(

@@ -115,6 +115,9 @@ def test_a_denoiser_that_reads_text_is_no_pixel_model(model: Path, refused: Call
 
 def test_a_folder_of_neither_kind(tmp_path: Path, refused: Callable[..., str]) -> None:
     assert "model_index.json is missing" in refused(tmp_path)
+    (tmp_path / "v1-5.safetensors").touch()
+    assert f"name the file in it: {tmp_path / 'v1-5.safetensors'}" in refused(tmp_path)
+    (tmp_path / "v1-5.safetensors").unlink()
     (tmp_path / "config.json").write_text('{"_class_name": "CLIPModel"}')
     assert "model_index.json is missing" in refused(tmp_path)
 
@@ -127,10 +130,12 @@ def test_a_folder_of_neither_kind(tmp_path: Path, refused: Callable[..., str]) -
             "time_embedding_type is 'fourier'; Mezzotint serves the DDPM family only",
         ),
         ({"resnet_time_scale_shift": "scale_shift"}, "resnet_time_scale_shift"),
-        ({"num_class_embeds": 10}, "num_class_embeds is 10"),
-        ({"class_embed_type": "timestep"}, "class_embed_type"),
-        ({"out_channels": 6}, "out_channels is 6"),
-        ({"in_channels": 1, "out_channels": 1}, "in_channels is 1"),
+        ({"num_class_embeds": 10}, "num_class_embeds is 10 (a model that is conditioned on classes"),
+        ({"class_embed_type": "timestep"}, "class_embed_type is 'timestep' (a model that is conditioned"),
+        ({"out_channels": 6}, "out_channels is 6, of a model that learned its variance"),
+        ({"in_channels": 4, "out_channels": 4}, "in_channels is 4; pictures have 3 channels, or 1 of gray"),
+        ({"in_channels": 1, "out_channels": 3}, "out_channels is 3 and in_channels 1"),
+        ({"in_chanels": 3}, "unknown key 'in_chanels'; did you mean 'in_channels'?"),
         ({"downsample_padding": 2}, "downsample_padding is 2"),
         ({"downsample_type": "resnet"}, "downsample_type"),
         ({"upsample_type": "resnet"}, "upsample_type"),

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.models import PixelModel, open_model
+from mezzotint.models.steering.loss_decoders import PixelLossDecoder
 from support.tiny_pixels import CONFIGS, make_pixels
 
 Opened = Callable[[str, str], PixelModel]
@@ -41,9 +43,11 @@ def pixels(made: dict[str, tuple[Path, Any]], cache: Path) -> Opened:
     return get
 
 
-def _rows(n: int, height: int = 16, width: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _rows(
+    n: int, height: int = 16, width: int = 16, channels: int = 3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(n)
-    x = rng.standard_normal((n, 3, height, width)).astype(np.float32)
+    x = rng.standard_normal((n, channels, height, width)).astype(np.float32)
     return x, rng.uniform(0, 999, n).astype(np.float32), np.zeros((n, 0, 0), np.float32)
 
 
@@ -53,7 +57,7 @@ def _rows(n: int, height: int = 16, width: int = 16) -> tuple[np.ndarray, np.nda
 def test_denoise(
     made: dict[str, tuple[Path, Any]], pixels: Opened, name: str, runtime: str, size: tuple[int, int]
 ) -> None:
-    x, t, text = _rows(2, *size)
+    x, t, text = _rows(2, *size, channels=CONFIGS[name].get("in_channels", 3))
     with torch.no_grad():
         theirs = made[name][1].unet(torch.tensor(x), torch.tensor(t)).sample.numpy()
     ours = pixels(name, runtime).denoise(x, t, text)
@@ -101,6 +105,30 @@ def test_a_picture_is_its_own_latents(pixels: Opened) -> None:
     assert np.array_equal(model.decode(mean[None]), image)
     with pytest.raises(RequestError, match="divide by 8, got 24x12"):
         model.encode_picture(image[:12])
+
+
+def test_gray_model_reads_and_shows_gray(pixels: Opened) -> None:
+    """One channel in the network; pictures have three that are the same, as bright as the eye sees the colors."""
+    model = pixels("gray", "openvino")
+    assert (model.latent_channels, model.default_size) == (1, (28, 28))
+    shades = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    mean, _ = model.encode_picture(np.stack([shades] * 3, -1))
+    assert mean.shape == (1, 16, 16) and mean.dtype == np.float32
+    assert np.array_equal(model.decode(mean[None]), np.stack([shades] * 3, -1))
+    assert np.array_equal(model.preview(mean[None])[0], model.decode(mean[None]))
+    colors = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    luma = np.asarray(Image.fromarray(colors).convert("L"), np.float32)
+    assert np.abs(model.decode(model.encode_picture(colors)[0][None])[..., 0] - luma).max() <= 1
+
+
+def test_gray_model_is_steered_by_colors() -> None:
+    """A loss sees red, green and blue; the gradient has the network's one channel."""
+    decoder = PixelLossDecoder(1)
+    seen = torch.zeros(2, 1, 4, 4, requires_grad=True)
+    shown = decoder.decode("full", seen)
+    assert shown.shape == (2, 3, 4, 4) and decoder.graph_decoder("full") is None
+    shown.sum().backward()
+    assert seen.grad is not None and (seen.grad == 3).all()
 
 
 def test_beyond_white_is_white(pixels: Opened) -> None:

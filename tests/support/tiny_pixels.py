@@ -42,7 +42,9 @@ PLAIN: dict[str, Any] = {
     "add_attention": False,
     "sample_size": (16, 8),
 }
-CONFIGS = {"celeba": CELEBA, "faces": FACES, "plain": PLAIN}
+# As the networks that courses train on handwritten digits: one channel.
+GRAY: dict[str, Any] = {**PLAIN, "in_channels": 1, "out_channels": 1, "sample_size": 28}
+CONFIGS = {"celeba": CELEBA, "faces": FACES, "plain": PLAIN, "gray": GRAY}
 _OLD = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
 
 

@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from mezzotint.train.config import Config, LoopConfig
-from mezzotint.train.running.loop import train
+from mezzotint.config import Config
+from mezzotint.train.config import LoopConfig
+from mezzotint.train.loop.loop import train
 
 LOOP: dict[str, Any] = {
     "log_every": 3,

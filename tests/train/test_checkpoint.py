@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mezzotint.errors import ConfigError, OutputError
-from mezzotint.train.running import state
-from mezzotint.train.running.checkpoint import Checkpoints
+from mezzotint.train.loop import checkpoint
+from mezzotint.train.loop.checkpoint import Checkpoints
 from support.tiny_task import run
 
 
@@ -87,7 +87,7 @@ def full(times: int, at: int = 0) -> Any:
 
 def test_once_full_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path / "whole", steps=5)
-    monkeypatch.setattr(state, "save_file", full(1, at=2))
+    monkeypatch.setattr(checkpoint, "save_file", full(1, at=2))
     with pytest.warns(UserWarning, match=r"step 3 .*No space left on device; .*training goes on"):
         run(tmp_path / "full", steps=5, save_minutes=0)
     assert same(tensors(tmp_path / "full", 5), tensors(tmp_path / "whole", 5))
@@ -97,7 +97,7 @@ def test_once_full_is_a_warning_and_training_goes_on(tmp_path: Path, monkeypatch
 def test_twice_full_is_an_error_and_older_ones_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(tmp_path / "whole", steps=6)
     with monkeypatch.context() as patch:
-        patch.setattr(state, "save_file", full(2, at=2))
+        patch.setattr(checkpoint, "save_file", full(2, at=2))
         with (
             pytest.warns(UserWarning, match="step 3"),
             pytest.raises(OutputError, match=r"step 4 .*No space"),
@@ -109,7 +109,7 @@ def test_twice_full_is_an_error_and_older_ones_stay(tmp_path: Path, monkeypatch:
 
 
 def test_the_last_one_has_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "save_file", full(1))
+    monkeypatch.setattr(checkpoint, "save_file", full(1))
     with pytest.raises(OutputError, match="step 3"):
         run(tmp_path, steps=3)
     assert not (tmp_path / "model").exists()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from mezzotint.config import Config
 from mezzotint.errors import ConfigError
 from mezzotint.study.spec import Study
 from mezzotint.train.adapter import AdapterConfig
 from mezzotint.train.clip import ClipConfig
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.train.config import LoopConfig
 from mezzotint.train.curriculum import CurriculumConfig
 from mezzotint.train.ddpm import DdpmConfig
 from mezzotint.train.decoder import DecoderConfig

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mezzotint.errors import ConfigError, ModelError
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running.loop import train
+from mezzotint.train.loop.loop import train
 from mezzotint.train.vae import VaeConfig, VaeTask
 from support import tiny_task
 from support.pictures import make_pictures

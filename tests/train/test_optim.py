@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mezzotint.train.running.optim import AdamW, Ema, Muon, clip_gradients, optimizer, orthogonalize
+from mezzotint.train.loop.optim import AdamW, Ema, Muon, clip_gradients, optimizer, orthogonalize
 
 
 def test_orthogonalized_has_singular_values_near_one() -> None:

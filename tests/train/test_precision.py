@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running import precision as measured
-from mezzotint.train.running.precision import choose_precision
+from mezzotint.train.loop import precision as measured
+from mezzotint.train.loop.precision import choose_precision
 from support import tiny_task
 
 pytestmark = pytest.mark.processor

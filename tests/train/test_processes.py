@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from mezzotint.errors import ConfigError
-from mezzotint.train.running import loop
-from mezzotint.train.running.batches import part_of, size_of
+from mezzotint.train.loop import loop
+from mezzotint.train.loop.task import part_of, size_of
 
 ASKED = {"steps": 6, "dropout": 0.0, "epoch": 3, "batch": 5, "accumulate": 2, "log_every": 2, "muon_lr": 0.0}
 START = "import json, pathlib, sys; from support.tiny_task import run; run(pathlib.Path(sys.argv[1]), **json.loads(sys.argv[2]))"

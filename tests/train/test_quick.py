@@ -9,7 +9,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor, AttnP
 from diffusers.models.upsampling import Upsample2D
 from torch import Tensor, nn
 
-from mezzotint.train.running.quick import PlainAttention, speed_up_on_cpu, upsample_2x
+from mezzotint.train.loop.cpu_speed import PlainAttention, speed_up_on_cpu, upsample_2x
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,13 @@ from mezzotint import Request, generate, open_model
 from mezzotint.errors import ModelError
 from mezzotint.models.image_text import ImageText
 from mezzotint.models.texts import bert
-from mezzotint.train import text, text_side
-from mezzotint.train.clip import train_clip
-from mezzotint.train.clip_config import ClipConfig, ConvTower, TextTower, VitTower
+from mezzotint.train import text_tower
+from mezzotint.train.clip import ClipConfig, ConvTower, TextTower, VitTower
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.diffusion import DiffusionConfig, train_diffusion
-from mezzotint.train.pair import PairTask
-from mezzotint.train.teacher import Teacher
-from mezzotint.train.text import TextTask
+from mezzotint.train.pair import PairTask, train_clip
+from mezzotint.train.text_tower import TextTask
+from mezzotint.train.texts import Teacher
 from mezzotint.train.vae import VaeConfig, train_vae
 from support.pictures import COLORS, make_pictures
 
@@ -34,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures, and few captions to learn words from."""
     folder = tmp_path_factory.mktemp("home")
     make_pictures(folder / "pictures")
-    text_side.CAPTIONS = 200
+    text_tower.CAPTIONS = 200
     return folder
 
 
@@ -92,7 +91,7 @@ def test_words_start_as_the_teachers_and_stay(home: Path) -> None:
 
 
 def test_from_pictures_to_a_model_that_draws(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "FIXED", 16)  # the teacher reads each, which takes most of the time
+    monkeypatch.setattr(text_tower, "FIXED", 16)  # the teacher reads each, which takes most of the time
     vae = VaeConfig(
         data=home / "pictures", out=home / "vae", channels=(4, 4, 4, 8), groups=2, batch=2, crop=32, loop=LOOP
     )

@@ -11,9 +11,8 @@ from safetensors.torch import load_file
 
 from mezzotint.models.autoencoder import Autoencoder, Facts
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.regularizers import AutoencoderShape, VqAutoencoder
-from mezzotint.train.running.loop import train
-from mezzotint.train.vae import VaeConfig, VaeTask
+from mezzotint.train.loop.loop import train
+from mezzotint.train.vae import AutoencoderShape, VaeConfig, VaeTask, VqAutoencoder
 from support.pictures import make_pictures
 
 SMALL = {"channels": (4, 4, 4, 8), "groups": 2, "regularizer": "vq", "codes": 24}

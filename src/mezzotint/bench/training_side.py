@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running.loop import train
+from mezzotint.train.loop.loop import train
 
 
 class NoisePrediction:

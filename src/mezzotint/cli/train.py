@@ -41,7 +41,8 @@ def vae(
 def clip(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
     """An image-text pair, or the text encoder alone where the file has no `vision`."""
     with needs_extra("train"):
-        from mezzotint.train.clip import ClipConfig, train_clip
+        from mezzotint.train.clip import ClipConfig
+        from mezzotint.train.pair import train_clip
     train_clip(_read(ClipConfig, config, minutes, precision))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.data.kept import ArrayCache, Key
+from mezzotint.data.array_cache import ArrayCache, Key
 from mezzotint.data.pictures.folder import PictureFolder, to_floats
 from mezzotint.data.pictures.survey import PORTRAIT
 from mezzotint.errors import DataError

@@ -17,11 +17,14 @@ from typing import Literal
 
 from PIL import Image
 
-from mezzotint.data.emoji import SIZE, STYLES
+from mezzotint.data.emoji import HELD_OUT_STYLE, SIZE, STYLES
 from mezzotint.data.frames import FRAMES, draw_frame
+from mezzotint.data.places import GROUNDS, MOON, SCENERY, SKIES, SKY_NAMES, SPACE
 from mezzotint.data.subsets import Row, read_rows
 from mezzotint.data.wording import article_of, plural
+from mezzotint.data.words import SYNONYMS
 from mezzotint.errors import DataError
+from mezzotint.models.known_words import KnownWords
 
 Kind = Literal["plain", "styled", "color", "place", "scenery", "count", "pair"]
 Color = tuple[int, int, int]
@@ -184,3 +187,26 @@ class CanonicalComposer:
 def _part(options: list[str], name: str, variety: int) -> list[str]:
     """Some of the options, chosen by the object's name alone."""
     return random.Random(name).sample(options, variety) if 0 < variety < len(options) else options
+
+
+def known_words(rows: Sequence[Row], objects: Sequence[str]) -> KnownWords:
+    """Of a model that learned to draw `objects` of the emoji set; `rows`: what it learned from."""
+    names: dict[str, set[str]] = {name: set(SYNONYMS.get(name, ())) for name in sorted(objects)}
+    tags = set(NUMBERS.values())
+    for row in rows:
+        if row["object"] in names:
+            names[row["object"]].update(row["aliases"])
+            tags.update(row["tags"])
+    phrases = [said for _, _, said in (*SKIES.values(), *GROUNDS.values())]
+    for freer in (*phrases, *SCENERY.values(), *SKY_NAMES.values(), MOON, SPACE):
+        tags.update(freer)
+    places = [place for frame in FRAMES.values() for place in (*frame.where, *frame.alone)]
+    return KnownWords(
+        objects={name: tuple(sorted(others - {name})) for name, others in names.items()},
+        tags=tuple(sorted(tags)),
+        styles=tuple(
+            word for name, style in STYLES.items() if name != HELD_OUT_STYLE for word in style.words
+        ),
+        colors=tuple(PALETTE),
+        places=tuple(dict.fromkeys(places)),
+    )

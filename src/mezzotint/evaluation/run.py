@@ -13,8 +13,7 @@ from PIL import Image
 
 from mezzotint.api import generate
 from mezzotint.errors import DataError, ModelError
-from mezzotint.evaluation.prompts import Case, cases
-from mezzotint.evaluation.score import right
+from mezzotint.evaluation.cases import Case, cases, right
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.evaluation.strict import Measure, measure_strictly
 from mezzotint.models import open_model

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data.subsets import read_rows
+from mezzotint.evaluation.cases import Case
 from mezzotint.evaluation.nearest import Gallery, center_on_white, halves
-from mezzotint.evaluation.prompts import Case
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
 from mezzotint.train.kid import kid, spread

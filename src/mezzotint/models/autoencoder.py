@@ -17,19 +17,14 @@ from mezzotint.files import default_cache
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.architecture import VaeArch, vae_channels
 from mezzotint.models.disk.bundle import Bundle
-from mezzotint.models.disk.configs import MANY, allow, real, size, whole
+from mezzotint.models.disk.configs import MANY, real, size, whole
+from mezzotint.models.disk.key_tables import VQ
 from mezzotint.models.disk.parts import NetworkFiles, read_json, read_part
 from mezzotint.models.disk.source import expand_user, find
 from mezzotint.models.runtime import Floats, to_signed
 
 _CLASSES = ("AutoencoderKL", "VQModel")
 _PLACES = ("", "vae", "vqvae")  # in a folder that is an autoencoder, or has one
-_VQ_ONLY: dict[str, tuple[Any, ...]] = {
-    "act_fn": ("silu",),
-    "norm_type": ("group",),
-    "mid_block_add_attention": (True,),
-    "lookup_from_codebook": (False,),
-}
 
 
 class Facts(NamedTuple):
@@ -144,7 +139,7 @@ def _read(config: Any, where: str) -> tuple[Facts, float]:
     if config.get("_class_name") != "VQModel":
         arch = VaeArch.read(config, where)
         return Facts("kl", arch.latent_channels, arch.factor), arch.scaling_factor
-    allow(config, _VQ_ONLY, where, "latent diffusion")
+    VQ.check(config, where)
     levels = len(vae_channels(config, where))
     whole(config, "layers_per_block", 1, where, MANY)
     inner = whole(config, "latent_channels", 3, where)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from mezzotint.errors import ModelError
 from mezzotint.models.denoising import Denoising
 from mezzotint.models.disk.bundle import PixelBundle
-from mezzotint.models.runtime import Floats, PixelRuntime, as_bytes, to_signed
+from mezzotint.models.runtime import Floats, PixelRuntime, as_bytes, in_colors, to_signed
 
 _NO_TEXT = np.zeros((0, 0), np.float32)
 _NO_TEXT.flags.writeable = False
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # gray from red, green and blue: ITU-R BT.601
 
 
 class PixelModel(Denoising):
@@ -44,19 +45,22 @@ class PixelModel(Denoising):
         return _NO_TEXT, None
 
     def encode_picture(self, pixels: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-        """Mean and standard deviation (zero), each (3, H, W), of (H, W, 3) pixels.
+        """Mean and standard deviation (zero), each (c, H, W), of (H, W, 3) pixels; c is 1 of a model of gray.
 
         RequestError where a side does not divide by `side_multiple`.
         """
         mean = np.moveaxis(to_signed(pixels, self.side_multiple, f"{self.name} reads"), -1, 0)
+        if self.latent_channels == 1:
+            mean = np.tensordot(_LUMA, mean, 1)[None]
         return mean, np.zeros_like(mean)
 
     def decode(self, latents: Floats) -> NDArray[np.uint8]:
-        """(H, W, 3) pixels from (1, 3, h, w)."""
+        """(H, W, 3) pixels from (1, c, h, w)."""
         return as_bytes(self.decode_float(latents)[0])
 
     def decode_float(self, latents: Floats) -> Floats:
-        """(n, H, W, 3) in 0..1 from (n, 3, h, w)."""
+        """(n, H, W, 3) in 0..1 from (n, c, h, w): gray is the same in all three."""
         if not np.isfinite(latents).all():
             raise ModelError(f"{self.name}: the picture is NaN or infinite")
-        return np.asarray(np.clip(self._runtime.decode(latents) / 2 + 0.5, 0, 1), np.float32)
+        pictures = np.asarray(np.clip(self._runtime.decode(latents) / 2 + 0.5, 0, 1), np.float32)
+        return in_colors(pictures)

@@ -117,3 +117,8 @@ def to_signed(pixels: NDArray[np.uint8], factor: int, reader: str) -> Floats:
 def as_bytes(pictures: Floats) -> NDArray[np.uint8]:
     """0..255 from 0..1."""
     return np.asarray((pictures * 255).round(), np.uint8)
+
+
+def in_colors(pictures: Floats) -> Floats:
+    """(n, H, W, 3) from (n, H, W, 3), or from (n, H, W, 1) of gray."""
+    return np.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures

@@ -146,12 +146,12 @@ class TorchPixels(_Eager):
 
     @torch.no_grad()
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
-        """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""
+        """(n, c, h, w), (n,) -> (n, c, h, w); the text is not read. c: 3, or 1 of gray."""
         t = self._to(timestep, torch.float32)  # 951 has no bfloat16
         return _numpy(self._unet(self._to(x, self._half), t, return_dict=False)[0])
 
     def decode(self, latents: Floats) -> Floats:
-        """(n, 3, h, w) -> (n, h, w, 3): these latents are the picture."""
+        """(n, c, h, w) -> (n, h, w, c): these latents are the picture."""
         return latents.transpose(0, 2, 3, 1)
 
 

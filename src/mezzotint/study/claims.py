@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mezzotint.config import Config
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.study.finding import Source
 from mezzotint.study.metrics import get_metrics
 from mezzotint.study.spec import Scalar, Study
-from mezzotint.train.config import Config
 
 COUNTED = (
     "evaluations",

@@ -14,10 +14,10 @@ from mezzotint.engine import Engine
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
 from mezzotint.progress import ProgressReporter
+from mezzotint.signals import StopSignal
 from mezzotint.store import Store
 from mezzotint.study import cost
 from mezzotint.study.outline import FLIGHT, CompiledStudy, Cost, ModelCells, PictureTask
-from mezzotint.train.running.stop import StopSignal
 
 _LOOK = 0.2  # seconds between two looks at the clock
 Say = Callable[[str], None]

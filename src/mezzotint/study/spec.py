@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self, get_type_hints
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
 
 from mezzotint.axes import parse_axis
+from mezzotint.config import Config, present_precision
 from mezzotint.errors import ConfigError
-from mezzotint.precision import Precision, with_precision
+from mezzotint.precision import Precision
 from mezzotint.request import Request
 from mezzotint.study.table import Value
-from mezzotint.train.config import Config
 
 MAX_PICTURES = 1_000_000
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr | None
@@ -54,14 +54,7 @@ class Study(Config):
     folder: Path = Path()
     """Where the files that are named here are looked for; by default where the study lies."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _older(cls, found: Any) -> Any:
-        """`dtype` and `mixed_precision` mean `precision`."""
-        try:
-            return with_precision(found) if isinstance(found, dict) else found
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
+    _present = model_validator(mode="before")(present_precision)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -24,11 +24,10 @@ from mezzotint.models.texts.bert import MINILM, MINILM_WIDTH, Bert
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.prompt import Piece
 from mezzotint.train.config import Training
-from mezzotint.train.running.loop import train
-from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import text_image
-from mezzotint.train.teacher import whole_words
-from mezzotint.train.texts import phrase
+from mezzotint.train.image_tensors import text_image
+from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.precision import autocast_beside
+from mezzotint.train.texts import phrase, whole_words
 
 HELD = 256
 """Captions that are measured and never learned."""

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from mezzotint.config import Config, present_precision
 from mezzotint.errors import ConfigError
-from mezzotint.precision import Precision, with_precision
-from mezzotint.settings import describe_errors, settings_in
-
-
-class Config(BaseModel):
-    """A frozen part of a configuration file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The configuration in a YAML file; raises ConfigError with every mistake in one line."""
-        return cls.from_mapping(settings_in(path), str(path))
-
-    @classmethod
-    def from_mapping(cls, found: Mapping[str, Any], where: str) -> Self:
-        """From a table; raises ConfigError with every mistake in one line, which begins with `where`."""
-        try:
-            return cls.model_validate(found)
-        except ValidationError as error:
-            raise ConfigError(describe_errors(error.errors(), cls.model_fields, where)) from error
+from mezzotint.precision import Precision
 
 
 class LoopConfig(Config):
@@ -70,14 +50,7 @@ class LoopConfig(Config):
     sheet_minutes: float = 5.0
     """Where the task has no epochs; else there is a sheet after each."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _older(cls, found: Any) -> Any:
-        """`mixed_precision` and `bf16`, as configurations said it before."""
-        try:
-            return with_precision(found) if isinstance(found, dict) else found
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
+    _present = model_validator(mode="before")(present_precision)
 
     @model_validator(mode="after")
     def _lasts(self) -> Self:

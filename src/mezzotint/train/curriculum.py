@@ -12,13 +12,13 @@ import torch
 from diffusers.models import AutoencoderKL
 from pydantic import Field
 
+from mezzotint.config import Config
 from mezzotint.data.scenes import CanonicalComposer
-from mezzotint.train.config import Config
 from mezzotint.train.diffusion import DiffusionConfig, DiffusionTask
+from mezzotint.train.image_tensors import to_tensor
 from mezzotint.train.latents import normalize_latents
-from mezzotint.train.running.loop import train
+from mezzotint.train.loop.loop import train
 from mezzotint.train.saving import forget_paths
-from mezzotint.train.sheets import to_tensor
 
 FINISHED = "finished"
 """A file in a stage's folder once it has met its bar or seen its last step."""

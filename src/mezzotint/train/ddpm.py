@@ -18,10 +18,10 @@ from mezzotint.pages.tiles import make_grid
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
+from mezzotint.train.image_tensors import to_images, to_tensor
+from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.precision import autocast_beside
 from mezzotint.train.noise import Noise, sample_plan
-from mezzotint.train.running.loop import train
-from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import to_images, to_tensor
 
 
 class DdpmConfig(Training):

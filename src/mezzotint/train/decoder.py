@@ -20,10 +20,9 @@ from mezzotint.models.openvino.small import FILE, SmallArch
 from mezzotint.models.steering.small_decoder import SmallDecoder
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
-from mezzotint.train.fidelity import psnr, pyramid_errors
-from mezzotint.train.running.loop import train
-from mezzotint.train.running.precision import autocast_beside
-from mezzotint.train.sheets import to_images, to_tensor
+from mezzotint.train.image_tensors import psnr, pyramid_errors, to_images, to_tensor
+from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.precision import autocast_beside
 
 HELD = 16
 

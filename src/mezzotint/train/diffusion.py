@@ -18,18 +18,17 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mezzotint.data.known_words import known_words
 from mezzotint.data.ordinary import ORDINARY
-from mezzotint.data.scenes import CanonicalComposer, CanonicalScene, Kind
+from mezzotint.data.scenes import CanonicalComposer, CanonicalScene, Kind, known_words
 from mezzotint.pages.tiles import make_grid
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.train.config import Training
+from mezzotint.train.image_tensors import to_images
 from mezzotint.train.latents import SceneCache, SceneEncoders
+from mezzotint.train.loop.loop import train
 from mezzotint.train.noise import Noise, sample_plan
-from mezzotint.train.running.loop import train
 from mezzotint.train.saving import begin_with, forget_paths
-from mezzotint.train.sheets import to_images
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler", "num_train_timesteps": 1000, "beta_schedule": "scaled_linear",

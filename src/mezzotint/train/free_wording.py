@@ -26,10 +26,9 @@ from mezzotint.models.disk.source import find
 from mezzotint.models.networks import torch_text
 from mezzotint.models.texts.tokenizer import ClipTokenizer
 from mezzotint.train.config import Training
-from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import text_image
-from mezzotint.train.teacher import Teacher, whole_words
-from mezzotint.train.texts import phrase
+from mezzotint.train.image_tensors import text_image
+from mezzotint.train.loop.loop import train
+from mezzotint.train.texts import Teacher, phrase, whole_words
 
 HELD = 0.1
 """Share of the words that are measured and never learned."""

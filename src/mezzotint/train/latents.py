@@ -13,9 +13,9 @@ from diffusers.models import AutoencoderKL
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from mezzotint.data.kept import ArrayCache
+from mezzotint.data.array_cache import ArrayCache
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene
-from mezzotint.train.sheets import to_tensor
+from mezzotint.train.image_tensors import to_tensor
 from mezzotint.train.vocabulary import LENGTH
 
 

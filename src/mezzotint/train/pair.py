@@ -27,10 +27,11 @@ from transformers import (
 from mezzotint.data.compose import Composer, Scene
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.wording import article_of
-from mezzotint.train.clip_config import ClipConfig, ConvTower, VitTower
+from mezzotint.train.clip import ClipConfig, ConvTower, VitTower
+from mezzotint.train.image_tensors import text_image, to_tensor
+from mezzotint.train.loop.loop import train
 from mezzotint.train.saving import begin_with
-from mezzotint.train.sheets import text_image, to_tensor
-from mezzotint.train.text_side import Words
+from mezzotint.train.text_tower import TextTask, Words
 
 
 class _Pair(nn.Module):
@@ -178,3 +179,8 @@ def _dual(text: CLIPTextConfig, config: ClipConfig) -> VisionTextDualEncoderMode
     )
     both = VisionTextDualEncoderConfig.from_vision_text_configs(vision, text, projection_dim=config.dim)
     return VisionTextDualEncoderModel(both)
+
+
+def train_clip(config: ClipConfig) -> None:
+    """Train the pair, or the text tower alone, that a configuration describes."""
+    train(PairTask(config) if config.vision else TextTask(config), config.loop, config.out)

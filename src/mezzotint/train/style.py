@@ -22,7 +22,7 @@ from mezzotint.data.subsets import Row, choose, portrait, read
 from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
-from mezzotint.train.running.loop import train
+from mezzotint.train.loop.loop import train
 
 CELLS = (12, 24)
 """Squares a side of pixel art, from and to."""

@@ -19,9 +19,8 @@ from mezzotint.errors import ConfigError
 from mezzotint.models.upscaler import FILE, UpscalerArch
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
-from mezzotint.train.fidelity import psnr
-from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import to_images, to_tensor
+from mezzotint.train.image_tensors import psnr, to_images, to_tensor
+from mezzotint.train.loop.loop import train
 
 FILTERS = (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX)
 """How pictures are made smaller."""

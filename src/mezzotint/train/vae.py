@@ -1,22 +1,154 @@
-"""The autoencoder: scenes to 4 channels at an eighth of the size, a factor of 48."""
+"""The autoencoder: scenes to 4 channels at an eighth of the size, regularized by KL or a codebook (VQ)."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Literal
 
 import torch
+from diffusers.models import AutoencoderKL, VQModel
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
+from mezzotint.config import Config
 from mezzotint.data.compose import Composer
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
-from mezzotint.train.fidelity import psnr, pyramid_errors
-from mezzotint.train.regularizers import REGULARIZERS, AutoencoderShape
-from mezzotint.train.running.loop import train
-from mezzotint.train.sheets import to_images, to_tensor
+from mezzotint.train.image_tensors import psnr, pyramid_errors, to_images, to_tensor
+from mezzotint.train.loop.loop import train
+
+Numbers = dict[str, Tensor]
+
+
+class AutoencoderShape(Config):
+    """What an autoencoder is, and how its latents are kept tame."""
+
+    channels: tuple[int, ...] = (32, 64, 96, 128)
+    latent_channels: int = 4
+    groups: int = 16
+    regularizer: Literal["kl", "vq"] = "kl"
+    kl_weight: float = 5e-4
+    codes: int = Field(4096, ge=2)
+    """Entries of the codebook (vq)."""
+    commitment: float = Field(0.25, gt=0)
+    """Weight of the distance from each latent to its code (vq)."""
+    freeze_encoder: bool = False
+    """Keep latents as they are and go on with the decoder alone."""
+
+
+def _levels(shape: AutoencoderShape) -> dict[str, object]:
+    return {
+        "down_block_types": ("DownEncoderBlock2D",) * len(shape.channels),
+        "up_block_types": ("UpDecoderBlock2D",) * len(shape.channels),
+        "block_out_channels": shape.channels,
+        "layers_per_block": 1,
+        "norm_num_groups": shape.groups,
+        "latent_channels": shape.latent_channels,
+        "sample_size": 128,
+    }
+
+
+class KlAutoencoder(nn.Module):
+    """There and back through a draw from each posterior (Kingma & Welling 2013, 1312.6114)."""
+
+    def __init__(self, shape: AutoencoderShape):
+        super().__init__()
+        self.vae = AutoencoderKL(**_levels(shape))
+        self.weight = shape.kl_weight
+
+    def forward(self, x: Tensor, generator: torch.Generator, settled: bool) -> tuple[Tensor, Tensor, Numbers]:
+        """(n, 3, h, w) again, the penalty, and numbers for the log."""
+        posterior = self.vae.encode(x).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator)
+        out = self.vae.decode(posterior.mean + posterior.std * noise).sample
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        return out, self.weight * kl, {"kl": kl}
+
+    def latents(self, x: Tensor) -> Tensor:
+        """(n, c, h, w): the means."""
+        mean: Tensor = self.vae.encode(x).latent_dist.mean
+        return mean
+
+    def numbers(self, z: Tensor) -> dict[str, float]:
+        """Nothing beside what every autoencoder is measured by."""
+        return {}
+
+
+class VqAutoencoder(nn.Module):
+    """There and back through the nearest entries of a codebook (van den Oord et al. 2017, 1711.00937).
+
+    Each code follows the mean of the latents it stands for (their appendix A.1). One that no latent has chosen
+    for a while starts anew at a latent of the batch (Dhariwal et al. 2020, 2005.00341), and so does every code
+    at first: left alone, most of a codebook is never used.
+    """
+
+    PATIENCE = 50  # steps without use
+    MEMORY = 0.95  # of a code, for each latent that it is chosen for
+    idle: Tensor
+
+    def __init__(self, shape: AutoencoderShape):
+        super().__init__()
+        self.vae = VQModel(**_levels(shape), num_vq_embeddings=shape.codes)
+        self.vae.quantize.requires_grad_(False)
+        self.commitment, self.frozen = shape.commitment, shape.freeze_encoder
+        self.register_buffer("idle", torch.full((shape.codes,), self.PATIENCE))  # steps since it was used
+
+    def forward(self, x: Tensor, generator: torch.Generator, settled: bool) -> tuple[Tensor, Tensor, Numbers]:
+        """(n, 3, h, w) again, the penalty, and numbers for the log. No code starts anew once `settled`."""
+        h = self.vae.encode(x).latents.float()
+        with torch.autocast(x.device.type, enabled=False):
+            flat = h.permute(0, 2, 3, 1).flatten(0, 2)
+            if not (settled or self.frozen):
+                self._restart(flat, generator)
+            index = torch.cdist(flat, self._book).argmin(1)
+            code = self._book[index].view(h.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
+            distance = (h - code).square().mean()
+            if not self.frozen:
+                self._follow(flat, index)
+        out = self.vae.decode(h + (code - h).detach(), force_not_quantize=True).sample
+        idle = (self.idle > self.PATIENCE // 2).float().mean()
+        return out, self.commitment * distance, {"distance": distance, "idle": idle}
+
+    @property
+    def _book(self) -> Tensor:
+        """(codes, c)."""
+        weight: Tensor = self.vae.quantize.embedding.weight
+        return weight
+
+    @torch.no_grad()
+    def _restart(self, flat: Tensor, generator: torch.Generator) -> None:
+        """Codes that wait too long go to latents (m, c) of this batch, as many as there are."""
+        dead = (self.idle >= self.PATIENCE).nonzero()[: len(flat), 0]
+        self._book[dead] = flat[torch.randperm(len(flat), generator=generator)[: len(dead)]]
+        self.idle[dead] = 0
+
+    @torch.no_grad()
+    def _follow(self, flat: Tensor, index: Tensor) -> None:
+        count = torch.bincount(index, minlength=len(self._book))[:, None]
+        mean = torch.zeros_like(self._book).index_add_(0, index, flat) / count.clamp(min=1)
+        self._book.lerp_(mean, 1 - self.MEMORY**count)
+        self.idle.add_(1)[count[:, 0] > 0] = 0
+
+    def latents(self, x: Tensor) -> Tensor:
+        """(n, c, h, w): the nearest codes."""
+        nearest: Tensor = self.vae.quantize(self.vae.encode(x).latents)[0]
+        return nearest
+
+    def numbers(self, z: Tensor) -> dict[str, float]:
+        """How many codes these latents use, and as how many equally used ones they are worth."""
+        index = torch.cdist(z.permute(0, 2, 3, 1).flatten(0, 2), self._book).argmin(1)
+        share = torch.bincount(index, minlength=len(self._book)) / len(index)
+        entropy = torch.special.entr(share).sum()
+        return {"codes_used": float((share > 0).sum()), "perplexity": entropy.exp().item()}
+
+
+REGULARIZERS: dict[str, type[KlAutoencoder] | type[VqAutoencoder]] = {
+    "kl": KlAutoencoder,
+    "vq": VqAutoencoder,
+}
 
 
 class VaeConfig(AutoencoderShape, Training):

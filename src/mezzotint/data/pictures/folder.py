@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, TypeVar
 
@@ -14,13 +16,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.pictures.ahead import LruArrays, Prefetcher
 from mezzotint.data.pictures.decode import Pixels, decode
 from mezzotint.data.pictures.files import EXTENSIONS
-from mezzotint.data.pictures.order import Order, chance
+from mezzotint.data.pictures.prefetch import LruArrays, Prefetcher
 from mezzotint.data.pictures.survey import PORTRAIT, Survey, Wanted, survey
 from mezzotint.data.subsets import portrait
 from mezzotint.errors import DataError
+
+
+class Order:
+    """Positions 0, 1, 2 … of an endless walk over `count` pictures, epoch after epoch."""
+
+    def __init__(self, count: int):
+        self.count = count
+        self._lock = threading.Lock()
+        # As many epochs as batches across a border, and those prepared ahead, need.
+        self._epoch = lru_cache(4)(self._permutation)
+
+    def at(self, seed: int, position: int) -> int:
+        """The picture at this position."""
+        epoch, place = divmod(position, self.count)
+        with self._lock:
+            shuffled = self._epoch(seed, epoch)
+        return int(shuffled[place])
+
+    def _permutation(self, seed: int, epoch: int) -> NDArray[np.uint32]:
+        """By sorting raw numbers: NumPy keeps these the same in all versions, `permutation` it may change."""
+        key = int.from_bytes(hashlib.sha256(f"epoch {seed} {epoch}".encode()).digest()[:16], "little")
+        raw = np.random.Philox(key=key).random_raw(self.count)
+        return np.argsort(raw, kind="stable").astype(np.uint32)
+
+
+def chance(seed: int, position: int) -> random.Random:
+    """What a visit decides by: whether it is mirrored, which caption it has, where it is cut, in this order."""
+    return random.Random(f"visit {seed} {position}")
+
 
 CACHE = 256 * 2**20
 """Bytes of decoded pictures, by default."""

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from mezzotint.data.pictures.decode import decode
+from mezzotint.data.pictures.decode import Header, decode, look
 from mezzotint.data.pictures.files import FilePictures, list_folder
-from mezzotint.data.pictures.header import Header, look
 from mezzotint.data.pictures.hub import is_hub_id, list_hub
 from mezzotint.data.pictures.listing import Binary, Listing, PictureSource, Skipped
 from mezzotint.data.pictures.packed import Packed

@@ -1,60 +1,18 @@
 """What the networks of a model may be, read from their configs.
 
 A setting that would change the arithmetic and that Mezzotint does not follow is an error: silently other
-pictures are worse than none. Settings that only matter for training are not looked at.
+pictures are worse than none (see `key_tables`).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from mezzotint.errors import ModelError
-from mezzotint.models.disk.configs import MANY, Config, allow, blocks, each_level, real, size, whole, wholes
+from mezzotint.models.disk.configs import MANY, Config, blocks, each_level, real, size, whole, wholes
+from mezzotint.models.disk.key_tables import PIXEL_UNET, TEXT_ENCODER, UNET, VAE
 
-_FAMILY = "Stable Diffusion 1.x/2.x"
-_UNET_ONLY: dict[str, tuple[Any, ...]] = {
-    "center_input_sample": (False,),
-    "downsample_padding": (1,),
-    "mid_block_scale_factor": (1,),
-    "act_fn": ("silu",),
-    "only_cross_attention": (False,),
-    "mid_block_only_cross_attention": (None, False),
-    "mid_block_type": ("UNetMidBlock2DCrossAttn", None),
-    "num_attention_heads": (None,),
-    "dual_cross_attention": (False,),
-    "encoder_hid_dim": (None,),
-    "encoder_hid_dim_type": (None,),
-    "class_embed_type": (None,),
-    "num_class_embeds": (None,),
-    "addition_embed_type": (None,),
-    "resnet_time_scale_shift": ("default",),
-    "resnet_skip_time_act": (False,),
-    "resnet_out_scale_factor": (1,),
-    "time_embedding_type": ("positional",),
-    "time_embedding_dim": (None,),
-    "time_embedding_act_fn": (None,),
-    "timestep_post_act": (None,),
-    "time_cond_proj_dim": (None,),
-    "conv_in_kernel": (3,),
-    "conv_out_kernel": (3,),
-    "attention_type": ("default",),
-    "cross_attention_norm": (None,),
-    "class_embeddings_concat": (False,),
-    "reverse_transformer_layers_per_block": (None,),
-}
-_VAE_ONLY: dict[str, tuple[Any, ...]] = {
-    "act_fn": ("silu",),
-    "latents_mean": (None,),
-    "latents_std": (None,),
-    "shift_factor": (None, 0),
-    "mid_block_add_attention": (True,),
-}
-_TEXT_ONLY: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("quick_gelu", "gelu"),
-    "use_attention_mask": (None, False),
-}
 _DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}
 _UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
 
@@ -81,7 +39,7 @@ class UNetArch:
     @classmethod
     def read(cls, c: Config, where: str) -> UNetArch:
         """From `unet/config.json`; ModelError for what is not in the family."""
-        allow(c, _UNET_ONLY, where, _FAMILY)
+        UNET.check(c, where)
         channels = wholes(c, "block_out_channels", (320, 640, 1280, 1280), where)
         n = len(channels)
         if whole(c, "in_channels", 4, where) != whole(c, "out_channels", 4, where):
@@ -138,7 +96,7 @@ class VaeArch:
     @classmethod
     def read(cls, c: Config, where: str) -> VaeArch:
         """From `vae/config.json`; ModelError for what is not in the family."""
-        allow(c, _VAE_ONLY, where, _FAMILY)
+        VAE.check(c, where)
         channels = vae_channels(c, where)
         return cls(
             latent_channels=whole(c, "latent_channels", 4, where),
@@ -178,7 +136,7 @@ class TextArch:
     @classmethod
     def read(cls, c: Config, where: str) -> TextArch:
         """From `text_encoder/config.json`; ModelError for what is not in the family."""
-        allow(c, _TEXT_ONLY, where, _FAMILY)
+        TEXT_ENCODER.check(c, where)
         return cls(
             vocab=whole(c, "vocab_size", 49408, where),
             width=whole(c, "hidden_size", 512, where),
@@ -191,24 +149,6 @@ class TextArch:
         )
 
 
-_PIXEL_FAMILY = "DDPM"
-_PIXEL_ONLY: dict[str, tuple[Any, ...]] = {
-    "in_channels": (3,),
-    "out_channels": (3,),
-    "center_input_sample": (False,),
-    "time_embedding_type": ("positional",),
-    "time_embedding_dim": (None,),
-    "mid_block_type": ("UNetMidBlock2D",),
-    "mid_block_scale_factor": (1,),
-    "downsample_padding": (0, 1),
-    "downsample_type": ("conv",),
-    "upsample_type": ("conv",),
-    "act_fn": ("silu",),
-    "resnet_time_scale_shift": ("default",),
-    "add_attention": (True, False),
-    "class_embed_type": (None,),
-    "num_class_embeds": (None,),
-}
 _PIXEL_DOWN = {"DownBlock2D": False, "AttnDownBlock2D": True}
 _PIXEL_UP = {"UpBlock2D": False, "AttnUpBlock2D": True}
 
@@ -217,8 +157,7 @@ _PIXEL_UP = {"UpBlock2D": False, "AttnUpBlock2D": True}
 class PixelArch:
     """A UNet2DModel. Tuples have one value for each level, from the largest grid to the smallest."""
 
-    colors = 3
-
+    colors: int  # channels of a picture: 3, or 1 of gray
     channels: tuple[int, ...]
     layers: tuple[int, ...]  # residual blocks a level on the way down; one more on the way up
     down_attends: tuple[bool, ...]
@@ -247,14 +186,19 @@ class PixelArch:
     @classmethod
     def read(cls, c: Config, where: str) -> PixelArch:
         """From the `config.json` of a UNet2DModel; ModelError for what is not in the family."""
-        allow(c, _PIXEL_ONLY, where, _PIXEL_FAMILY)
+        PIXEL_UNET.check(c, where)
+        colors = _colors(c, where)
         channels = wholes(c, "block_out_channels", (224, 448, 672, 896), where)
         n, groups = len(channels), whole(c, "norm_num_groups", 32, where)
-        allow(c, {"attn_norm_num_groups": (None, groups)}, where, _PIXEL_FAMILY)
+        if c.get("attn_norm_num_groups") not in (None, groups):
+            raise ModelError(
+                f"{where}: attn_norm_num_groups is {c['attn_norm_num_groups']!r}, not norm_num_groups"
+            )
         down = ["DownBlock2D"] + ["AttnDownBlock2D"] * 3
         up = ["AttnUpBlock2D"] * 3 + ["UpBlock2D"]
         one_head = c.get("attention_head_dim", 8) is None
         arch = cls(
+            colors=colors,
             channels=channels,
             layers=(whole(c, "layers_per_block", 2, where, MANY),) * n,
             down_attends=blocks(c.get("down_block_types", down), _PIXEL_DOWN, n, where),
@@ -273,3 +217,17 @@ class PixelArch:
                 f"{where}: sample_size is not divisible by {arch.side_multiple}, as {n} levels ask"
             )
         return arch
+
+
+def _colors(c: Config, where: str) -> int:
+    """The channels of a picture."""
+    colors, out = whole(c, "in_channels", 3, where), whole(c, "out_channels", 3, where)
+    if out == 2 * colors:
+        raise ModelError(
+            f"{where}: out_channels is {out}, of a model that learned its variance, which is not read"
+        )
+    if colors not in (1, 3):
+        raise ModelError(f"{where}: in_channels is {colors}; pictures have 3 channels, or 1 of gray")
+    if out != colors:
+        raise ModelError(f"{where}: out_channels is {out} and in_channels {colors}; they must be the same")
+    return colors

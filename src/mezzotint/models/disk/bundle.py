@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mezzotint.config_keys import KeyTable
 from mezzotint.errors import ModelError, nearest
 from mezzotint.files import key_of, remembered_digest
 from mezzotint.models.disk.architecture import PixelArch, TextArch, UNetArch, VaeArch
+from mezzotint.models.disk.key_tables import PIXEL_INDEX, TEXT_TO_IMAGE_INDEX
 from mezzotint.models.disk.parts import NetworkFiles, has_weights, read_json, read_part
-from mezzotint.scheduler_config import check, correct_config
+from mezzotint.scheduler_config import check, correct_config, with_index_class
 
 _TEXT_TO_IMAGE = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
 _PIXELS = ("DDPMPipeline", "DDIMPipeline")
@@ -26,6 +28,7 @@ _CLASSES = {
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }
 _PIXEL_UNET = "UNet2DModel"
+_TYPO = 0.9  # likeness of a name that is meant; names of other pipelines are less alike
 _NETWORKS = ("unet", "vae", "text_encoder")
 
 # What a foreign pipeline is, by a part of its name; the first that fits.
@@ -136,13 +139,14 @@ def draws_pixels(path: Path) -> bool:
     index, bare = path / "model_index.json", path / "config.json"
     if not index.is_file() and bare.is_file():
         return bool(read_json(bare).get("_class_name") == _PIXEL_UNET)
+    if not index.is_file() and (single := sorted(path.glob("*.safetensors"))):
+        raise ModelError(f"{path} has no model_index.json; name the file in it: {single[0]}")
     kind, known = read_json(index).get("_class_name"), _TEXT_TO_IMAGE + _PIXELS
     if kind not in known:
         words = what_is(str(kind))
-        raise ModelError(
-            f"{index}: pipeline {kind!r}{f' is {words}' if words else ''}; {_OPENS}"
-            f"{'' if words else nearest(str(kind), known)}"
-        )
+        hint = "" if words else nearest(str(kind), known, _TYPO)
+        is_what = f" is {words}" if words else "" if hint else " is of another family"
+        raise ModelError(f"{index}: pipeline {kind!r}{is_what}; {_OPENS}{hint}")
     return kind in _PIXELS
 
 
@@ -169,12 +173,12 @@ def check_configs(path: Path) -> dict[str, Path]:
     if draws_pixels(path):
         folders = {"unet": _pixel_folder(path, "unet")}
         _check_pixels(path, read_json(folders["unet"] / "config.json"), folders["unet"])
-        check(read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json"))
+        check(_scheduler(path, _pixel_folder(path, "scheduler")))
         return folders
-    _check_index(path / "model_index.json", _CLASSES)
+    _check_index(path / "model_index.json", TEXT_TO_IMAGE_INDEX, _CLASSES)
     folders = {part: path / part for part in _NETWORKS}
     _fitting({part: (read_json(folder / "config.json"), folder) for part, folder in folders.items()}, path)
-    check(read_json(path / "scheduler" / "scheduler_config.json"))
+    check(_scheduler(path, path / "scheduler"))
     return folders
 
 
@@ -193,11 +197,11 @@ def _fitting(
 
 
 def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
-    _check_index(path / "model_index.json", _CLASSES)
+    _check_index(path / "model_index.json", TEXT_TO_IMAGE_INDEX, _CLASSES)
     unet, vae, text = (read_part(path / part, part, path, cache) for part in _NETWORKS)
     if not (path / "tokenizer").is_dir():
         raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
-    scheduler = correct_config(read_json(path / "scheduler" / "scheduler_config.json"))
+    scheduler = correct_config(_scheduler(path, path / "scheduler"))
     digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
     return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
 
@@ -206,16 +210,22 @@ def _read_pixels(path: Path, name: str, cache: Path) -> PixelBundle:
     """The parts lie in folders of their own or, in the oldest models, in the model's folder itself."""
     unet = read_part(_pixel_folder(path, "unet"), "unet", path, cache)
     _check_pixels(path, unet.config, unet.where)
-    scheduler = read_json(_pixel_folder(path, "scheduler") / "scheduler_config.json")
+    scheduler = _scheduler(path, _pixel_folder(path, "scheduler"))
     return PixelBundle(name, path, key_of("model", [unet.digest], dict(scheduler)), unet, scheduler)
 
 
 def _check_pixels(path: Path, config: Mapping[str, Any], folder: Path) -> None:
     if (path / "model_index.json").is_file():
-        _check_index(path / "model_index.json", {"unet": (_PIXEL_UNET,)})
+        _check_index(path / "model_index.json", PIXEL_INDEX, {"unet": (_PIXEL_UNET,)})
     if (kind := config.get("_class_name", _PIXEL_UNET)) != _PIXEL_UNET:
         raise ModelError(f"{folder / 'config.json'}: class {kind!r}; a pixel model has a {_PIXEL_UNET}")
     PixelArch.read(config, str(folder / "config.json"))
+
+
+def _scheduler(path: Path, folder: Path) -> dict[str, Any]:
+    """The settings of the scheduler, of the class that the index of the model names, where there is one."""
+    config, index = read_json(folder / "scheduler_config.json"), path / "model_index.json"
+    return with_index_class(config, read_json(index).get("scheduler")) if index.is_file() else config
 
 
 def _pixel_folder(path: Path, part: str) -> Path:
@@ -231,8 +241,9 @@ def digest_of(
     return key_of("model", [part.digest for part in parts], dict(scheduler), words)
 
 
-def _check_index(path: Path, classes: Mapping[str, tuple[str, ...]]) -> None:
+def _check_index(path: Path, table: KeyTable, classes: Mapping[str, tuple[str, ...]]) -> None:
     index = read_json(path)
+    table.check(index, str(path))
     for part, known in classes.items():
         found = index.get(part)
         if not isinstance(found, list) or len(found) != 2 or found[1] not in known:

@@ -13,13 +13,6 @@ Config = Mapping[str, Any]
 WIDE, MANY, SIDE = 1_000_000, 100, 1024
 
 
-def allow(c: Config, only: Mapping[str, tuple[Any, ...]], where: str, family: str) -> None:
-    """ModelError where a setting that would change the arithmetic has a value that `only` does not list."""
-    for key, allowed in only.items():
-        if key in c and c[key] not in allowed:
-            raise ModelError(f"{where}: {key} is {c[key]!r}; Mezzotint serves the {family} family only")
-
-
 def whole(c: Config, key: str, default: int | None, where: str, most: int = WIDE) -> int:
     """A number that sizes something: bounded, so that a hostile config asks for nothing absurd.
 

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mezzotint.errors import ModelError
+from mezzotint.config_keys import unknown_keys
+from mezzotint.errors import ModelError, nearest
 from mezzotint.models.disk.original_layout import original_unet_names
 from mezzotint.models.disk.parts import read_json
 from mezzotint.models.disk.weights import Tensor, TensorFile
+from mezzotint.models.lora.peft_keys import CHANGES_MODEL, KEYS, REFUSED, USED
 
 Stored = Mapping[str, Tensor]  # the weights of a network by name
 
@@ -114,16 +116,6 @@ PEFT_KEY = "mezzotint_adapter_config"
 
 _DIFFUSERS_KEY = "lora_adapter_metadata"  # diffusers writes {"unet.lora_alpha": 8, ...} there
 _KINDS = ("LORA", "LOHA", "LOKR")
-_USED = ("peft_type", "r", "lora_alpha", "alpha", "alpha_pattern", "rank_pattern", "use_rslora", "use_dora")
-# What changes the result and is not merged here. What is left out changes training alone, or shows in the tensors.
-_REFUSED = (
-    "fan_in_fan_out",
-    "layer_replication",
-    "lora_bias",
-    "target_parameters",
-    "trainable_token_indices",
-    "use_qalora",
-)
 MOST_REPEATS, LONGEST = 4, 300  # of a pattern: matching one with many repeats may take for ever
 
 
@@ -182,7 +174,7 @@ def config_beside(path: Path) -> dict[str, Any]:
     if (kind := config.get("peft_type")) not in _KINDS:
         raise ModelError(f"{beside}: peft_type {kind!r} is not read; LORA, LOHA and LOKR are")
     _check(config, str(beside))
-    return {key: config[key] for key in _USED if config.get(key)}
+    return {key: config[key] for key in USED if config.get(key)}
 
 
 def settings_of(file: TensorFile, network: str, name: str) -> PeftSettings:
@@ -201,5 +193,15 @@ def settings_of(file: TensorFile, network: str, name: str) -> PeftSettings:
 
 
 def _check(config: Mapping[str, Any], name: str) -> None:
-    if key := next((key for key in _REFUSED if config.get(key)), ""):
+    if key := next((key for key in config if key in REFUSED and config[key]), ""):
         raise ModelError(f"{name}: {key} is set, which is not merged; only LoRA, LoHa, LoKr and DoRA are")
+    start = str(config.get("init_lora_weights", "")).lower()
+    if start.startswith(CHANGES_MODEL):
+        raise ModelError(
+            f"{name}: init_lora_weights is {start!r}, which changed the model too; save it as a plain LoRA with peft "
+            "(path_initial_model_for_weight_conversion)"
+        )
+    if unknown := unknown_keys(config, KEYS):
+        raise ModelError(
+            f"{name}: unknown setting {unknown[0]!r}{nearest(unknown[0], sorted(KEYS))}; delete it if it is a note"
+        )

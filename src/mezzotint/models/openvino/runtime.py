@@ -150,11 +150,11 @@ class OpenVinoPixels:
         self._unet = self._network(part, lambda w: build_pixel_unet(arch, w), self.dtype)
 
     def denoise(self, x: Floats, timestep: Floats, text: Floats) -> Floats:
-        """(n, 3, h, w), (n,) -> (n, 3, h, w); the text is not read."""
+        """(n, c, h, w), (n,) -> (n, c, h, w); the text is not read. c: 3, or 1 of gray."""
         return self._unet(x, time_features(self._arch, timestep))
 
     def decode(self, latents: Floats) -> Floats:
-        """(n, 3, h, w) -> (n, h, w, 3): these latents are the picture."""
+        """(n, c, h, w) -> (n, h, w, c): these latents are the picture."""
         return latents.transpose(0, 2, 3, 1)
 
     def prepare(self, rows: int, height: int, width: int) -> None:

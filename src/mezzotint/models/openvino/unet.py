@@ -174,7 +174,7 @@ class _UNet(UShape):
 
 
 def build_pixel_unet(arch: PixelArch, weights: Weights) -> Any:
-    """The graph `x (n, 3, h, w), time (n, channels[0]) -> (n, 3, h, w)`; `time` is of `time_features`."""
+    """The graph `x (n, c, h, w), time (n, channels[0]) -> (n, c, h, w)`; `time` is of `time_features`."""
     unet = _PixelUNet(arch, weights)
     x = unet.input("x", [-1, arch.colors, -1, -1])
     time = unet.input("time", [-1, arch.channels[0]])

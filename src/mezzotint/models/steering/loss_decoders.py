@@ -63,7 +63,10 @@ class SmallGraphDecoder(GraphDecoder):
 
 
 class PixelLossDecoder:
-    """Of a model whose latents are the picture."""
+    """Of a model whose latents are the picture, of so many channels."""
+
+    def __init__(self, channels: int) -> None:
+        self._is_gray = channels == 1
 
     def resolve(self, decoder: Decoder) -> Decoder:
         """There is nothing to decode, whatever is asked for."""
@@ -73,12 +76,12 @@ class PixelLossDecoder:
         """Nothing to open."""
 
     def decode(self, decoder: Decoder, seen: Tensor) -> Tensor:
-        """The same."""
-        return seen
+        """(n, 3, h, w): the same, gray as red, green and blue."""
+        return seen.expand(-1, 3, -1, -1) if self._is_gray else seen
 
     def graph_decoder(self, decoder: Decoder) -> GraphDecoder | None:
-        """The same without torch."""
-        return PixelGraphDecoder()
+        """The same without torch; None of gray."""
+        return None if self._is_gray else PixelGraphDecoder()
 
     def pixels(self, decoder: Decoder) -> int:
         """Pixels of the picture for each that `decode` gives."""

@@ -17,7 +17,7 @@ from mezzotint.guidance.steer import LossGradient, LossQuery
 from mezzotint.guidance.terms import Steer
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.openvino.small import SmallArch, compile_small, small_part
-from mezzotint.models.runtime import Floats, PixelRuntime
+from mezzotint.models.runtime import Floats, PixelRuntime, in_colors
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +101,7 @@ class Steered:
     def preview(self, latents: Floats) -> NDArray[np.uint8]:
         """(n, H, W, 3) quick pictures of (n, c, h, w): by the small decoder, else by the linear map."""
         if isinstance(self._bundle, PixelBundle):
-            pictures = np.moveaxis(latents, 1, -1)
+            pictures = in_colors(np.moveaxis(latents, 1, -1))
         elif self._small is not None:
             pictures = self._small(np.ascontiguousarray(latents, np.float32))
         else:
@@ -127,7 +127,7 @@ class Steered:
             raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
         threads, graphs = self._runtime.threads, self._runtime.name == "openvino"
         if isinstance(self._bundle, PixelBundle):
-            return LossEvaluator(PixelLossDecoder(), self._device, threads, graphs)
+            return LossEvaluator(PixelLossDecoder(self.latent_channels), self._device, threads, graphs)
         place, factor = self._bundle.path, self.vae_factor
         decoder = LatentLossDecoder(place, self._bundle.vae, self._cache, factor, self._device, self._linear)
         return LossEvaluator(decoder, self._device, threads, graphs)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from mezzotint.data.scenes import PALETTE
-from mezzotint.evaluation.score import border_color, lab
+from mezzotint.evaluation.cases import border_color, lab
 from mezzotint.picture import Picture
 from mezzotint.study.metrics.context import Context
 from mezzotint.study.metrics.metric import Metric, batches

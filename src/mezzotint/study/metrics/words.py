@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mezzotint.data import pixel_art
 from mezzotint.data.emoji import STYLES
 from mezzotint.data.words import SYNONYMS
-from mezzotint.evaluation.prompts import FREE
+from mezzotint.evaluation.cases import FREE
 from mezzotint.picture import Picture
 from mezzotint.study.metrics.context import Context, Pair
 from mezzotint.study.metrics.metric import Metric, Need, batches

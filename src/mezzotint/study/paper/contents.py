@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field
 
+from mezzotint.config import Config
 from mezzotint.errors import ConfigError, nearest
 from mezzotint.evaluation.statistics import COVERAGE
 from mezzotint.study.paper.section import Maker, PaperSettings
 from mezzotint.study.spec import Scalar, Study
-from mezzotint.train.config import Config
 
 HERE = Path(__file__).parent
 _LAST = {"conclusion": 100.0, "slips": 101.0}

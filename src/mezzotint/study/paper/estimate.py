@@ -11,11 +11,11 @@ from pathlib import Path
 
 from pydantic import Field
 
+from mezzotint.config import Config
 from mezzotint.request import Request
 from mezzotint.study.cost import measure_rates
 from mezzotint.study.paper.section import Maker, PaperSettings, open_cached
 from mezzotint.study.paper.studied import StudyMaker
-from mezzotint.train.config import Config
 
 PROBE = Request(prompt="a red apple", steps=2, guidance="cfg(4)")
 

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from mezzotint.errors import ConfigError, OutputError
+from mezzotint.config import Config
+from mezzotint.errors import OutputError
 from mezzotint.precision import Precision, with_precision
 from mezzotint.request import MAX_STEPS
 from mezzotint.samplers import SAMPLERS
-from mezzotint.settings import describe_errors, settings_in
-from mezzotint.train.config import Config, LoopConfig
+from mezzotint.settings import settings_in
+from mezzotint.train.config import LoopConfig
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 _FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every", "precision"}
@@ -156,11 +157,7 @@ def _fills(template: str, word: bool) -> bool:
 
 def parse_settings(values: Mapping[str, Any], where: str = "finetune") -> FinetuneConfig:
     """The configuration of these settings; ConfigError in one line, with the nearest known name."""
-    values = with_precision(values)
-    try:
-        return FinetuneConfig.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError(describe_errors(error.errors(), FinetuneConfig.model_fields, where)) from None
+    return FinetuneConfig.from_mapping(with_precision(values), where)
 
 
 def check_out(config: FinetuneConfig) -> None:

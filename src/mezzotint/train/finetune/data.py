@@ -12,8 +12,8 @@ from mezzotint.data.pictures.folder import CACHE, Batch, PictureFolder
 from mezzotint.data.pictures.packed import Packed
 from mezzotint.data.pictures.survey import Wanted, reasons
 from mezzotint.train.finetune.config import FinetuneConfig
-from mezzotint.train.finetune.watch import REFERENCE, split
-from mezzotint.train.sheets import to_images
+from mezzotint.train.finetune.validation import REFERENCE, split
+from mezzotint.train.image_tensors import to_images
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import FinetuneData
 from mezzotint.train.finetune.files import write_pixels
 from mezzotint.train.finetune.task import device_of
+from mezzotint.train.image_tensors import to_images
 from mezzotint.train.noise import Noise, SeededNoise, sample_plan, with_schedule
-from mezzotint.train.sheets import to_images
 
 _AT_ONCE = 32
 _SAMPLER = "dpmpp-2m-sde"

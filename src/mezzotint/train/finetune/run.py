@@ -26,11 +26,11 @@ from mezzotint.train.finetune.report import write_report
 from mezzotint.train.finetune.task import BEFORE, FinetunedModel, FinetuneTask, device_of, precision, times_of
 from mezzotint.train.finetune.text import FinetunedTextModel
 from mezzotint.train.finetune.unet import UnetLearner
-from mezzotint.train.finetune.watch import DomainDistances
+from mezzotint.train.finetune.validation import DomainDistances
 from mezzotint.train.finetune.word import WordLearner
-from mezzotint.train.running.look import at_rest
-from mezzotint.train.running.loop import train
-from mezzotint.train.running.precision import choose_precision
+from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.precision import choose_precision
+from mezzotint.train.loop.samples import at_rest
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mezzotint.errors import ConfigError
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.lora import without_lora
-from mezzotint.train.finetune.watch import DomainDistances, ValidationSet, by_bin
+from mezzotint.train.finetune.validation import DomainDistances, ValidationSet, by_bin
 from mezzotint.train.noise import Noise, draw_noise, squared_errors
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000

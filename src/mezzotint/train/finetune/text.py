@@ -22,8 +22,8 @@ from mezzotint.request import Request
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.data import FinetuneData
 from mezzotint.train.finetune.task import generator_for
+from mezzotint.train.image_tensors import to_images
 from mezzotint.train.noise import Noise, SeededNoise, sample_plan, with_schedule
-from mezzotint.train.sheets import to_images
 
 _AT_ONCE = 16
 

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 from mezzotint.models.selftest import FASTER
 from mezzotint.precision import Precision
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running.batches import part_of, size_of
-from mezzotint.train.running.checkpoint import FACTS, Checkpoints
-from mezzotint.train.running.quick import speed_up_on_cpu
-from mezzotint.train.running.task import TrainingTask, ability
+from mezzotint.train.loop.checkpoint import FACTS, Checkpoints
+from mezzotint.train.loop.cpu_speed import speed_up_on_cpu
+from mezzotint.train.loop.task import TrainingTask, ability, part_of, size_of
 
 COSINE = 0.98
 """Least of the two gradients. The noise of a batch turns a gradient much further."""

@@ -14,10 +14,10 @@ from PIL import Image
 from torch import nn
 
 from mezzotint.files import write_atomic
-from mezzotint.train.running.log import Log
-from mezzotint.train.running.optim import Ema
-from mezzotint.train.running.stop import StopSignal
-from mezzotint.train.running.task import TrainingTask, ability
+from mezzotint.signals import StopSignal
+from mezzotint.train.loop.log import Log
+from mezzotint.train.loop.optim import Ema
+from mezzotint.train.loop.task import TrainingTask, ability
 
 
 @dataclass

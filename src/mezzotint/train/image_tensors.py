@@ -1,13 +1,14 @@
-"""Pictures as tensors and back; and text as a picture."""
+"""Pictures as tensors and back, how near they come to others, and text as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def to_tensor(images: Sequence[Image.Image]) -> Tensor:
@@ -28,3 +29,13 @@ def text_image(lines: Sequence[str]) -> Image.Image:
     for row, line in enumerate(lines):
         ImageDraw.Draw(image).text((6, 4 + 16 * row), line, fill="black")
     return image
+
+
+def pyramid_errors(error: Tensor) -> Iterator[Tensor]:
+    """The mean absolute error at a half, a quarter and an eighth of the size of (n, c, h, w)."""
+    return (F.avg_pool2d(error, factor).abs().mean() for factor in (2, 4, 8))
+
+
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """(n,) peak signal to noise of pictures (n, c, h, w) in -1..1, dB."""
+    return -10 * ((x - y) / 2).square().mean((1, 2, 3)).log10()

@@ -20,22 +20,18 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mezzotint.data.pictures.ahead import Prefetcher
+from mezzotint.data.pictures.prefetch import Prefetcher
 from mezzotint.errors import ConfigError, ModelError, OutputError
+from mezzotint.signals import StopRequested, StopSignal
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.running.batches import part_of, size_of
-from mezzotint.train.running.checkpoint import Checkpoints
-from mezzotint.train.running.line import ProgressLine
-from mezzotint.train.running.log import Log, Means
-from mezzotint.train.running.look import SampleSheets
-from mezzotint.train.running.optim import Ema, clip_gradients, optimizer
-from mezzotint.train.running.pace import Throughput
-from mezzotint.train.running.precision import TrainingPrecision, choose_precision, to_json
-from mezzotint.train.running.quick import speed_up_on_cpu
-from mezzotint.train.running.start import accelerator_for, open_folder, save_memory
-from mezzotint.train.running.state import TrainingState
-from mezzotint.train.running.stop import StopRequested, StopSignal
-from mezzotint.train.running.task import TrainingTask, ability
+from mezzotint.train.loop.checkpoint import Checkpoints, TrainingState
+from mezzotint.train.loop.cpu_speed import speed_up_on_cpu
+from mezzotint.train.loop.log import Log, Means, ProgressLine, Throughput
+from mezzotint.train.loop.optim import Ema, clip_gradients, optimizer
+from mezzotint.train.loop.precision import TrainingPrecision, choose_precision, to_json
+from mezzotint.train.loop.record import accelerator_for, open_folder, save_memory
+from mezzotint.train.loop.samples import SampleSheets
+from mezzotint.train.loop.task import TrainingTask, ability, part_of, size_of
 
 __all__ = ["TrainingTask", "train"]
 TIME_IS_UP = 1

@@ -1,15 +1,17 @@
-"""What a training says on its way: lines of JSON, TensorBoard where it is installed, a line in a terminal."""
+"""What a training reports: lines of JSON, TensorBoard where it is installed, its speed, a line in a terminal."""
 
 from __future__ import annotations
 
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mezzotint.files import write_atomic
 
@@ -95,3 +97,99 @@ class Means:
         means = {key: total / count for key, (total, count) in self.state().items()}
         self._sums = {}
         return means
+
+
+class Throughput:
+    """Counts from one `pop` to the next. Waiting ends where the module is first called after `fetching`."""
+
+    def __init__(self, module: nn.Module, step: int, steps: int):
+        self._first, self._steps, self._began = step, steps, monotonic()
+        self._fetching = 0.0
+        self._hook = module.register_forward_pre_hook(self._end_waiting)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.count, self.samples, self.busy, self.waited = 0, 0, 0.0, 0.0
+
+    def _end_waiting(self, module: nn.Module, inputs: Any) -> None:
+        if self._fetching:
+            self.waited += monotonic() - self._fetching
+            self._fetching = 0.0
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """One step of the optimizer happens in here."""
+        began = monotonic()
+        yield
+        self.busy += monotonic() - began
+        self.count += 1
+
+    def fetching(self) -> None:
+        """A batch is being prepared."""
+        self._fetching = monotonic()
+
+    def pop(self, step: int) -> dict[str, float]:
+        """Numbers for the log since the last time, and the seconds that are left at the pace of this whole run."""
+        busy = max(self.busy, 1e-9)
+        done = max(1, step - self._first)
+        numbers = {
+            "seconds": busy / max(1, self.count),
+            "eta_s": (self._steps - step) * (monotonic() - self._began) / done,
+            "network_share": 1 - self.waited / busy,
+        }
+        if self.samples:
+            numbers["samples_per_s"] = self.samples / busy
+        self._clear()
+        return numbers
+
+    def close(self) -> None:
+        """Leave the module as it was."""
+        self._hook.remove()
+
+
+SHOWN = {
+    "loss": "loss {:.4g}",
+    "lr": "lr {:.3g}",
+    "samples_per_s": "{:.3g} samples/s",
+    "network_share": "network {:.0%}",
+}
+
+
+class ProgressLine:
+    """Steps done, epoch, loss, rate, pace and the time that is left, on stderr."""
+
+    def __init__(self, step: int, steps: int, epoch: int, shown: bool = True):
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        self._epoch = epoch
+        self._bar: Any = _bar(console) if shown and console.is_terminal else None
+        if self._bar:
+            self._task = self._bar.add_task("", total=steps, completed=step, epoch="", numbers="")
+            self._bar.start()
+
+    def update(self, step: int, numbers: Mapping[str, float] | None = None) -> None:
+        """To this step, with new numbers where there are some."""
+        if not self._bar:
+            return
+        fields: dict[str, str] = {}
+        if self._epoch:
+            fields["epoch"] = f"epoch {step / self._epoch:.2f}"
+        if numbers:
+            fields["numbers"] = "  ".join(
+                form.format(numbers[key]) for key, form in SHOWN.items() if key in numbers
+            )
+        self._bar.update(self._task, completed=step, **fields)
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self._bar:
+            self._bar.stop()
+
+
+def _bar(console: Any) -> Any:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    told = "{task.completed:.0f}/{task.total:.0f}  {task.fields[epoch]}  {task.fields[numbers]}"
+    columns = (BarColumn(bar_width=10), TextColumn(told), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, refresh_per_second=4)
