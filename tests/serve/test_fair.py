@@ -58,9 +58,11 @@ def test_who_rested_has_no_claim_to_the_past() -> None:
     assert 18 <= first.count("b") <= 22
 
 
-def test_priorities_go_first_and_a_clients_own_jobs_in_order() -> None:
-    first, second, urgent = job("a", 2), job("a", 2), job("b", 2, priority=1)
+def test_priorities_order_a_clients_own_jobs_and_hold_up_no_other() -> None:
+    first, second, urgent = job("a", 2), job("a", 2), job("a", 2, priority=1)
     assert order(queued(first, second, urgent)) == [urgent, urgent, first, first, second, second]
+    many, one = job("a", 100, priority=9), job("b", 1, priority=-9)
+    assert one in order(queued(many, one))[:2]
 
 
 def test_a_model_without_room_holds_up_no_other() -> None:

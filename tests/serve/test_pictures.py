@@ -8,6 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from mezzotint.image_files import texts
 from mezzotint.picture import Picture
 from mezzotint.recall import recall
 from mezzotint.request import Request
+from mezzotint.serve.orders import PictureOrder
 from support.serving import Serve
 from support.toy import Toy
 
@@ -122,6 +124,10 @@ def test_a_sweep_crosses_axes_as_studies_do(serve: Serve) -> None:
     assert [one["evaluations"] for one in job["pictures"]] == [2, 2, 3, 3]
 
 
+def test_an_order_may_say_every_field_of_a_request() -> None:
+    assert {field.name for field in fields(Request)} <= set(PictureOrder.model_fields)
+
+
 def test_seeds_that_are_not_given_are_drawn_and_told(serve: Serve) -> None:
     client = serve()
     seeds = {
@@ -138,6 +144,7 @@ def test_seeds_that_are_not_given_are_drawn_and_told(serve: Serve) -> None:
         ({"promt": "a"}, 422, "did you mean 'prompt'"),
         ({"steps": 201}, 400, "at most 200"),
         ({"width": 2048, "height": 2048}, 400, "pixels"),
+        ({"width": 512, "height": 512, "upscale": 4}, 400, "pixels"),
         ({"n": 0}, 422, "n is 0"),
         ({"n": 10**9}, 400, "at most 50"),
         ({"axes": {"steps": "1..20", "seed": "1..20"}}, 400, "at most 50"),
@@ -154,6 +161,7 @@ def test_seeds_that_are_not_given_are_drawn_and_told(serve: Serve) -> None:
         ({"lora": "0" * 64}, 400, "--allow-adapters"),
         ({"seed": -2}, 422, "seed"),
         ({"priority": 11}, 422, "priority"),
+        ({"steps": 200, "trace": 1}, 400, "at most 64 frames"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_a_line(
@@ -203,9 +211,9 @@ def test_one_idempotency_key_is_one_job(serve: Serve) -> None:
         return client.post("/v1/pictures", json=order, headers=headers)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(ask, [{"steps": 2, "seed": 1}] * 8))
+        answers = list(pool.map(ask, [{"steps": 2}] * 8))  # its seed is drawn anew each time
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert ask({"steps": 3, "seed": 1}).status_code == 409
+    assert ask({"steps": 3}).status_code == 409
     assert client.get("/v1/pictures").json()["pagination"]["total"] == 1
 
 
@@ -214,6 +222,7 @@ def test_a_full_queue_says_when_to_ask_again(serve: Serve) -> None:
     answers = [client.post("/v1/pictures", json={"steps": 1, "n": 6}) for _ in range(8)]
     assert answers[0].status_code == 202 and answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) >= 1
+    assert client.post("/v1/pictures", json={"steps": 1, "n": 9}).status_code == 400  # never
     network.gate.set()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mezzotint.errors import OutputError
 from mezzotint.request import Request
-from mezzotint.serve.errors import ConflictError, DrainingError, NotFoundError, QueueFullError
+from mezzotint.serve.errors import ConflictError, DrainingError, NotFoundError, QueueFullError, ServeError
 from mezzotint.serve.fair import FairQueue
 from mezzotint.serve.hosts import EngineHosts
 from mezzotint.serve.jobs import ENDED, JobItem, JobOptions, JobState, PictureJob
@@ -53,12 +53,13 @@ class JobBoard:
         options: JobOptions,
         priority: int,
         idempotency: str,
+        asked: str,
         check: Callable[[int, str, Request], JobItem],
     ) -> PictureJob:
-        """A new job, written down, or the one that the idempotency key stands for."""
+        """A new job, written down, or the one that the idempotency key stands for; `asked`: what came with it."""
         if self.draining:
             raise DrainingError("the server is going down; submit again when it is back")
-        asked = _digest(requests, options) if idempotency else ""
+        asked = hashlib.sha256(asked.encode()).hexdigest()
         if idempotency and (same := self._of_key(client, idempotency, asked)):
             return same
         self._reserve(client, len(requests))
@@ -201,6 +202,8 @@ class JobBoard:
 
     def _reserve(self, client: str, pictures: int) -> None:
         """Room for pictures. The last quarter is for clients that have nothing waiting yet."""
+        if pictures > self._most:
+            raise ServeError(f"{pictures} pictures never fit; at most {self._most} wait here")
         with self.door:
             there, own = len(self.queue) + self._arriving, self.queue.waiting(client)
             share = max(1, int(self._most * _SHARE))
@@ -223,8 +226,3 @@ def _news(job: PictureJob, item: JobItem) -> dict[str, Any]:
     if item.state == "finished":
         news |= {"url": f"/v1/pictures/{job.id}/images/{item.number}", "key": item.key}
     return news
-
-
-def _digest(requests: Sequence[tuple[str, Request]], options: JobOptions) -> str:
-    text = "\n".join(f"{model} {request.to_json()}" for model, request in requests)
-    return hashlib.sha256(f"{options}\n{text}".encode()).hexdigest()

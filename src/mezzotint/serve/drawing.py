@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mezzotint.engine import Progress
 from mezzotint.engine.network import SupportsPreview
 from mezzotint.errors import MezzotintError
@@ -16,6 +19,8 @@ from mezzotint.serve.fair import Ticket
 from mezzotint.serve.hosts import EngineHost, EngineHosts
 from mezzotint.serve.jobs import JobState
 from mezzotint.store import Store, key_of, precision_of
+
+_SIDE = 512  # pixels of rough pictures, at most
 
 
 class PictureDrawing:
@@ -54,7 +59,7 @@ class PictureDrawing:
             return
         pixels = None
         if (traced or shown) and isinstance(host.network, SupportsPreview):
-            pixels = job.preview = host.network.preview(progress.x0[None])[0]
+            pixels = job.preview = _small(host.network.preview(progress.x0[None])[0])
             if traced:
                 item.frames.append(pixels)
         news = {"number": item.number, "step": progress.done, "of": progress.total}
@@ -82,6 +87,12 @@ class PictureDrawing:
             if host is not None and state == "finished":
                 host.cost_done += item.cost
         self._board.settle(job, [item])
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 3) every k-th pixel, so that rough pictures stay small however large theirs is."""
+    k = -(-max(pixels.shape[:2]) // _SIDE)
+    return np.ascontiguousarray(pixels[::k, ::k])
 
 
 def _wanted(ticket: Ticket, progress: Progress) -> tuple[bool, bool]:

@@ -1,4 +1,4 @@
-"""Whose picture is next: fair between clients by start-time fair queueing (Goyal et al. 1996), after priorities."""
+"""Whose picture is next: fair between clients by start-time fair queueing (Goyal et al. 1996)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class FairQueue:
     """Pictures that wait. Not safe under threads by itself: the service holds its lock.
 
     Each client has a clock that runs by the cost of what it was given; whose clock is furthest behind comes next,
-    so a long queue of one does not hold up the single picture of another. A client's own pictures come in order.
+    so a long queue of one does not hold up the single picture of another. A client's own pictures come by priority,
+    then in order: nobody's priorities hold up others.
     """
 
     def __init__(self) -> None:
@@ -104,7 +105,14 @@ class FairQueue:
         now: float,
         admits: Callable[[JobItem], bool],
     ) -> tuple[tuple[int, str, str], Ticket] | None:
-        heads = [(key, line[0]) for key, line in waiting.items() if admits(line[0].item)]
-        if not heads:
+        best: dict[str, tuple[tuple[int, str, str], Ticket]] = {}  # of each client
+        for key, line in waiting.items():
+            (priority, client, _), ticket = key, line[0]
+            known = best.get(client)
+            if not admits(ticket.item):
+                continue
+            if known is None or (-priority, ticket.number) < (-known[0][0], known[1].number):
+                best[client] = key, ticket
+        if not best:
             return None
-        return min(heads, key=lambda h: (-h[0][0], max(clocks.get(h[0][1], 0.0), now), h[1].number))
+        return min(best.values(), key=lambda b: (max(clocks.get(b[0][1], 0.0), now), b[1].number))

@@ -22,6 +22,7 @@ from mezzotint.study.cells import cells
 from mezzotint.study.spec import Study
 
 RANDOM_SEEDS = 2**32  # as torch has them
+MAX_FRAMES = 64  # of a trace
 PAIRS = ("clip", "judge")  # bundled, which terms may name
 AxisValue = str | int | float | bool | None
 Axes = dict[str, str | list[AxisValue]]
@@ -61,6 +62,9 @@ class PictureOrder(BaseModel):
     begin: int | None = Field(None, description="The step at which a run from `init` starts; null: half way.")
     lora: str | None = Field(None, description="Adapters by digest: `0.8*<digest> + <digest>`.")
     words: str | None = Field(None, description="New words by digest: `<cat-toy>=<digest>`.")
+    upscale: int | None = Field(
+        None, description="Enlarge the finished picture by 2 or 4; null or 1: leave it."
+    )
 
     model: str | None = Field(None, description="A name of /v1/capabilities; null: the first.")
     n: Annotated[int, Field(ge=1)] = Field(1, description="Pictures of each: seed, seed + 1, ...")
@@ -102,14 +106,20 @@ def requests_of(
         made += [(name, one) for one in request.replace(seed=first).repeat(order.n)]
     for _, request in made:
         check_limits(request, settings)
+        if order.trace and (frames := -(-request.steps // order.trace)) > MAX_FRAMES:
+            raise RequestError(f"a trace has at most {MAX_FRAMES} frames, not {frames}; take a larger trace")
     return made
 
 
-def check_limits(request: Request, settings: ServeSettings) -> None:
-    """RequestError where the owner of the server does not allow it, or it names a file or a hub."""
+def check_limits(request: Request, settings: ServeSettings, size: tuple[int, int] = (64, 64)) -> None:
+    """RequestError where the owner of the server does not allow it, or it names a file or a hub.
+
+    `size`: the model's own, where it is known.
+    """
     if request.steps > settings.max_steps:
         raise RequestError(f"steps must be at most {settings.max_steps} here, got {request.steps}")
-    if (pixels := (request.width or 64) * (request.height or 64)) > settings.max_pixels:
+    pixels = (request.width or size[0]) * (request.height or size[1]) * request.upscale**2
+    if pixels > settings.max_pixels:
         raise RequestError(f"a picture has at most {settings.max_pixels} pixels here, got {pixels}")
     foreign = [share.name for share in parse_encoder(request.encoder).shares if share.name not in ENCODERS]
     foreign += [t.model for t in request.terms.terms if isinstance(t, Clip) and t.model not in PAIRS]

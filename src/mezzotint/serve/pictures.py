@@ -58,7 +58,12 @@ async def submit(
     requests = await service.requests(order)
     options = JobOptions(order.preview, order.trace, order.attention)
     job = await service.submit(
-        requests, client, options=options, priority=order.priority, idempotency=idempotency_key
+        requests,
+        client,
+        options=options,
+        priority=order.priority,
+        idempotency=idempotency_key,
+        asked=order.model_dump_json(),
     )
     if not wait:
         response.headers["Location"] = f"/v1/pictures/{job.id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import warnings
 from types import FrameType
 
 import uvicorn
@@ -41,6 +42,9 @@ class PictureServer(uvicorn.Server):
 def run_server(settings: ServeSettings, open_network: OpenNetwork | None = None) -> None:
     """Serve until a signal ends it. ConfigError where nothing can listen there."""
     set_up_logs()
+    warnings.simplefilter(
+        "ignore", UserWarning
+    )  # such as of long prompts, which pictures tell; logs have no prompts
     AppStatus.enable_automatic_graceful_drain = False  # event streams last as long as what is being drawn
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

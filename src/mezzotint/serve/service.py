@@ -106,13 +106,17 @@ class PictureService:
         options: JobOptions = _PLAIN,
         priority: int = 0,
         idempotency: str = "",
+        asked: str = "",
     ) -> PictureJob:
         """Accept a job of (model, request): when this returns it is written down.
+
+        With a client's key `idempotency` that was used before, the job of that time; ConflictError where `asked`, what the
+        client sent, is another text.
 
         RequestError, ModelError: it cannot be drawn. QueueFullError, DrainingError, UnknownModelError.
         """
         job = await self.off_loop(
-            lambda: self.board.accept(requests, client, options, priority, idempotency, self._checked)
+            lambda: self.board.accept(requests, client, options, priority, idempotency, asked, self._checked)
         )
         facts: dict[str, Any] = {"job": job.id, "client": client, "pictures": len(job.items)}
         if self.settings.log_prompts:
@@ -208,6 +212,7 @@ class PictureService:
         item = JobItem(number, model, request, request.steps)
         if host := self.hosts.acquire(model):
             try:
+                check_limits(request, self.settings, host.network.default_size)
                 plan = host.check(request)
                 item.evaluations, item.cost = plan.evaluations, host.cost(request, plan)
             finally:
