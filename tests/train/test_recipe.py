@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,13 @@ SMALL = TextTower(width=32, layers=1, heads=2, intermediate=32)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with pictures, and few captions to learn words from."""
     folder = tmp_path_factory.mktemp("home")
     make_pictures(folder / "pictures")
-    text_tower.CAPTIONS = 200
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_tower, "CAPTIONS", 200)
+        yield folder
 
 
 def words(home: Path, out: str, **more: object) -> ClipConfig:
@@ -90,8 +92,7 @@ def test_words_start_as_the_teachers_and_stay(home: Path) -> None:
     assert torch.linalg.norm(target[0] - target[1]) > 0.1
 
 
-def test_from_pictures_to_a_model_that_draws(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_tower, "FIXED", 16)  # the teacher reads each, which takes most of the time
+def test_from_pictures_to_a_model_that_draws(home: Path) -> None:
     vae = VaeConfig(
         data=home / "pictures", out=home / "vae", channels=(4, 4, 4, 8), groups=2, batch=2, crop=32, loop=LOOP
     )

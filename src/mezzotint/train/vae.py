@@ -150,6 +150,9 @@ REGULARIZERS: dict[str, type[KlAutoencoder] | type[VqAutoencoder]] = {
     "vq": VqAutoencoder,
 }
 
+FIXED = 64
+"""Held-out scenes of a sheet, by which all sheets of a run are measured."""
+
 
 class VaeConfig(AutoencoderShape, Training):
     """`mezzotint train vae CONFIG`."""
@@ -173,8 +176,8 @@ class VaeTask:
         if config.freeze_encoder:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
-        rng = random.Random("vae sheet")
-        self.fixed = to_tensor([Composer(config.data, ("test",)).scene(rng).image for _ in range(64)])
+        rng, held = random.Random("vae sheet"), Composer(config.data, ("test",))
+        self.fixed = to_tensor([held.scene(rng).image for _ in range(FIXED)])
 
     def loss(self, module: nn.Module, step: int) -> tuple[Tensor, dict[str, float]]:
         """Pyramid of absolute errors, a squared error, and the penalty of the regularizer."""
