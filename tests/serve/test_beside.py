@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from toy import Toy
 
 from mezzotint import generate
 from mezzotint.attention import Attention, AttentionLevel
 from mezzotint.request import Request
 from mezzotint.serve.beside import Beside
+from support.toy import Toy
 
 
 def test_attention_is_kept_as_heat_by_word(tmp_path: Path) -> None:
