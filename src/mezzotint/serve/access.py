@@ -36,6 +36,8 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
+        if scope["type"] != "http":  # nothing here speaks anything else
+            return await send({"type": "websocket.close", "code": 1008})
         refusal = self._refusal(scope)
         await (refusal or self._app)(scope, receive, send)
 

@@ -40,7 +40,8 @@ class JobBoard:
             left = [item for item in job.items if item.state == "queued"]
             if not left:  # it was killed between the last picture and the job's own line
                 job.ended = time.time()
-                self.journal.settle(job, [])
+            self.journal.settle(job, [item for item in job.items if item.state == "failed"])
+            if not left:
                 continue
             self._jobs[job.id] = job
             self.queue.push(job, left)

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
-from mezzotint.errors import ConfigError, OutputError
+from mezzotint.errors import ConfigError, MezzotintError, OutputError
 from mezzotint.request import Request
 from mezzotint.serve.errors import ConflictError
 from mezzotint.serve.jobs import ENDED, JobItem, JobOptions, PictureJob
@@ -222,8 +222,16 @@ def _row(job: PictureJob, item: JobItem) -> dict[str, Any]:
 
 
 def _item(row: sql.Row[Any]) -> JobItem:
-    item = JobItem(row.number, row.model, Request.from_json(row.request), row.evaluations, row.cost)
-    item.state, item.key, item.error, item.seconds = row.state, row.key, row.error, row.seconds
+    """One whose request is of another version and cannot be read any more has failed."""
+    state, error = row.state, row.error
+    try:
+        request = Request.from_json(row.request)
+    except MezzotintError as reason:
+        request = Request()
+        if state not in ENDED:
+            state, error = "failed", f"the request cannot be read any more: {reason}"
+    item = JobItem(row.number, row.model, request, row.evaluations, row.cost)
+    item.state, item.key, item.error, item.seconds = state, row.key, error, row.seconds
     item.done = item.evaluations if item.state == "finished" else 0
     return item
 
