@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from mezzotint.errors import ConfigError
 from mezzotint.models.known_words import KnownWords
+from mezzotint.train import curriculum
 from mezzotint.train.curriculum import FINISHED, CurriculumConfig, train_curriculum
 from mezzotint.train.diffusion import DiffusionTask
 from mezzotint.train.latents import normalize_latents
@@ -68,6 +70,20 @@ def test_stages_go_on_from_the_weights_before(home: Path, tmp_path: Path) -> Non
     assert KnownWords.read(tmp_path / "two" / "model")
     train_curriculum(config, stages, say=said.append)
     assert len(said) == 2  # nothing is left to do
+
+
+def test_the_autoencoder_is_whole_or_not_there(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(home, tmp_path, {"one": {"exposures": 1}})
+    stages = config.stage_configs("test")
+    with monkeypatch.context() as patch:
+        patch.setattr(curriculum, "forget_paths", lambda folder: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            train_curriculum(config, stages, say=str)
+    assert not (tmp_path / "vae").exists()
+    train_curriculum(config, stages, say=str)
+    assert AutoencoderKL.from_pretrained(tmp_path / "vae").config.scaling_factor == 1
 
 
 def test_stage_lasts_as_many_steps_as_its_exposures_take(home: Path, tmp_path: Path) -> None:

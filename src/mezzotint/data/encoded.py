@@ -67,7 +67,7 @@ class LatentFolder:
         def make() -> NDArray[np.floating]:
             return self.encode(to_floats(self.folder.picture(index)[:, :: -1 if mirrored else 1])[None])
 
-        return self._kept.get(_key(self._content(index), self._about, str(mirrored)), make)
+        return self._kept.get(cache_key(self._content(index), self._about, str(mirrored)), make)
 
     def _content(self, index: int) -> str:
         if not self._contents[index].any():
@@ -90,7 +90,7 @@ class TextStates:
 
     def states(self, texts: Sequence[str]) -> Floats:
         """(n, *shape), float32."""
-        made = [self._kept.get(_key(text, self._digest), partial(self.encode, text)) for text in texts]
+        made = [self._kept.get(cache_key(text, self._digest), partial(self.encode, text)) for text in texts]
         return np.stack(made).astype(np.float32)
 
 
@@ -98,5 +98,6 @@ def _place(kind: str, cache: Path | None, about: str, shape: tuple[int, ...]) ->
     return (cache or default_cache()) / kind / key_of(about, shape)
 
 
-def _key(*parts: str) -> Key:
+def cache_key(*parts: str) -> Key:
+    """The key of an array that is a function of these texts."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16]

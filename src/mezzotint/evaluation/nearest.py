@@ -86,6 +86,16 @@ def center_on_white(path: Path, side: int = 112, size: int = 128) -> Image.Image
     return ground
 
 
+def real_files(data: Path) -> dict[tuple[str, str], str]:
+    """The picture of each (object, style), and of each object in its first style under (object, "")."""
+    files: dict[tuple[str, str], str] = {}
+    for row in read_rows(data):
+        if row["split"] != "style":  # a style that no model was trained on
+            files.setdefault((row["object"], row["style"]), row["file_name"])
+            files.setdefault((row["object"], ""), row["file_name"])
+    return files
+
+
 def _crop(pixels: Floats) -> Floats:
     """The square around what differs from the border's median; all else is white."""
     edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.api import generate
-from mezzotint.errors import DataError, ModelError
+from mezzotint.errors import ModelError
 from mezzotint.evaluation.cases import Case, cases, right
+from mezzotint.evaluation.nearest import center_on_white, real_files
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.evaluation.strict import Measure, measure_strictly
 from mezzotint.models import open_model
@@ -111,35 +112,17 @@ def _ceilings(
     listed: list[Case], data: Path, model: str, judge: ImageText, objects: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Shares right of real pictures on white, and of the same through the autoencoder, by kind."""
-    path = data / "metadata.jsonl"
-    if not path.exists():
-        raise DataError(f"no pictures in {data}: make them with `mezzotint data emoji {data}`")
-    files: dict[tuple[str, str], str] = {}
-    for line in path.read_text().splitlines():
-        row = json.loads(line)
-        if row["split"] != "style":
-            files.setdefault((row["object"], row["style"]), row["file_name"])
-            files.setdefault((row["object"], ""), row["file_name"])
+    files = real_files(data)
     autoencoder = Autoencoder.open(model)
     shares: tuple[dict[str, float], dict[str, float]] = ({}, {})
     for kind in _WITH_CEILING:
         mine = [case for case in listed if case.kind == kind]
-        images = [_on_white(data / files[case.object, case.style]) for case in mine]
+        images = [center_on_white(data / files[case.object, case.style]) for case in mine]
         for share, shown in zip(shares, (images, autoencoder.reconstruct(images)), strict=True):
             share[kind] = float(
                 np.mean([right(c, i, judge, objects) for c, i in zip(mine, shown, strict=True)])
             )
     return shares
-
-
-def _on_white(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        sprite = image.convert("RGBA")
-    ground = Image.new("RGB", sprite.size, "white")
-    small = sprite.resize((round(sprite.width * 0.86),) * 2, Image.Resampling.BILINEAR)
-    at = (sprite.width - small.width) // 2
-    ground.paste(small, (at, at), small)
-    return ground
 
 
 def _write(out: Path, listed: list[Case], pictures: list[Image.Image], verdicts: list[bool]) -> None:

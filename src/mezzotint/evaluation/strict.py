@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.subsets import read_rows
 from mezzotint.evaluation.cases import Case
-from mezzotint.evaluation.nearest import Gallery, center_on_white, halves
+from mezzotint.evaluation.nearest import Gallery, center_on_white, halves, real_files
 from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
 from mezzotint.train.kid import kid, spread
@@ -49,7 +48,7 @@ def measure_strictly(
     reconstruct: Callable[[Sequence[Image.Image]], list[Image.Image]],
 ) -> list[Measure]:
     """All strict measures, by kind of prompt; `reconstruct` sends pictures through the model's autoencoder."""
-    gallery, files = Gallery.read(data), _files(data)
+    gallery, files = Gallery.read(data), real_files(data)
     measures = []
     for kind in _NAMED:
         mine = [(case, image) for case, image in zip(cases, pictures, strict=True) if case.kind == kind]
@@ -144,12 +143,3 @@ def _of_sets(
         measures.append(Measure(kind, "precision", count, precision))
         measures.append(Measure(kind, "recall", count, recall))
     return measures
-
-
-def _files(data: Path) -> dict[tuple[str, str], str]:
-    """The picture of each (object, style), and of each object in its first style under (object, "")."""
-    files: dict[tuple[str, str], str] = {}
-    for row in read_rows(data):
-        files.setdefault((row["object"], row["style"]), row["file_name"])
-        files.setdefault((row["object"], ""), row["file_name"])
-    return files

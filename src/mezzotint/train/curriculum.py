@@ -14,6 +14,7 @@ from pydantic import Field
 
 from mezzotint.config import Config
 from mezzotint.data.scenes import CanonicalComposer
+from mezzotint.data.writing import new_folder
 from mezzotint.train.diffusion import DiffusionConfig, DiffusionTask
 from mezzotint.train.image_tensors import to_tensor
 from mezzotint.train.latents import normalize_latents
@@ -81,8 +82,9 @@ def _write_normalized(source: Path, data: Path, folder: Path) -> None:
         composer.scene("plain", name, dice) for name in composer.names[:: 1 + len(composer.names) // 256]
     ]
     normalize_latents(vae, to_tensor([composer.render(scene) for scene in scenes]))
-    vae.save_pretrained(folder)
-    forget_paths(folder)
+    with new_folder(folder) as part:
+        vae.save_pretrained(part)
+        forget_paths(part)
 
 
 def _remaining_stages(stages: dict[str, DiffusionConfig]) -> Iterator[tuple[str, DiffusionConfig]]:

@@ -21,6 +21,7 @@ from mezzotint.train.config import Training
 from mezzotint.train.image_tensors import to_images, to_tensor
 from mezzotint.train.loop.loop import train
 from mezzotint.train.loop.precision import autocast_beside
+from mezzotint.train.loop.task import MakesBatches
 from mezzotint.train.noise import Noise, sample_plan
 
 
@@ -62,7 +63,7 @@ class DdpmConfig(Training):
         return self
 
 
-class DdpmTask:
+class DdpmTask(MakesBatches):
     """Predict the noise in pictures; fixed pictures at fixed times and noises say how well."""
 
     def __init__(self, config: DdpmConfig):

@@ -27,6 +27,7 @@ from mezzotint.train.config import Training
 from mezzotint.train.image_tensors import to_images
 from mezzotint.train.latents import SceneCache, SceneEncoders
 from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.task import Stateful, StopsEarly
 from mezzotint.train.noise import Noise, sample_plan
 from mezzotint.train.saving import begin_with, forget_paths
 
@@ -108,7 +109,7 @@ class DiffusionConfig(Training):
         return self.model_copy(update={"loop": self.loop.model_copy(update={"steps": steps})})
 
 
-class DiffusionTask:
+class DiffusionTask(Stateful, StopsEarly):
     """Denoise cached latents; fixed scenes at fixed times and noises say how well."""
 
     def __init__(self, config: DiffusionConfig):

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers.models import AutoencoderKL
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from mezzotint.data.array_cache import ArrayCache
+from mezzotint.data.encoded import TextStates, cache_key
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene
 from mezzotint.train.image_tensors import to_tensor
 from mezzotint.train.vocabulary import LENGTH
@@ -56,34 +58,25 @@ class SceneCache:
 
     def __init__(self, folder: Path, composer: CanonicalComposer, encoders: SceneEncoders, side: int):
         self.composer, self.encoders = composer, encoders
-        self._vae, self._text = _digest(encoders.vae), _digest(encoders.text)
+        self._vae = _digest(encoders.vae)
         self._latents = ArrayCache(folder / f"latents-{self._vae[:16]}", (4, side, side))
-        width = encoders.text.config.hidden_size
-        self._states = ArrayCache(folder / f"states-{self._text[:16]}", (LENGTH, width))
+        shape = (LENGTH, encoders.text.config.hidden_size)
+        self._states = TextStates(_digest(encoders.text), shape, self._encode_text, folder)
 
     def batch(self, scenes: Sequence[CanonicalScene]) -> tuple[Tensor, Tensor]:
         """(n, 4, h, w) latents and (n, 77, width) states, float32."""
-        latents = np.stack([self._latent(scene) for scene in scenes])
-        states = np.stack([self._state(scene.caption) for scene in scenes])
-        return torch.from_numpy(latents).float(), torch.from_numpy(states).float()
+        latents = np.stack([self._latent(scene) for scene in scenes]).astype(np.float32)
+        states = self._states.states([scene.caption for scene in scenes])
+        return torch.from_numpy(latents), torch.from_numpy(states)
 
-    def _latent(self, scene: CanonicalScene) -> np.ndarray:
-        def encode() -> np.ndarray:
-            array: np.ndarray = self.encoders.latents(to_tensor([self.composer.render(scene)]))[0].numpy()
-            return array
+    def _latent(self, scene: CanonicalScene) -> NDArray[np.floating]:
+        def encode() -> NDArray[np.floating]:
+            return np.asarray(self.encoders.latents(to_tensor([self.composer.render(scene)]))[0])
 
-        return self._latents.get(_key(self._vae, self.composer.content(scene)), encode)
+        return self._latents.get(cache_key(self._vae, self.composer.content(scene)), encode)
 
-    def _state(self, caption: str) -> np.ndarray:
-        def encode() -> np.ndarray:
-            array: np.ndarray = self.encoders.states([caption])[0].numpy()
-            return array
-
-        return self._states.get(_key(self._text, caption), encode)
-
-
-def _key(*parts: str) -> bytes:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()[:16]
+    def _encode_text(self, caption: str) -> NDArray[np.floating]:
+        return np.asarray(self.encoders.states([caption])[0])
 
 
 def _digest(module: nn.Module) -> str:

@@ -23,6 +23,7 @@ from mezzotint.models.style_probe import SIDE, StyleNetwork, StyleProbe, tensor
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.loop.loop import train
+from mezzotint.train.loop.task import MakesBatches
 
 CELLS = (12, 24)
 """Squares a side of pixel art, from and to."""
@@ -39,7 +40,7 @@ class StyleConfig(Training):
     """Held-out pictures of each style that are looked at on the way."""
 
 
-class StyleTask:
+class StyleTask(MakesBatches):
     """Name the style of a picture on white or before a backdrop, sharp or a little blurred; all styles alike often."""
 
     def __init__(self, config: StyleConfig):

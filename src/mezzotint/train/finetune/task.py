@@ -16,6 +16,7 @@ from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.lora import without_lora
 from mezzotint.train.finetune.validation import DomainDistances, ValidationSet, by_bin
+from mezzotint.train.loop.task import MakesBatches, TrainsPart, Validates
 from mezzotint.train.noise import Noise, draw_noise, squared_errors
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
@@ -48,7 +49,7 @@ class FinetunedModel(Protocol):
         """What was learned, into a folder of the run's: `model`, `lora` or `word`."""
 
 
-class FinetuneTask:
+class FinetuneTask(MakesBatches, TrainsPart, Validates):
     """What the loop trains."""
 
     def __init__(

@@ -31,7 +31,17 @@ from mezzotint.train.loop.optim import Ema, clip_gradients, optimizer
 from mezzotint.train.loop.precision import TrainingPrecision, choose_precision, to_json
 from mezzotint.train.loop.record import accelerator_for, open_folder, save_memory
 from mezzotint.train.loop.samples import SampleSheets
-from mezzotint.train.loop.task import TrainingTask, ability, part_of, size_of
+from mezzotint.train.loop.task import (
+    Configured,
+    MakesBatches,
+    Stateful,
+    StopsEarly,
+    TrainingTask,
+    TrainsPart,
+    part_of,
+    size_of,
+    steps_per_epoch,
+)
 
 __all__ = ["TrainingTask", "train"]
 TIME_IS_UP = 1
@@ -48,7 +58,7 @@ def train(
     averaged weights are in the module, and saved. ConfigError where `folder` is of a run with other settings; OutputError
     where it cannot be written: at the last checkpoint, and at one on the way when the one before failed too.
     """
-    config = config.in_steps(ability(task, "steps_per_epoch", 0))
+    config = config.in_steps(steps_per_epoch(task))
     precision = precision or choose_precision(task, config, folder)
     accelerator = accelerator_for(precision.kind)
     if accelerator.is_main_process:
@@ -76,7 +86,7 @@ class _TrainingRun:
         self.task, self.config, self.folder, self.stop = task, config, folder, stop
         self.accelerator, self.main = accelerator, accelerator.is_main_process
         self.rank, self.world = accelerator.process_index, accelerator.num_processes
-        changes = ability(task, "changes", lambda name: True)
+        changes = task.changes if isinstance(task, TrainsPart) else _changes_all
         self.parameters = [p for name, p in task.module.named_parameters() if changes(name)]
         self.learned = [p for p in task.module.parameters() if p.requires_grad]
         self.ema = Ema(self.parameters, config.ema)
@@ -85,12 +95,12 @@ class _TrainingRun:
         self.checkpoints, self.failed = Checkpoints(folder, config.keep), False
         facts = self._resume()
         self.step, self.means = int(facts.get("step", 0)), Means(facts.get("means"))
-        if "memory" in facts:
-            ability(task, "recall")(facts["memory"])
+        if "memory" in facts and isinstance(task, Stateful):
+            task.recall(facts["memory"])
         self.reached = False
         self.rates = [group["lr"] for group in update.param_groups]
         self.module, self.update = accelerator.prepare(task.module, update)
-        self.epoch = int(ability(task, "steps_per_epoch", 0))
+        self.epoch = steps_per_epoch(task)
         self.looks = SampleSheets(task, self.parameters, self.ema, folder, self.epoch)
         self.looked = self.step if self.looks.place(self.step).exists() else -1
 
@@ -128,8 +138,8 @@ class _TrainingRun:
         self.line = open_.enter_context(closing(ProgressLine(step, config.steps, self.epoch, self.main)))
         self.pace = open_.enter_context(closing(Throughput(self.task.module, step, config.steps)))
         self.batches: Prefetcher[int, Any] | None = None
-        if make := ability(self.task, "batch"):
-            self.batches = open_.enter_context(closing(Prefetcher(make, min(1, config.ahead))))
+        if isinstance(self.task, MakesBatches):
+            self.batches = open_.enter_context(closing(Prefetcher(self.task.batch, min(1, config.ahead))))
         elif self.world > 1:
             raise ConfigError("this training cannot be shared out between processes; start it in one")
         self.until = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
@@ -178,8 +188,9 @@ class _TrainingRun:
         """Of a batch, or of this process's part of it, which weighs as much as it has samples."""
         _seed(index * self.world + self.rank)
         self.pace.fetching()
-        if self.batches is None:
-            self.pace.samples += getattr(ability(self.task, "config"), "batch", 0)
+        if self.batches is None or not isinstance(self.task, MakesBatches):
+            if isinstance(self.task, Configured):
+                self.pace.samples += getattr(self.task.config, "batch", 0)
             with self.accelerator.autocast():
                 return self.task.loss(self.module, index)
         end = self.config.steps * self.config.accumulate
@@ -188,7 +199,7 @@ class _TrainingRun:
         self.pace.samples += whole
         part = part_of(batch, self.rank, self.world) if self.world > 1 else batch
         with self.accelerator.autocast():
-            loss, numbers = ability(self.task, "loss_of")(self.module, part)
+            loss, numbers = self.task.loss_of(self.module, part)
         return loss * (self.world * size_of(part) / whole) if self.world > 1 else loss, numbers
 
     def _write(self) -> None:
@@ -207,7 +218,7 @@ class _TrainingRun:
         if self.main:
             try:
                 numbers = self.looks.make(self.step, self.log, self.stop)
-                self.reached = bool(ability(self.task, "is_good_enough", lambda numbers: False)(numbers))
+                self.reached = isinstance(self.task, StopsEarly) and self.task.is_good_enough(numbers)
             except StopRequested:
                 return  # it is made when the run goes on
         self.looked = self.step
@@ -226,8 +237,8 @@ class _TrainingRun:
         means = self.means.state()
         self._check(means.get("loss", (0.0, 0))[0])
         more = {"means": means, "precision": to_json(self.precision)}
-        if memory := ability(self.task, "memory"):
-            more["memory"] = memory()
+        if isinstance(self.task, Stateful):
+            more["memory"] = self.task.memory()
         try:
             self.checkpoints.write(self.step, lambda place: self.state.write(place, self.step, more))
             self.failed = False
@@ -252,6 +263,10 @@ class _TrainingRun:
             except (OSError, SafetensorError) as error:
                 said = getattr(error, "strerror", None) or error
                 raise OutputError(f"cannot write the model: {said}; the same command tries again") from error
+
+
+def _changes_all(name: str) -> bool:
+    return True
 
 
 class _Timer:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import PartialState
@@ -25,7 +24,7 @@ from mezzotint.precision import Precision
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.loop.checkpoint import FACTS, Checkpoints
 from mezzotint.train.loop.cpu_speed import speed_up_on_cpu
-from mezzotint.train.loop.task import TrainingTask, ability, part_of, size_of
+from mezzotint.train.loop.task import MakesBatches, Stateful, TrainingTask, part_of, size_of
 
 COSINE = 0.98
 """Least of the two gradients. The noise of a batch turns a gradient much further."""
@@ -102,27 +101,26 @@ def _gradients(task: TrainingTask, device: torch.device) -> list[tuple[Tensor, f
 
     Buffers, random state and what the task remembers are as before.
     """
-    module, memory = task.module, ability(task, "memory")
+    module = task.module
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    remembered = memory() if memory else None
+    memory = task.memory() if isinstance(task, Stateful) else {}
     with torch.random.fork_rng(), speed_up_on_cpu(module):
         loss = _loss(task)
         found = [_gradient(module, loss, device, half) for half in (False, True)]
     with torch.no_grad():
         for name, buffer in module.named_buffers():
             buffer.copy_(buffers[name])
-    if memory:
-        ability(task, "recall")(remembered)
+    if isinstance(task, Stateful):
+        task.recall(memory)
     return found
 
 
 def _loss(task: TrainingTask) -> Callable[[], Tensor]:
     """The loss of some samples of the first batch; where a task does not share batches out, of the whole."""
-    if not (make := ability(task, "batch")):
+    if not isinstance(task, MakesBatches):
         return lambda: task.loss(task.module, 0)[0]
-    batch = make(0)
+    batch, loss_of = task.batch(0), task.loss_of
     part = part_of(batch, 0, max(1, size_of(batch) // _SAMPLES))
-    loss_of: Callable[..., tuple[Tensor, Any]] = ability(task, "loss_of")
     return lambda: loss_of(task.module, part)[0]
 
 

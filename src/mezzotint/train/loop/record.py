@@ -16,7 +16,7 @@ from mezzotint.errors import ConfigError, OutputError
 from mezzotint.files import write_atomic
 from mezzotint.precision import Precision
 from mezzotint.train.config import LoopConfig
-from mezzotint.train.loop.task import TrainingTask, ability
+from mezzotint.train.loop.task import Configured, TrainingTask
 
 FREE = (
     "steps",
@@ -115,9 +115,8 @@ def open_folder(task: TrainingTask, config: LoopConfig, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write into {folder}: {error.strerror}") from None
-    asked = ability(task, "config")
-    if isinstance(asked, Config) and "loop" in type(asked).model_fields:
-        keep_record(asked, config, folder)
+    if isinstance(task, Configured) and "loop" in type(task.config).model_fields:
+        keep_record(task.config, config, folder)
 
 
 def save_memory(task: TrainingTask, config: LoopConfig) -> None:

@@ -17,7 +17,7 @@ from mezzotint.files import write_atomic
 from mezzotint.signals import StopSignal
 from mezzotint.train.loop.log import Log
 from mezzotint.train.loop.optim import Ema
-from mezzotint.train.loop.task import TrainingTask, ability
+from mezzotint.train.loop.task import AfterSheet, TrainingTask, Validates
 
 
 @dataclass
@@ -58,7 +58,7 @@ class SampleSheets:
         sheets = {}
         with at_rest(self.task.module), self._ema_weights():
             with stop.at_once():
-                numbers = dict(ability(self.task, "validate", lambda module: {})(self.task.module))
+                numbers = self._validate()
                 sheets["ema"], measured = self.task.sheet(self.task.module)
             numbers |= {f"eval_{key}": value for key, value in measured.items()}
         if self.due(step):
@@ -71,8 +71,13 @@ class SampleSheets:
         for kind in sorted(sheets, reverse=True):
             _keep(sheets[kind], self.place(step, kind))
         _keep(sheets["ema"], self.folder / "sheet.png")
-        ability(self.task, "after", lambda: None)()
+        if isinstance(self.task, AfterSheet):
+            self.task.after()
         return measured
+
+    def _validate(self) -> dict[str, float]:
+        task = self.task
+        return dict(task.validate(task.module)) if isinstance(task, Validates) else {}
 
     @contextmanager
     def _ema_weights(self) -> Iterator[None]:

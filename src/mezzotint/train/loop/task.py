@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
 from torch import Tensor, nn
+
+from mezzotint.config import Config
 
 
 class TrainingTask(Protocol):
     """A module, its loss at a step, and how its work is shown and saved.
 
     `step` counts batches: with `accumulate` batches a step of the optimizer, batch i of step s is s * accumulate + i.
-    Beside these the loop looks for, and a task may leave out:
-
-    - `config: Config` with a field `loop`: all that was asked, kept as config.yaml. A task whose config has no such field
-      keeps a record of its own.
-    - `steps_per_epoch: int`, of the optimizer: then there is a sheet before the first step and after each epoch, in
-      samples/epoch-0003-raw.png and -ema.png.
-    - `validate(module) -> dict[str, float]`: measured at the same moments, of the averaged weights.
-    - `batch(step)` and `loss_of(module, batch)` in place of `loss`: batches are then prepared ahead, in a thread, and
-      shared out between processes: tensors, arrays and lists in it are of samples, tuples and dicts hold them. What needs
-      the module's device goes there in `loss_of`; `batch` may use no random state but its own.
-    - `changes(name) -> bool`: whether training changes the weight of this name. Others are neither averaged nor kept in
-      checkpoints, as the base of a LoRA.
-    - `after()`: called when a sheet has been made.
-    - `is_good_enough(numbers) -> bool`: whether a sheet's numbers are good enough to end the training.
-    - `memory() -> dict` and `recall(memory)`: what a checkpoint keeps beside the weights, as JSON.
+    What a task may do beside: `Configured`, `HasEpochs`, `MakesBatches`, `TrainsPart`, `Validates`, `StopsEarly`, `Stateful`,
+    `AfterSheet`. A task names those that it does as its bases, so that a type checker sees that it does them.
     """
 
     module: nn.Module
@@ -46,9 +35,81 @@ class TrainingTask(Protocol):
         """Write the finished model."""
 
 
-def ability(task: TrainingTask, name: str, otherwise: Any = None) -> Any:
-    """One of the things that a task may leave out."""
-    return getattr(task, name, otherwise)
+@runtime_checkable
+class Configured(Protocol):
+    """All settings. Where they have a field `loop`, they are kept as config.yaml; else the task keeps its own record."""
+
+    config: Config
+
+
+@runtime_checkable
+class HasEpochs(Protocol):
+    """There is a sheet before the first step and after each epoch: samples/epoch-0003-raw.png and -ema.png."""
+
+    steps_per_epoch: int
+    """Of the optimizer."""
+
+
+@runtime_checkable
+class MakesBatches(Protocol):
+    """Batches are prepared ahead in a thread, and shared out between processes.
+
+    Tensors, arrays and lists in a batch are of samples; tuples and dicts hold them.
+    """
+
+    def batch(self, step: int) -> Any:
+        """The batch of this step, on the CPU. No random state but its own may be used."""
+
+    def loss_of(self, module: nn.Module, batch: Any) -> tuple[Tensor, dict[str, float]]:
+        """As `loss`, of a batch or a part of one, which goes to the module's device here."""
+
+
+@runtime_checkable
+class TrainsPart(Protocol):
+    """Some weights stay as they are, as those below a LoRA: no averages of them, and none in checkpoints."""
+
+    def changes(self, name: str) -> bool:
+        """Whether training changes the weight of this name."""
+
+
+@runtime_checkable
+class Validates(Protocol):
+    """The averaged weights are measured wherever a sheet is made."""
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Measures by name."""
+
+
+@runtime_checkable
+class StopsEarly(Protocol):
+    """The training may end before its last step."""
+
+    def is_good_enough(self, numbers: dict[str, float]) -> bool:
+        """Whether a sheet's numbers are good enough to end the training."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A checkpoint keeps more than the weights."""
+
+    def memory(self) -> dict[str, Any]:
+        """What it keeps, as JSON."""
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take it back."""
+
+
+@runtime_checkable
+class AfterSheet(Protocol):
+    """Something follows each sheet, such as a report."""
+
+    def after(self) -> object:
+        """Called when a sheet is written."""
+
+
+def steps_per_epoch(task: TrainingTask) -> int:
+    """Of the optimizer; 0 where the task has no epochs."""
+    return task.steps_per_epoch if isinstance(task, HasEpochs) else 0
 
 
 def size_of(batch: Any) -> int:
