@@ -33,7 +33,7 @@ def empty_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     return FakeHub(tmp_path / "hub", tmp_path / "local").install(monkeypatch)
 
 
-def refused(hub: FakeHub) -> str:
+def refusal(hub: FakeHub) -> str:
     """The one-line message, which names the repository and no cache; no weight was fetched."""
     with pytest.raises(ModelError) as error:
         download_model("owner/model")
@@ -49,11 +49,11 @@ def rename(hub: FakeHub, change: Callable[[str], str]) -> None:
         file.rename(file.with_name(change(file.name)))
 
 
-def edit(path: Path, **changes: Any) -> None:
+def edit_json(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def opened(tmp_path: Path) -> str:
+def digest_of_opened(tmp_path: Path) -> str:
     return open_model("owner/model", "openvino", "float32", 1, tmp_path / "cache").digest
 
 
@@ -63,7 +63,8 @@ def test_hub_model_is_fetched_once_with_nothing_that_it_does_not_need(
     hub.put("unet/model.ckpt", "unet/code.py", "v1.safetensors", "safety_checker/model.safetensors")
     hub.put(f"unet/{STEM}.bin", f"unet/{STEM}.fp16.safetensors", f"unet/{STEM}.non_ema.safetensors")
     assert (
-        opened(tmp_path) == open_model(smallest.folder, "openvino", "float32", 1, tmp_path / "cache").digest
+        digest_of_opened(tmp_path)
+        == open_model(smallest.folder, "openvino", "float32", 1, tmp_path / "cache").digest
     )
     weights = [name for name in hub.fetched if name.endswith(WEIGHTS)]
     plain = [f"unet/{STEM}.safetensors", f"vae/{STEM}.safetensors", "text_encoder/model.safetensors"]
@@ -72,7 +73,7 @@ def test_hub_model_is_fetched_once_with_nothing_that_it_does_not_need(
     assert all(name.endswith(WEIGHTS) for name in hub.fetched[first_weight:])
     hub.fetched.clear()
     hub.offline = ConnectionError("no route to host")
-    opened(tmp_path)
+    digest_of_opened(tmp_path)
     assert hub.fetched == []
 
 
@@ -81,7 +82,7 @@ def test_lone_variant_is_fetched(
     hub: FakeHub, tmp_path: Path, variant: str, recwarn: pytest.WarningsRecorder
 ) -> None:
     rename(hub, lambda name: name.replace(".safetensors", f".{variant}.safetensors"))
-    opened(tmp_path)
+    digest_of_opened(tmp_path)
     assert sum(f".{variant}." in name for name in hub.fetched) == 3 and not recwarn
 
 
@@ -95,11 +96,11 @@ def test_shards_are_fetched(hub: FakeHub, tmp_path: Path, index: str, shard: str
     for file in names:
         save_file({name: weights[name] for name in weights if of[name] == file}, unet / file)
     (unet / f"{STEM}.safetensors.index{index}.json").write_text(json.dumps({"weight_map": of}))
-    opened(tmp_path)
+    digest_of_opened(tmp_path)
     assert {f"unet/{name}" for name in names} < set(hub.fetched)
     (hub.local / "unet" / names[1]).unlink()  # half fetched is not whole
     hub.fetched.clear()
-    opened(tmp_path)
+    digest_of_opened(tmp_path)
     assert hub.fetched == [f"unet/{names[1]}"]
 
 
@@ -107,7 +108,7 @@ def test_missing_shard_is_told_before_work(hub: FakeHub) -> None:
     (hub.source / f"unet/{STEM}.safetensors").unlink()
     index = hub.source / f"unet/{STEM}.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"conv_in.weight": "a.safetensors"}}))
-    assert "owner/model/unet/a.safetensors is missing" in refused(hub)
+    assert "owner/model/unet/a.safetensors is missing" in refusal(hub)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +117,13 @@ def test_missing_shard_is_told_before_work(hub: FakeHub) -> None:
 )
 def test_pickles_are_refused_with_the_way_to_convert(hub: FakeHub, ending: str, how: str) -> None:
     rename(hub, lambda name: name.replace(".safetensors", ending))
-    message = refused(hub)
+    message = refusal(hub)
     assert "pickled" in message and f"DiffusionPipeline.from_pretrained{how}" in message
 
 
 def test_other_formats_are_named(hub: FakeHub) -> None:
     rename(hub, lambda name: "diffusion_flax_model.msgpack")
-    assert "weights for Flax alone" in refused(hub)
+    assert "weights for Flax alone" in refusal(hub)
 
 
 @pytest.mark.parametrize(
@@ -137,8 +138,8 @@ def test_other_formats_are_named(hub: FakeHub) -> None:
 def test_foreign_model_is_refused_by_its_configs(
     hub: FakeHub, file: str, changes: dict[str, Any], words: str
 ) -> None:
-    edit(hub.source / file, **changes)
-    assert words in refused(hub)
+    edit_json(hub.source / file, **changes)
+    assert words in refusal(hub)
 
 
 @pytest.mark.parametrize(
@@ -156,13 +157,13 @@ def test_repository_of_another_kind_is_told_for_what_it_is(
     empty_hub: FakeHub, files: list[str], words: str
 ) -> None:
     empty_hub.put(*files)
-    assert words in refused(empty_hub)
+    assert words in refusal(empty_hub)
     assert empty_hub.fetched == []
 
 
 def test_offline_hub_is_told(empty_hub: FakeHub) -> None:
     empty_hub.offline = ConnectionError("no route to host")
-    message = refused(empty_hub)
+    message = refusal(empty_hub)
     assert "cannot fetch 'owner/model'" in message and "no route to host" in message
 
 
@@ -171,7 +172,7 @@ def test_offline_hub_is_told(empty_hub: FakeHub) -> None:
 )
 def test_repository_that_is_not_given_is_told_by_reason(empty_hub: FakeHub, kind: str, words: str) -> None:
     empty_hub.offline = type(kind, (OSError,), {})("404 Client Error.\n\nmore")
-    assert words in refused(empty_hub)
+    assert words in refusal(empty_hub)
 
 
 @pytest.mark.parametrize("old", [True, False])

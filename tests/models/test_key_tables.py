@@ -49,14 +49,14 @@ READERS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def written(kind: Any) -> dict[str, Any]:
+def default_config(kind: Any) -> dict[str, Any]:
     """The keys that a class of the libraries writes, with its defaults."""
     found = inspect.signature(kind.__init__).parameters.values()
     named = {p.name: p.default for p in found if p.kind is not p.VAR_KEYWORD and p.name != "self"}
     return {**named, **kind().to_dict()} if kind is transformers.CLIPTextConfig else named
 
 
-class Recorder(dict[str, Any]):
+class ReadRecorder(dict[str, Any]):
     """A config that remembers which of its keys were looked at by name."""
 
     def __init__(self, values: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class Recorder(dict[str, Any]):
 @pytest.mark.parametrize("name", list(TABLES))
 def test_every_key_of_the_library_is_known(name: str) -> None:
     table, kind = TABLES[name]
-    assert {key for key in written(kind) if not key.startswith("_")} <= table.keys
+    assert {key for key in default_config(kind) if not key.startswith("_")} <= table.keys
 
 
 @pytest.mark.parametrize("name", list(TABLES))
@@ -85,7 +85,7 @@ def test_each_key_has_one_meaning(name: str) -> None:
 @pytest.mark.parametrize("name", list(READERS))
 def test_used_keys_are_read_and_defaults_are_the_library_s(name: str) -> None:
     table, kind = TABLES[name]
-    config = Recorder(written(kind))
+    config = ReadRecorder(default_config(kind))
     assert READERS[name](config, "config.json") == READERS[name]({}, "config.json")
     assert table.used <= config.read | {"mid_block_type", "add_attention"}
 

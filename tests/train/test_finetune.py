@@ -214,6 +214,14 @@ def test_what_cannot_be_is_said_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
+def test_gray_model_is_refused_before_any_work(home: Path, tmp_path: Path) -> None:
+    gray = {**tiny_pixels.GRAY, "block_out_channels": (8, 16), "sample_size": 16}
+    tiny_pixels.make_pixels(tmp_path / "gray", gray)
+    asked = {**settings(home, tmp_path / "run"), "model": str(tmp_path / "gray")}
+    with pytest.raises(MezzotintError, match="gray draws gray pictures, of one channel"):
+        prepare(parse_settings(asked))
+
+
 def test_pictures_without_captions(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home / "pictures" / "noto", tmp_path / "bare")
     with pytest.raises(DataError, match="caption"):

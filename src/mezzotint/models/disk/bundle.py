@@ -95,7 +95,7 @@ class Bundle:
     def architectures(self) -> tuple[UNetArch, VaeArch, TextArch]:
         """What the three networks are; ModelError where they do not fit together."""
         parts = {part.name: (part.config, part.where) for part in (self.unet, self.vae, self.text_encoder)}
-        return _fitting(parts, self.path)
+        return _architectures(parts, self.path)
 
     @property
     def remarks(self) -> list[str]:
@@ -177,12 +177,14 @@ def check_configs(path: Path) -> dict[str, Path]:
         return folders
     _check_index(path / "model_index.json", TEXT_TO_IMAGE_INDEX, _CLASSES)
     folders = {part: path / part for part in _NETWORKS}
-    _fitting({part: (read_json(folder / "config.json"), folder) for part, folder in folders.items()}, path)
+    _architectures(
+        {part: (read_json(folder / "config.json"), folder) for part, folder in folders.items()}, path
+    )
     check(_scheduler(path, path / "scheduler"))
     return folders
 
 
-def _fitting(
+def _architectures(
     parts: Mapping[str, tuple[Mapping[str, Any], Path]], path: Path
 ) -> tuple[UNetArch, VaeArch, TextArch]:
     """What three networks are by their configs; ModelError where they do not fit together."""

@@ -10,7 +10,7 @@ from mezzotint.errors import ModelError
 from mezzotint.models.disk.bundle import check_configs, is_whole
 from mezzotint.models.disk.hub import fetch, list_files, local_folder
 from mezzotint.models.disk.parts import STEMS, refuse_pickle, shards
-from mezzotint.models.disk.variants import missing_weights, pickled, weight_file
+from mezzotint.models.disk.variants import has_pickles, missing_weights, weight_file
 
 # All that a model needs but for its weights. The oldest models without text have it all in one folder.
 _SMALL = (
@@ -65,7 +65,7 @@ def _weights(repo: str, folder: Path, names: Sequence[str]) -> list[str]:
         beside = [name for name in inside if "/" not in name]
         where = f"{repo}/{start}".rstrip("/")
         chosen = weight_file(beside, STEMS[part], where)
-        if chosen is None and pickled(beside):
+        if chosen is None and has_pickles(beside):
             raise refuse_pickle(repo, "folder", beside)
         if chosen is None:
             raise missing_weights(beside, STEMS[part], where)
@@ -93,7 +93,7 @@ def _no_folder(repo: str, names: Sequence[str]) -> ModelError:
             f"{repo} has single files, {single[0]}{more}, and is no diffusers folder; fetch one "
             f"(hf download {repo} {single[0]} --local-dir .) and name its path"
         )
-    if pickles := [name for name in top if pickled([name])]:
+    if pickles := [name for name in top if has_pickles([name])]:
         return ModelError(
             f"{repo} has pickled weights alone ({pickles[0]}), which can run code when opened; "
             "look for the model as .safetensors"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mezzotint.errors import ModelError
 from mezzotint.files import key_of, remembered_digest
-from mezzotint.models.disk.variants import missing_weights, pickled, weight_file
+from mezzotint.models.disk.variants import has_pickles, missing_weights, weight_file
 from mezzotint.models.disk.weights import Tensor, TensorFile, Weights
 
 MAX_JSON = 64 << 20  # bytes; the largest vocabulary in use has 4 million
@@ -74,7 +74,7 @@ def _weight_files(folder: Path, stem: str, model: Path) -> tuple[list[Path], str
     """The files with the weights, and a remark on the choice. ModelError says what is there instead."""
     names = [file.name for file in folder.iterdir()]
     chosen = weight_file(names, stem, str(folder))
-    if chosen is None and pickled(names):
+    if chosen is None and has_pickles(names):
         raise refuse_pickle(str(model), "folder", names)
     if chosen is None:
         raise missing_weights(names, stem, str(folder))
@@ -123,7 +123,7 @@ def refuse_pickle(source: str, kind: Literal["folder", "file"], names: Collectio
 
     `names`: of the files in the folder, which tell whether they are a variant.
     """
-    weights = [name for name in names if pickled([name])]
+    weights = [name for name in names if has_pickles([name])]
     half = ", variant='fp16'" if weights and all(".fp16." in name for name in weights) else ""
     how = (
         "DiffusionPipeline.from_pretrained"

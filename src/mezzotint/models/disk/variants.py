@@ -78,7 +78,7 @@ def missing_weights(names: Collection[str], stem: str, folder: str) -> ModelErro
     return ModelError(f"{folder}/{stem}.safetensors is missing; copy the model's folder again")
 
 
-def pickled(names: Collection[str]) -> bool:
+def has_pickles(names: Collection[str]) -> bool:
     """Whether weights that run code when opened are among the names."""
     return any(name.endswith(PICKLED) for name in names)
 
