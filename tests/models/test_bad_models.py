@@ -19,6 +19,7 @@ from mezzotint.errors import ModelError
 from mezzotint.models import open_model
 from mezzotint.models.disk import source
 from mezzotint.models.disk.bundle import what_is
+from mezzotint.models.disk.source import find
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 both = pytest.mark.parametrize("runtime", ["openvino", "torch"])
@@ -201,6 +202,7 @@ def test_a_pickled_file_is_never_opened(tmp_path: Path, refused: Callable[..., s
         ("text_encoder", ["transformers", "T5EncoderModel"], "CLIPTextModel"),
         ("vae", None, "AutoencoderKL"),
         ("tokenizer", [None, None], "CLIPTokenizer"),
+        ("controlnet", ["diffusers", "ControlNetModel"], "unknown key 'controlnet'"),
         ("_class_name", "StableDifusionPipeline", "did you mean 'StableDiffusionPipeline'?"),
         ("_class_name", ["x"], "StableDiffusionPipeline"),
     ],
@@ -216,6 +218,13 @@ def test_classes_come_from_a_list(
     "file, changes, words",
     [
         ("unet", {"in_channels": 9}, "inpainting"),
+        (
+            "unet",
+            {"num_class_embeds": 1000},
+            "num_class_embeds is 1000 (a model that is conditioned on classes",
+        ),
+        ("unet", {"mid_block_typ": "x"}, "unknown key 'mid_block_typ'; did you mean 'mid_block_type'?"),
+        ("text_encoder", {"hiden_act": "gelu"}, "unknown key 'hiden_act'; did you mean 'hidden_act'?"),
         ("unet", {"addition_embed_type": "text_time"}, "addition_embed_type"),
         ("unet", {"block_out_channels": [10**12]}, "block_out_channels"),
         ("unet", {"block_out_channels": [32] * 9}, "at most 8"),
@@ -249,6 +258,12 @@ def test_configs(model: Path, refused: Callable[..., str], file: str, changes: A
     _edit_json(model / file / "config.json", **changes)
     message = refused(model)
     assert words in message and (str(model) in message or "divide" in message)
+
+
+def test_class_of_the_scheduler_is_the_one_of_the_index(model: Path, tmp_path: Path) -> None:
+    """As diffusers opens it, whatever the scheduler's own file says."""
+    _edit_json(model / "scheduler" / "scheduler_config.json", _class_name="NoSuchScheduler")
+    assert find(model, tmp_path / "cache").scheduler["_class_name"] == "PNDMScheduler"
 
 
 def test_sources(tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

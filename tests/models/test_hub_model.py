@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from mezzotint.errors import ModelError
 from mezzotint.models import open_model
+from mezzotint.models.disk.hub import fetch_from_hub
 from mezzotint.models.disk.hub_model import download_model
 from support.fake_hub import FakeHub
 from support.tiny_pixels import PLAIN, flattened, make_pixels
@@ -186,3 +187,16 @@ def test_pixel_model_is_fetched_in_either_layout(
     for _ in range(2):
         assert open_model("owner/ddpm", "openvino", "float32", 1, tmp_path / "cache").name == "owner/ddpm"
     assert sum(name.endswith(".safetensors") for name in hub.fetched) == 1
+
+
+@pytest.mark.parametrize("weights", ["model.safetensors", "pytorch_model.bin"])
+def test_pair_is_fetched_only_where_it_has_safetensors(empty_hub: FakeHub, weights: str) -> None:
+    empty_hub.put("config.json", "merges.txt", "tf_model.h5", weights)
+    wanted = ["*.json", "merges.txt", "model*.safetensors"]
+    if weights.endswith(".bin"):
+        with pytest.raises(ModelError, match=r"owner/clip has no \.safetensors; if its weights are pickled"):
+            fetch_from_hub("owner/clip", lambda path: False, wanted)
+        assert empty_hub.fetched == []
+    else:
+        fetch_from_hub("owner/clip", lambda path: False, wanted)
+        assert sorted(empty_hub.fetched) == ["config.json", "merges.txt", weights]

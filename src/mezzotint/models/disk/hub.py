@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mezzotint.errors import ModelError
@@ -51,9 +52,21 @@ def fetch(repo: str, names: Sequence[str]) -> Path:
 
 
 def fetch_from_hub(repo: str, whole: Callable[[Path], bool], wanted: Sequence[str]) -> Path:
-    """The folder of a repository: where what is here is `whole`, that, else what `wanted` names, fetched."""
+    """The folder of a repository: where what is here is `whole`, that, else what `wanted` names, fetched.
+
+    ModelError before anything is fetched where no safetensors are among it.
+    """
     local = local_folder(repo)
-    return local if local and whole(local) else fetch(repo, wanted)
+    if local and whole(local):
+        return local
+    names = [name for name in list_files(repo) if any(fnmatch(name, pattern) for pattern in wanted)]
+    if not any(name.endswith(".safetensors") for name in names):
+        convert = f"import transformers; transformers.AutoModel.from_pretrained({repo!r}).save_pretrained('converted')"
+        raise ModelError(
+            f"{repo} has no .safetensors; if its weights are pickled and you trust them, convert them once: "
+            f'python -c "{convert}", and copy its other files there'
+        )
+    return fetch(repo, names)
 
 
 def reason(error: Exception) -> str:

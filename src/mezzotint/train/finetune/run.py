@@ -71,7 +71,9 @@ def fitting_size(config: FinetuneConfig, bundle: AnyBundle) -> tuple[int, int]:
             if getattr(config, name):
                 raise ConfigError(f"{name} is for text-to-image models; {bundle.name} reads no text")
         if arch.colors != 3:
-            raise ConfigError(f"{bundle.name} draws gray pictures, of one channel; fine-tuning takes models of three")
+            raise ConfigError(
+                f"{bundle.name} draws gray pictures, of one channel; fine-tuning takes models of three"
+            )
     else:
         unet, vae, _ = bundle.architectures()
         multiple = vae.factor * 2 ** (len(unet.channels) - 1)
