@@ -15,12 +15,15 @@ from starlette.exceptions import HTTPException
 from mezzotint import __version__
 from mezzotint.errors import MezzotintError, OutputError
 from mezzotint.serve import (
+    a1111,
+    a1111_about,
     capabilities,
     gallery,
     health,
     inside,
     login,
     metrics,
+    openai,
     pictures,
     recipes,
     studio,
@@ -49,6 +52,9 @@ ROUTERS = (  # the faces: a file each, and a line here
     recipes.router,
     gallery.router,
     studio.router,
+    openai.router,
+    a1111.router,
+    a1111_about.router,
 )
 
 

@@ -68,7 +68,7 @@ async def submit(
     if not wait:
         response.headers["Location"] = f"/v1/pictures/{job.id}"
         return await service.view(job)
-    await _wait(service, job, request, keep=bool(idempotency_key))
+    await wait_for_job(service, job, request, keep=bool(idempotency_key))
     if len(job.items) > 1:
         response.status_code = 200
         return await service.view(job)
@@ -161,7 +161,7 @@ async def _image(service: PictureService, id_: str, number: int, kind: Format, q
     return Response(data, media_type=media_type(kind), headers=headers)
 
 
-async def _wait(service: PictureService, job: PictureJob, request: Request, keep: bool) -> None:
+async def wait_for_job(service: PictureService, job: PictureJob, request: Request, keep: bool) -> None:
     """Until the job has ended. Whoever hangs up cancels it, unless a retry may come for it."""
     waiting = asyncio.ensure_future(service.wait(job.id))
     while not waiting.done():

@@ -194,6 +194,10 @@ class PictureService:
         """An open model, for what it says of itself. UnknownModelError; QueueFullError where it has no room now."""
         return await self.off_loop(lambda: self._network(model))
 
+    async def defaults(self, model: str) -> Mapping[str, Any]:
+        """What a model proposes for fields that a client leaves out."""
+        return await self.off_loop(lambda: self._defaults(model))
+
     def item(self, job: PictureJob, number: int) -> JobItem:
         """A picture of a job. NotFoundError."""
         if not 0 <= number < len(job.items):
