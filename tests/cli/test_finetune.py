@@ -109,7 +109,7 @@ def test_the_shipped_study_is_read() -> None:
 def test_the_shipped_study_of_the_style_asks_for_what_its_pictures_do_not_show() -> None:
     """The things are the ordinary ones; which of them `data subset` picks is told by the seed."""
     from mezzotint.data.compose import article_of
-    from mezzotint.data.ordinary import ORDINARY
+    from mezzotint.data.words import ORDINARY
     from mezzotint.study.spec import Study
 
     study = Study.read(Path(__file__).parents[2] / "configs" / "measure-pixel-art.yaml")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import re
 
-from mezzotint.data.frames import FRAMES
 from mezzotint.data.paraphrases import PLACES, SCENES, Paraphraser
+from mezzotint.data.places import FRAMES
 from mezzotint.data.scenes import NUMBERS, PALETTE
-from mezzotint.data.wording import article_of, plural
+from mezzotint.data.words import article_of, plural
 
 NAMES = {"cat": ["kitten", "kitty"], "owl": [], "racing car": ["race car"]}
 

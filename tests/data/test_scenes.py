@@ -10,9 +10,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from mezzotint.data.frames import FRAMES, draw_frame
+from mezzotint.data.places import FRAMES, draw_frame
 from mezzotint.data.scenes import BOXES, PALETTE, WHOLE, CanonicalComposer, CanonicalScene, Kind, is_held_out
-from mezzotint.data.wording import article_of, plural
+from mezzotint.data.words import article_of, plural
 from mezzotint.errors import DataError
 from support.pictures import make_pictures
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from mezzotint.errors import DataError
-from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
+from mezzotint.looking.latents import PictureLatents, decode, encode
+from mezzotint.metrics import psnr
 
 Floats = NDArray[np.float32]
 

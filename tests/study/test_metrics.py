@@ -19,6 +19,7 @@ from torchmetrics.functional.multimodal import clip_score as library_clip_score
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from mezzotint.errors import ConfigError, DataError
+from mezzotint.metrics import kid, spread
 from mezzotint.study.metrics import (
     METRICS,
     Context,
@@ -42,7 +43,6 @@ from mezzotint.study.metrics.plain import distance, without_guidance, without_st
 from mezzotint.study.metrics.sets import cmmd, diversity, fid
 from mezzotint.study.metrics.words import named_objects, named_style
 from mezzotint.study.report import findings
-from mezzotint.train.kid import kid, spread
 from support import made, tiny_pair
 
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from mezzotint.metrics import kid, spread
 from mezzotint.train.finetune.validation import DomainDistances, ValidationSet, by_bin, split
-from mezzotint.train.kid import kid, spread
 from mezzotint.train.noise import Noise, with_schedule
 
 

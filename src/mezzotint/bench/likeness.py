@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mezzotint import metrics
 from mezzotint.planning import plan
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
@@ -20,9 +21,8 @@ def psnr(a: Image.Image, b: Image.Image) -> float:
     """Peak signal-to-noise ratio in dB of two RGB pictures; 0 where their sizes differ."""
     if a.size != b.size:
         return 0.0
-    x, y = (np.asarray(image.convert("RGB"), np.float64) for image in (a, b))
-    error = float(np.mean((x - y) ** 2))
-    return IDENTICAL if error == 0 else min(IDENTICAL, float(10 * np.log10(255**2 / error)))
+    x, y = (np.asarray(image.convert("RGB")) for image in (a, b))
+    return min(IDENTICAL, metrics.psnr(x, y))
 
 
 def likeness(pairs: Mapping[Request, tuple[Image.Image, Image.Image]], schedule: Schedule) -> dict[str, Any]:

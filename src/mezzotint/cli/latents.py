@@ -59,8 +59,9 @@ def encode(
     _check_out(out, ".safetensors")
     codec, pixels = _open_inputs(model, picture, size)
     from mezzotint.cli.folder import write
-    from mezzotint.looking.latents import decode, psnr
+    from mezzotint.looking.latents import decode
     from mezzotint.looking.latents import encode as encoded
+    from mezzotint.metrics import psnr
 
     z = encoded(codec, pixels, seed if sample else None)
     near = psnr(pixels, decode(codec, z))
@@ -87,8 +88,9 @@ def decode(
 
     from mezzotint.cli.folder import write_png
     from mezzotint.library import fit_to_size, read
-    from mezzotint.looking.latents import PictureLatents, psnr
+    from mezzotint.looking.latents import PictureLatents
     from mezzotint.looking.latents import decode as decoded
+    from mezzotint.metrics import psnr
 
     z, against = PictureLatents.load(file), None if original is None else read(original)
     pixels = decoded(_model_of(z, model), z)

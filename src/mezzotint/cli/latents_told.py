@@ -75,7 +75,7 @@ def _noise_of(level: NoiseLevel) -> str:
 def print_levels(
     as_json: bool, shown: list[NoiseLevel], pixels: Pixels, noisy: list[Pixels], out: Path
 ) -> None:
-    from mezzotint.looking.latents import psnr
+    from mezzotint.metrics import psnr
 
     if not as_json:
         print("decoded: alpha*z + sigma*noise, as it stands")

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.data.emoji import SIZE, STYLES
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient, landscape, shaken
 from mezzotint.data.scenes import PALETTE
 from mezzotint.data.subsets import read_rows
-from mezzotint.data.wording import article_of, plural
-from mezzotint.data.words import SYNONYMS
+from mezzotint.data.words import ORDINARY, SYNONYMS, article_of, plural
 from mezzotint.errors import DataError
 
 TINTS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "gray")

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 
 from mezzotint.data.scenes import NUMBERS, PALETTE
-from mezzotint.data.wording import article_of, plural
+from mezzotint.data.words import article_of, plural
 
 Pair = tuple[str, str]
 """Free wording, and the caption that training pictures have for it."""

@@ -18,11 +18,9 @@ from typing import Literal
 from PIL import Image
 
 from mezzotint.data.emoji import HELD_OUT_STYLE, SIZE, STYLES
-from mezzotint.data.frames import FRAMES, draw_frame
-from mezzotint.data.places import GROUNDS, MOON, SCENERY, SKIES, SKY_NAMES, SPACE
+from mezzotint.data.places import FRAMES, GROUNDS, MOON, SCENERY, SKIES, SKY_NAMES, SPACE, draw_frame
 from mezzotint.data.subsets import Row, read_rows
-from mezzotint.data.wording import article_of, plural
-from mezzotint.data.words import SYNONYMS
+from mezzotint.data.words import SYNONYMS, article_of, plural
 from mezzotint.errors import DataError
 from mezzotint.models.known_words import KnownWords
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.places import Color, gradient
+from mezzotint.data.words import ORDINARY
 from mezzotint.errors import DataError, nearest
 
 Row = dict[str, Any]

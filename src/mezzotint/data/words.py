@@ -1,4 +1,6 @@
-"""Everyday words for the objects of the set that its own labels do not know."""
+"""Words for the objects of the set: ordinary things, synonyms, articles and plurals."""
+
+from __future__ import annotations
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "rose": ("red rose", "rose flower", "red flower"),
@@ -137,3 +139,36 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "high-heeled shoe": ("red shoe", "stiletto"),
     "running shoe": ("sneaker", "trainer"),
 }
+
+
+ORDINARY = (
+    "airplane", "alarm clock", "automobile", "banana", "bat", "bear", "bicycle", "bird", "birthday cake", "bouquet",
+    "bread", "bus", "butterfly", "cactus", "camera", "candle", "carrot", "castle", "cat", "cat face", "cherries",
+    "christmas tree", "cloud", "cow", "crab", "crescent moon", "crown", "deer", "dog", "dog face", "doughnut", "dragon",
+    "duck", "eagle", "elephant", "evergreen tree", "fire", "fish", "flying saucer", "fox", "frog", "gem stone", "ghost",
+    "globe showing europe-africa", "grapes", "green apple", "grinning face", "guitar", "hamburger", "helicopter",
+    "honeybee", "horse", "hot beverage", "house", "ice cream", "jack-o-lantern", "key", "lady beetle", "lemon",
+    "light bulb", "lion", "locomotive", "monkey", "mountain", "mouse", "mushroom", "octopus", "owl", "palm tree",
+    "panda", "parrot", "pear", "penguin", "pig", "pineapple", "pizza", "rabbit", "racing car", "rainbow", "red apple",
+    "red heart", "ring", "robot", "rocket", "rose", "sailboat", "shark", "ship", "skull",
+    "smiling face with sunglasses", "snail", "snake", "snowman", "spider", "star", "strawberry", "sun", "sun with face",
+    "sunflower", "sunrise", "sunset", "tiger", "tomato", "train", "tulip", "turtle", "umbrella", "unicorn", "violin",
+    "watch", "watermelon", "whale", "wolf",
+)  # fmt: skip
+
+
+_LIKE_YOU = ("eu", "ufo", "uni", "us", "ut")
+"""Beginnings that sound as in `you`."""
+
+
+def article_of(name: str) -> str:
+    """The name with `a` or `an`."""
+    lower = name.lower()
+    return f"{'an' if lower[0] in 'aeiou' and not lower.startswith(_LIKE_YOU) else 'a'} {name}"
+
+
+def plural(name: str) -> str:
+    """A good guess at the plural."""
+    if name.endswith(("s", "x", "ch", "sh")):
+        return name + "es"
+    return name[:-1] + "ies" if name.endswith("y") and name[-2:-1] not in "aeiou" else name + "s"

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.subsets import Row, read_rows
-from mezzotint.data.wording import article_of
-from mezzotint.data.words import SYNONYMS
+from mezzotint.data.words import ORDINARY, SYNONYMS, article_of
 from mezzotint.errors import DataError
 from mezzotint.evaluation.nearest import center_on_white
 

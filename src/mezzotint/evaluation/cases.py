@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.scenes import PALETTE
-from mezzotint.data.wording import article_of, plural
+from mezzotint.data.words import ORDINARY, article_of, plural
 from mezzotint.models.image_text import ImageText
 
 SEED = 1689

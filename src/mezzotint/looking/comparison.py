@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.looking.codec import Pixels
-from mezzotint.looking.latents import psnr
+from mezzotint.metrics import psnr
 from mezzotint.models.autoencoder import Autoencoder, Facts
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mezzotint.looking.codec import Pixels
-from mezzotint.looking.latents import PictureLatents, psnr
+from mezzotint.looking.latents import PictureLatents
 from mezzotint.looking.noise import NoiseLevel
+from mezzotint.metrics import psnr
 from mezzotint.pages.colors import CURVES, FAINT, GRID, INK, PAPER
 
 if TYPE_CHECKING:

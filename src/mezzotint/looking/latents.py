@@ -102,9 +102,3 @@ def decode(codec: Codec, latents: PictureLatents) -> Pixels:
     if channels != codec.latent_channels:
         raise DataError(f"the latents have {channels} channels, {codec.name} decodes {codec.latent_channels}")
     return codec.decode(latents.values[None])
-
-
-def psnr(one: Pixels, other: Pixels) -> float:
-    """Peak signal to noise of two pictures of one size, dB; infinite where they are equal."""
-    error = np.square(one.astype(np.float64) - other).mean()
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")

@@ -59,7 +59,7 @@ class ClipConfig(Training):
     start: Path | None = None
     """A pair's folder to begin with in place of random weights; `tokenizer` should be its own."""
     ordinary: float = Field(0.0, ge=0, le=1)
-    """Share of objects that are ordinary things (data/ordinary.py)."""
+    """Share of objects that are ordinary things (`ORDINARY`)."""
     worn: float = Field(0.0, ge=0, le=1)
     """Share of pictures that are blurred, tinted or grainy, as half-finished and steered ones are, for pairs."""
 

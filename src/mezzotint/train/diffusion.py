@@ -18,8 +18,8 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.scenes import CanonicalComposer, CanonicalScene, Kind, known_words
+from mezzotint.data.words import ORDINARY
 from mezzotint.pages.tiles import make_grid
 from mezzotint.planning import plan
 from mezzotint.request import Request

@@ -15,10 +15,9 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
-from mezzotint.data.ordinary import ORDINARY
 from mezzotint.data.paraphrases import Pair, Paraphraser
 from mezzotint.data.scenes import NUMBERS, PALETTE, CanonicalComposer
-from mezzotint.data.wording import article_of
+from mezzotint.data.words import ORDINARY, article_of
 from mezzotint.errors import ModelError
 from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import Bundle

@@ -26,7 +26,7 @@ from transformers import (
 
 from mezzotint.data.compose import Composer, Scene
 from mezzotint.data.emoji import STYLES
-from mezzotint.data.wording import article_of
+from mezzotint.data.words import article_of
 from mezzotint.train.clip import ClipConfig, ConvTower, VitTower
 from mezzotint.train.image_tensors import text_image, to_tensor
 from mezzotint.train.loop.loop import train

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mezzotint.engine import Engine
+from mezzotint.metrics import kid
 from mezzotint.request import Request
 from mezzotint.store import Store
 from mezzotint.study.paper.made import MAKERS, learning
@@ -26,7 +27,6 @@ from mezzotint.study.paper.made.verdicts import above, below, equal
 from mezzotint.study.paper.made.walk import walk
 from mezzotint.study.paper.section import PaperSettings
 from mezzotint.train.finetune.report import RunRecord
-from mezzotint.train.kid import kid
 from support.made import noise
 from support.toy import Toy
 

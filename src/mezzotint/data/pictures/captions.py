@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mezzotint.data.pictures.listing import Skipped, plain_lines, some
-from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.listing import Packed, Skipped, plain_lines, some
 from mezzotint.errors import DataError
 
 METADATA = ("metadata.jsonl", "metadata.csv")

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mezzotint.data.pictures.captions import METADATA, captions_of, read_metadata
-from mezzotint.data.pictures.listing import Binary, Listing, Skipped
-from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.listing import Binary, Listing, Packed, Skipped
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 

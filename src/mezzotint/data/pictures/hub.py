@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from mezzotint.data.pictures.captions import COLUMNS, caption_in
-from mezzotint.data.pictures.listing import Binary, Listing, plain_lines
-from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.listing import Binary, Listing, Packed, plain_lines
 from mezzotint.errors import DataError
 
 _ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?::(?P<split>\w+))?")

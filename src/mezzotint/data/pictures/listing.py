@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader, BytesIO
 from typing import NamedTuple, Protocol, Self
 
-from mezzotint.data.pictures.packed import Packed
+
+class Packed:
+    """An immutable list of strings; file names that are not UTF-8 come back as they were."""
+
+    def __init__(self, strings: Iterable[str]):
+        data, self._ends = bytearray(), array("Q", [0])
+        for string in strings:
+            data += string.encode("utf-8", "surrogateescape")
+            self._ends.append(len(data))
+        self._data = bytes(data)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._data[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[index] for index in range(len(self)))
+
 
 Binary = BufferedReader | BytesIO
 

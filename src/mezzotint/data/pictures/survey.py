@@ -19,8 +19,7 @@ from PIL import ImageColor
 from mezzotint.data.pictures.decode import Header, decode, look
 from mezzotint.data.pictures.files import FilePictures, list_folder
 from mezzotint.data.pictures.hub import is_hub_id, list_hub
-from mezzotint.data.pictures.listing import Binary, Listing, PictureSource, Skipped
-from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.listing import Binary, Listing, Packed, PictureSource, Skipped
 from mezzotint.errors import DataError, nearest
 
 MAX_SIZE = 4096

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from mezzotint.data.pictures.folder import CACHE, Batch, PictureFolder
-from mezzotint.data.pictures.packed import Packed
+from mezzotint.data.pictures.listing import Packed
 from mezzotint.data.pictures.survey import Wanted, reasons
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.validation import REFERENCE, split

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file, save
 from torch import Tensor, nn
 
 from mezzotint.files import write_atomic
+from mezzotint.metrics import kid, spread
 from mezzotint.models.image_text import ImageText
-from mezzotint.train.kid import kid, spread
 from mezzotint.train.noise import BINS, Noise, noise_of_seeds, squared_errors
 
 PAIRS = 64

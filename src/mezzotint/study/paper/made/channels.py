@@ -10,8 +10,9 @@ from mezzotint.engine import Network
 from mezzotint.library import fit_to_size
 from mezzotint.looking.codec import Pixels
 from mezzotint.looking.figure import LatentsFigure, draw
-from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
+from mezzotint.looking.latents import PictureLatents, decode, encode
 from mezzotint.looking.noise import NoiseLevel, add_noise, even_choice, level_at, levels
+from mezzotint.metrics import psnr
 from mezzotint.request import Request
 from mezzotint.schedule import Schedule
 from mezzotint.study.finding import Finding

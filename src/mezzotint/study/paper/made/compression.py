@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.looking.codec import Codec, Pixels, open_codec
-from mezzotint.looking.latents import PictureLatents, decode, encode, psnr
+from mezzotint.looking.latents import PictureLatents, decode, encode
+from mezzotint.metrics import psnr
 from mezzotint.models.autoencoder import Facts
 from mezzotint.pages.figures import Figure, svg
 from mezzotint.pages.layout import details, figure, wide

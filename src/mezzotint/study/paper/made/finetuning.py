@@ -62,7 +62,7 @@ def changes(before: Floats, after: Floats, new: Floats) -> Floats:
 
     Their mean is the change, and their spread that of the estimate, which is no mean over samples itself.
     """
-    from mezzotint.train.kid import kid
+    from mezzotint.metrics import kid
 
     def change(kept: NDArray[np.intp]) -> float:
         return kid(after[kept], new) - kid(before[kept], new)
@@ -101,8 +101,8 @@ def _kid_finding(run: RunRecord, before: Sequence[Picture], after: Sequence[Pict
 
 
 def _features(images: Sequence[Image.Image]) -> Floats:
+    from mezzotint.metrics import spread
     from mezzotint.models.image_text import ImageText
-    from mezzotint.train.kid import spread
 
     return spread(ImageText.open(learning.JUDGE).embed_images(images))
 

@@ -1,6 +1,8 @@
-"""Kernel inception distance (Bińkowski et al. 2018, 1801.01401): how far two sets of pictures lie apart in features."""
+"""How far pictures lie apart: the peak signal to noise of two, and the kernel inception distance of two sets."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +10,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def kid(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
-    """The unbiased estimate of squared MMD (eq. 4) between features (n, d) and (m, d): about 0 where they are alike.
+def psnr(x: NDArray[Any], y: NDArray[Any], peak: float = 255) -> float:
+    """Peak signal to noise of two pictures of one shape, dB; infinite where they are equal. `peak`: the range of values."""
+    error = float(np.square(x.astype(np.float64) - y).mean())
+    return float(10 * np.log10(peak**2 / error)) if error else float("inf")
 
+
+def kid(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
+    """Kernel inception distance (Bińkowski et al. 2018, 1801.01401) between features (n, d) and (m, d).
+
+    The unbiased estimate of squared MMD (eq. 4): about 0 where the sets are alike.
     It may come out below zero. ValueError where a set has fewer than two rows.
     """
     n, m = len(x), len(y)
