@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from mezzotint.bench import BenchSettings
-from mezzotint.bench.bars import targets
 from mezzotint.bench.likeness import IDENTICAL, likeness, psnr
+from mezzotint.bench.mezzotint_side import account, run_mezzotint, warm_up
 from mezzotint.bench.peak import ProblemSizes, network_flops, peaks
 from mezzotint.bench.requests import mixed_requests
-from mezzotint.bench.side import account, run_mezzotint, warm_up
+from mezzotint.bench.targets import targets
 from mezzotint.errors import ConfigError
 from mezzotint.request import Request
 from support.toy import Toy, schedule

@@ -93,7 +93,7 @@ def test_a_study(cli: Cli, begun: list[Any]) -> None:
 
 @pytest.mark.parametrize("name", ["finetune-animals", "finetune-pixel-art"])
 def test_shipped_configurations_are_read(name: str) -> None:
-    from mezzotint.settings import settings_in
+    from mezzotint.config import settings_in
     from mezzotint.train.finetune.config import parse_settings
 
     config = parse_settings(settings_in(Path(__file__).parents[2] / "configs" / f"{name}.yaml"))

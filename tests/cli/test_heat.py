@@ -17,8 +17,8 @@ from safetensors import safe_open
 from mezzotint import Picture
 from mezzotint.attention import Attention, AttentionRecorder
 from mezzotint.cli.heat import COLUMNS, draw
-from mezzotint.cli.paper import GAP, HEAD, MARGIN
-from mezzotint.looking.heat import inferno, overlay
+from mezzotint.cli.sheet import GAP, HEAD, MARGIN
+from mezzotint.inspection.heat import inferno, overlay
 
 if TYPE_CHECKING:
     from conftest import Cli, Model

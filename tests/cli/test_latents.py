@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mezzotint import Request, plan
-from mezzotint.looking.latents import PictureLatents
+from mezzotint.inspection.latents import PictureLatents
 from mezzotint.schedule import Schedule
 
 if TYPE_CHECKING:

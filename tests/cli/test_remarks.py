@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mezzotint.cli import asked
+from mezzotint.cli import options
 from mezzotint.cli.remarks import remarks
 from mezzotint.expressions import parse_words
 from mezzotint.request import Request
@@ -95,8 +95,8 @@ def test_words_in_a_lora_file_are_a_requests_words(tmp_path: Path, monkeypatch: 
         {f"bundle_emb.{name}.emb_params": rows for name in ("<a>", "<b>")}, tmp_path / "lora.safetensors"
     )
     save_file({"<b>": 2 * rows}, tmp_path / "b.safetensors")
-    brought = parse_words(asked.parse_words([], [f"{tmp_path / 'lora.safetensors'}:0.5"]))
+    brought = parse_words(options.parse_words([], [f"{tmp_path / 'lora.safetensors'}:0.5"]))
     assert [word.name for word in brought] == ["<a>", "<b>"]
-    own = asked.parse_words([str(tmp_path / "b.safetensors")])
-    given = asked.parse_words([str(tmp_path / "b.safetensors")], [str(tmp_path / "lora.safetensors")])
+    own = options.parse_words([str(tmp_path / "b.safetensors")])
+    given = options.parse_words([str(tmp_path / "b.safetensors")], [str(tmp_path / "lora.safetensors")])
     assert own in given and str(brought[0]) in given and str(brought[1]) not in given

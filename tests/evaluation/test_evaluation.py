@@ -12,8 +12,8 @@ from PIL import Image
 from mezzotint.data.compose import PALETTE
 from mezzotint.errors import ModelError
 from mezzotint.evaluation.cases import FAMILIAR, FREE, NUMBERS, Case, border_color, cases, right
-from mezzotint.evaluation.statistics import wilson
 from mezzotint.models.image_text import ImageText
+from mezzotint.stats import wilson
 
 OBJECTS = [*FAMILIAR, *(f"thing {i}" for i in range(50))]
 HELD = [(f"thing {i}", "noto") for i in range(10)]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mezzotint.evaluation.statistics import interval
 from mezzotint.evaluation.steering import GuidanceEffect, _color_gain, _is_subject, best
+from mezzotint.stats import interval
 
 
 def plain(*colors: tuple[int, int, int]) -> list[Image.Image]:

@@ -10,23 +10,23 @@ from pathlib import Path
 import pytest
 
 from mezzotint.errors import ConfigError, ModelError
-from mezzotint.store import Store
-from mezzotint.study import claims
-from mezzotint.study.cells import cells
-from mezzotint.study.cost import Rates
-from mezzotint.study.finding import Finding
-from mezzotint.study.paper import estimate, studied
-from mezzotint.study.paper.contents import (
+from mezzotint.paper import estimate, studied
+from mezzotint.paper.contents import (
     StudySection,
     figure_numbers,
     figure_order,
     select_makers,
     study_sections,
 )
-from mezzotint.study.paper.made import MAKERS
-from mezzotint.study.paper.paper import Paper, makers
-from mezzotint.study.paper.section import REPORT, PaperSettings, Section
-from mezzotint.study.paper.studied import StudyMaker
+from mezzotint.paper.made import MAKERS
+from mezzotint.paper.paper import Paper, makers
+from mezzotint.paper.section import REPORT, PaperSettings, Section
+from mezzotint.paper.studied import StudyMaker
+from mezzotint.store import Store
+from mezzotint.study import claims
+from mezzotint.study.cells import cells
+from mezzotint.study.cost import Rates
+from mezzotint.study.finding import Finding
 from mezzotint.study.spec import Study
 from support.toy import Toy
 
@@ -205,7 +205,7 @@ def test_the_estimate_of_a_section_goes_with_the_rate_of_the_machine(
 
 def test_help_and_docs_give_no_other_estimate_than_the_dry_run() -> None:
     root = Path(__file__).parents[2]
-    texts = [root / "docs/tutorial/paper.md", root / "src/mezzotint/cli/paper_run.py"]
+    texts = [root / "docs/tutorial/paper.md", root / "src/mezzotint/cli/paper.py"]
     assert not [
         text.name for text in texts if re.search(r"\d+ (min|h)\b|some minutes|minutes on", text.read_text())
     ]

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from mezzotint.errors import ConfigError
-from mezzotint.evaluation.statistics import Estimate, Paired, interval
 from mezzotint.pages.figures import Figure, Series, svg
 from mezzotint.request import Request
+from mezzotint.stats import Estimate, Paired, interval
 from mezzotint.study.metrics import SetResult
 from mezzotint.study.report import CellSets, PageFacts, Plot, html, write
 from mezzotint.study.report.findings import format_estimate, tradeoff

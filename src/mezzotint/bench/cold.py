@@ -14,9 +14,9 @@ from typing import Any
 from PIL import Image
 
 from mezzotint.bench.likeness import psnr
-from mezzotint.bench.pairs import alternate
 from mezzotint.bench.requests import COLD_PROMPT, SAMPLER, SCALE
 from mezzotint.bench.settings import BenchSettings
+from mezzotint.bench.timing import alternate
 from mezzotint.errors import MezzotintError
 from mezzotint.picture import Picture
 

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mezzotint.bench.bars import targets
 from mezzotint.bench.cold import cold_starts
+from mezzotint.bench.diffusers_baseline import DiffusersBaseline, require_diffusers_model, require_packages
 from mezzotint.bench.likeness import likeness
-from mezzotint.bench.machine import machine
-from mezzotint.bench.pairs import alternate
+from mezzotint.bench.mezzotint_side import SideResult, account, run_mezzotint, warm_up
 from mezzotint.bench.peak import network_flops, peaks
-from mezzotint.bench.peer import DiffusersBaseline, require_diffusers_model, require_packages
 from mezzotint.bench.requests import mixed_requests, single_requests
 from mezzotint.bench.settings import BenchSettings
-from mezzotint.bench.side import SideResult, account, run_mezzotint, warm_up
+from mezzotint.bench.targets import targets
+from mezzotint.bench.timing import alternate
+from mezzotint.machine import machine
 from mezzotint.models import Model, open_model
 from mezzotint.request import Request
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.machine import cores
 
 Dtype = Literal["auto", "float32", "bfloat16"]
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

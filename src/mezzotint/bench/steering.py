@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any
 
 from mezzotint.bench.community import CommunityPipeline
-from mezzotint.bench.machine import machine
-from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import require_diffusers_model, require_packages
-from mezzotint.bench.side import SideResult, run_mezzotint
+from mezzotint.bench.diffusers_baseline import require_diffusers_model, require_packages
+from mezzotint.bench.mezzotint_side import SideResult, run_mezzotint
+from mezzotint.bench.timing import alternate
+from mezzotint.machine import machine
 from mezzotint.models import Model, open_model
 from mezzotint.request import Request
 

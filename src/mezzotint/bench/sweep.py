@@ -7,12 +7,12 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from mezzotint.bench.diffusers_baseline import DiffusersBaseline, require_diffusers_model, require_packages
 from mezzotint.bench.likeness import likeness
-from mezzotint.bench.machine import machine
-from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import DiffusersBaseline, require_diffusers_model, require_packages
+from mezzotint.bench.mezzotint_side import run_mezzotint, warm_up
 from mezzotint.bench.requests import SAMPLER
-from mezzotint.bench.side import run_mezzotint, warm_up
+from mezzotint.bench.timing import alternate
+from mezzotint.machine import machine
 from mezzotint.models import open_model
 from mezzotint.request import Request
 

@@ -16,10 +16,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from mezzotint.bench.machine import machine
-from mezzotint.bench.pairs import alternate
-from mezzotint.bench.peer import require_packages
+from mezzotint.bench.diffusers_baseline import require_packages
+from mezzotint.bench.timing import alternate
 from mezzotint.errors import ConfigError, MezzotintError, nearest
+from mezzotint.machine import machine
 
 Say = Callable[[str], None]
 PLAIN = Path(__file__).with_name("diffusers_training.py")

@@ -20,14 +20,14 @@ from mezzotint.cli.finetune import finetune
 from mezzotint.cli.generate import generate
 from mezzotint.cli.latents import latents
 from mezzotint.cli.listing import models, samplers
-from mezzotint.cli.paper_run import paper
+from mezzotint.cli.messages import fail
+from mezzotint.cli.paper import paper
 from mezzotint.cli.recall import recall
 from mezzotint.cli.replay import replay
 from mezzotint.cli.serve import serve
 from mezzotint.cli.store import store
 from mezzotint.cli.study import study
 from mezzotint.cli.train import train
-from mezzotint.cli.voice import fail
 from mezzotint.errors import MezzotintError
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C

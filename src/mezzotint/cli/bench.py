@@ -162,7 +162,7 @@ def _progress() -> Iterator[Say]:
 
 def _check(file: Path) -> None:
     """OutputError, before minutes of work, where the file cannot be written."""
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.output import check_folder
     from mezzotint.errors import OutputError
 
     if file.is_dir():
@@ -171,7 +171,7 @@ def _check(file: Path) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    from mezzotint.cli.folder import make_folder
+    from mezzotint.cli.output import make_folder
     from mezzotint.errors import OutputError
     from mezzotint.files import write_atomic
 

@@ -40,8 +40,8 @@ def compare(
     base = Request(prompt=prompt, seed=seed, **defaults_of(model))
     requests = [with_setting(base, setting) for setting in settings]
 
-    from mezzotint.cli.folder import check_file, write_png
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import check_file, write_png
     from mezzotint.models import open_model
 
     check_file(out)
@@ -115,7 +115,7 @@ def sheet(rows: Sequence[tuple[str, list[Picture], float]], title: str) -> Image
     """Rows of pictures under a headline, each with its setting and cost on the left."""
     from PIL import ImageDraw
 
-    from mezzotint.cli.paper import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
+    from mezzotint.cli.sheet import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
     from mezzotint.pages.colors import FAINT, INK
 
     width, height = tile_size(*rows[0][1][0].image.size)

@@ -36,9 +36,9 @@ def emoji(
     cache: Cache = None,
 ) -> None:
     """Fetch seven freely licensed emoji styles from npm and draw them, with captions."""
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import check_folder
     from mezzotint.cli.train import needs_extra
-    from mezzotint.cli.voice import note
 
     check_folder(folder)
     with needs_extra("train"):
@@ -63,7 +63,7 @@ def icons(
     cache: Cache = None,
 ) -> None:
     """Fetch an icon set in Iconify's format from npm as RGB pictures on white with captions, to fine-tune on."""
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.output import check_folder
     from mezzotint.cli.train import needs_extra
 
     check_folder(folder)
@@ -100,7 +100,7 @@ def subset(
     ] = 0,
 ) -> None:
     """Write a part of the emoji set as plain RGB pictures with captions, to fine-tune on."""
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.output import check_folder
     from mezzotint.data.extract import write_subset
 
     check_folder(out)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mezzotint.cli.voice import note, one_line
+from mezzotint.cli.messages import note, one_line
 
 if TYPE_CHECKING:
     from mezzotint.engine import Progress

@@ -53,7 +53,7 @@ def evaluate(
     import json
     from dataclasses import asdict
 
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
     from mezzotint.evaluation import run
 
     found = run(model, judge, count, seed, steps, guidance, encoder, data, out, note, precision or "auto")
@@ -116,7 +116,7 @@ def steering(
     from rich.console import Console
     from rich.table import Table
 
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
     from mezzotint.evaluation.steering import GuidanceSweep, best
     from mezzotint.models import open_model
     from mezzotint.models.image_text import ImageText

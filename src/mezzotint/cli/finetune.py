@@ -188,7 +188,7 @@ def finetune(
 
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
-    from mezzotint.settings import settings_in
+    from mezzotint.config import settings_in
     from mezzotint.train.finetune.config import parse_settings
 
     settings = (settings_in(file) if file else {}) | given
@@ -202,7 +202,7 @@ def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
 
 
 def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
     from mezzotint.train.finetune.grid import combinations, run_grid
     from mezzotint.train.finetune.report_grid import write_grid
 
@@ -238,6 +238,6 @@ def _command(file: Path | None, given: dict[str, Any]) -> list[str]:
 
 
 def _check(folder: Path) -> None:
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.output import check_folder
 
     check_folder(folder)

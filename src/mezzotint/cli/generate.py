@@ -124,12 +124,12 @@ def generate(
 
     mezzotint generate "a red rose" "a cat on the moon" -n 4 --seed 7
     """
-    from mezzotint.cli import asked
+    from mezzotint.cli import options as parsing
     from mezzotint.cli import recall as recalled
     from mezzotint.models.disk.source import defaults_of, folder_of
     from mezzotint.request import Request
 
-    width, height = asked.parse_size(size)
+    width, height = parsing.parse_size(size)
     said = {
         "negative_prompt": negative,
         "seed": seed,
@@ -143,8 +143,8 @@ def generate(
         "encoder": encoder,
         "upscale": upscale,
         "compat": compat,
-        "lora": asked.parse_loras(lora) if lora else None,
-        "words": asked.parse_words(word or [], lora or []) or None,
+        "lora": parsing.parse_loras(lora) if lora else None,
+        "words": parsing.parse_words(word or [], lora or []) or None,
     }
     chosen = {key: value for key, value in said.items() if value is not None}
     options, differences = recalled.like(like, chosen, model) if like else ({}, [])
@@ -152,22 +152,22 @@ def generate(
         prompts = [options["prompt"]]
     if like and init and not start and steps is None:
         start = recalled.start_of(like)
-    wordless = not prompts and prompts_file is None and asked.draws_without_prompt(model)
+    wordless = not prompts and prompts_file is None and parsing.draws_without_prompt(model)
 
     def requests_with(defaults: dict[str, Any]) -> list[Request]:
         fields = {**defaults, **options, **chosen}
-        fields |= asked.init_fields(init, start, mask, fields.get("steps", Request.steps))
-        return asked.build_requests([""] if wordless else prompts or [], prompts_file, fields, n)
+        fields |= parsing.init_fields(init, start, mask, fields.get("steps", Request.steps))
+        return parsing.build_requests([""] if wordless else prompts or [], prompts_file, fields, n)
 
     requests = requests_with(defaults := defaults_of(model))
 
-    from mezzotint.cli.folder import check_folder
+    from mezzotint.cli.output import check_folder
 
     check_folder(out)
 
     from mezzotint.cli.display import display
+    from mezzotint.cli.messages import print_warnings
     from mezzotint.cli.remarks import remarks
-    from mezzotint.cli.voice import print_warnings
     from mezzotint.models import open_model
 
     with display() as shown, print_warnings(shown.remark):
@@ -176,7 +176,7 @@ def generate(
         shown.opening(model)
         opened = open_model(model, runtime, precision or "auto")
         if wordless and opened.reads_text:
-            raise asked.no_prompt_error()
+            raise parsing.no_prompt_error()
         if (found := getattr(opened, "defaults", defaults)) != defaults:  # of a model that was fetched
             requests = requests_with(found)
         for line in remarks(requests, folder_of(model), model):

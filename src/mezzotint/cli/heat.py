@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mezzotint.attention import MARKS, Attention
-from mezzotint.cli.paper import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
-from mezzotint.looking.heat import Size, inferno, overlay
+from mezzotint.cli.sheet import GAP, HEAD, MARGIN, font, new_sheet, paste_tile, tile_size, truncate
+from mezzotint.inspection.heat import Size, inferno, overlay
 from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mezzotint.cli.latents_told import (
+from mezzotint.cli.latents_output import (
     describe_latents,
     describe_reconstruction,
     latents_facts,
@@ -20,9 +20,9 @@ from mezzotint.cli.latents_told import (
 from mezzotint.errors import DataError, OutputError, RequestError
 
 if TYPE_CHECKING:
-    from mezzotint.looking.codec import Codec, Pixels
-    from mezzotint.looking.latents import PictureLatents
-    from mezzotint.looking.noise import NoiseLevel
+    from mezzotint.inspection.codec import Codec, Pixels
+    from mezzotint.inspection.latents import PictureLatents
+    from mezzotint.inspection.noise import NoiseLevel
     from mezzotint.schedule import Schedule
 
 latents = typer.Typer(
@@ -58,9 +58,9 @@ def encode(
     """A picture to latents: a safetensors file, statistics by channel, and what the way back loses."""
     _check_out(out, ".safetensors")
     codec, pixels = _open_inputs(model, picture, size)
-    from mezzotint.cli.folder import write
-    from mezzotint.looking.latents import decode
-    from mezzotint.looking.latents import encode as encoded
+    from mezzotint.cli.output import write
+    from mezzotint.inspection.latents import decode
+    from mezzotint.inspection.latents import encode as encoded
     from mezzotint.metrics import psnr
 
     z = encoded(codec, pixels, seed if sample else None)
@@ -86,10 +86,10 @@ def decode(
     _check_out(out, ".png")
     from PIL import Image
 
-    from mezzotint.cli.folder import write_png
+    from mezzotint.cli.output import write_png
+    from mezzotint.inspection.latents import PictureLatents
+    from mezzotint.inspection.latents import decode as decoded
     from mezzotint.library import fit_to_size, read
-    from mezzotint.looking.latents import PictureLatents
-    from mezzotint.looking.latents import decode as decoded
     from mezzotint.metrics import psnr
 
     z, against = PictureLatents.load(file), None if original is None else read(original)
@@ -128,9 +128,9 @@ def noise(
     codec, pixels = _open_inputs(model, picture, size)
     from PIL import Image
 
-    from mezzotint.cli.folder import write_png
-    from mezzotint.looking.latents import encode as encoded
-    from mezzotint.looking.noise import even_choice, level_at, level_of, levels
+    from mezzotint.cli.output import write_png
+    from mezzotint.inspection.latents import encode as encoded
+    from mezzotint.inspection.noise import even_choice, level_at, level_of, levels
 
     z, schedule = encoded(codec, pixels), _schedule(codec)
     if strip:
@@ -161,11 +161,11 @@ def show(
     _check_out(out, ".png")
     _check_run(sampler, step, steps)
     codec, pixels = _open_inputs(model, picture, size)
-    from mezzotint.cli.folder import write
-    from mezzotint.looking.figure import LatentsFigure, draw
-    from mezzotint.looking.latents import decode as decoded
-    from mezzotint.looking.latents import encode as encoded
-    from mezzotint.looking.noise import levels
+    from mezzotint.cli.output import write
+    from mezzotint.inspection.figure import LatentsFigure, draw
+    from mezzotint.inspection.latents import decode as decoded
+    from mezzotint.inspection.latents import encode as encoded
+    from mezzotint.inspection.noise import levels
 
     z = encoded(codec, pixels)
     run = levels(_schedule(codec), sampler, steps)
@@ -199,7 +199,7 @@ def compare(
 
     with needs_extra("train"):
         from mezzotint.data.compose import Composer
-        from mezzotint.looking.comparison import measure_reconstruction
+        from mezzotint.inspection.comparison import measure_reconstruction
         from mezzotint.models.autoencoder import Autoencoder
 
     rng = random.Random(f"held out {seed}")
@@ -216,7 +216,7 @@ def compare(
 
 def _check_out(path: Path, ending: str) -> None:
     """OutputError before any work where the result could not be written."""
-    from mezzotint.cli.folder import check_file
+    from mezzotint.cli.output import check_file
 
     if path.suffix.lower() != ending:
         raise OutputError(f"give {path.name!r} the ending {ending}")
@@ -234,9 +234,9 @@ def _check_run(sampler: str, step: int, of: int) -> None:
 
 def _open_inputs(model: str, picture: Path, size: str | None) -> tuple[Codec, Pixels]:
     """The model, and the picture at its size or at the one asked for."""
-    from mezzotint.cli.asked import parse_size as parsed
+    from mezzotint.cli.options import parse_size as parsed
+    from mezzotint.inspection.codec import open_codec
     from mezzotint.library import fit_to_size, read
-    from mezzotint.looking.codec import open_codec
 
     asked, pixels = parsed(size), read(picture)
     if not all(side is None or 8 <= side <= 2048 for side in asked):
@@ -248,8 +248,8 @@ def _open_inputs(model: str, picture: Path, size: str | None) -> tuple[Codec, Pi
 
 def _model_of(z: PictureLatents, model: str | None) -> Codec:
     """The model asked for, else the one a file names, which must be here already: a file fetches nothing."""
-    from mezzotint.cli.voice import note
-    from mezzotint.looking.codec import open_codec
+    from mezzotint.cli.messages import note
+    from mezzotint.inspection.codec import open_codec
     from mezzotint.models import BUNDLED
 
     if model is None and z.model not in BUNDLED and not Path(z.model).is_dir():
@@ -268,6 +268,6 @@ def _schedule(codec: Codec) -> Schedule:
 
 
 def _decode_noisy(codec: Codec, z: PictureLatents, level: NoiseLevel, seed: int) -> Pixels:
-    from mezzotint.looking.noise import add_noise
+    from mezzotint.inspection.noise import add_noise
 
     return codec.decode(add_noise(z.values, level, seed)[None])

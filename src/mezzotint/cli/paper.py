@@ -1,62 +1,89 @@
-"""How sheets of pictures look: paper, ink, and a headline, for strips and heat maps alike."""
+"""`mezzotint paper`: every figure and claim of the studied report, drawn and judged again, on one page."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
 
-from mezzotint.pages.colors import EDGE, FAINT, INK, PAPER
+import typer
 
-MARGIN, GAP, HEAD = 28, 10, 34  # pixels
-_SIDE = 128  # pixels of a tile's longer side, at least; smaller pictures are enlarged
-_LARGEST = 192
+from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.study_options import Minutes, StoreFolder
+from mezzotint.cli.train import needs_extra
 
-Pixels = NDArray[np.uint8]
-
-
-def new_sheet(across: int, down: int, title: str, about: str) -> Image.Image:
-    """Paper with its headline, which has room for so much below it; `across` is with the margins."""
-    canvas = Image.new("RGB", (across, 2 * MARGIN + HEAD + down), PAPER)
-    _headline(ImageDraw.Draw(canvas), across, title, about)
-    return canvas
+QUICK, FULL = 8, 32  # seeds
 
 
-def _headline(pen: ImageDraw.ImageDraw, across: int, title: str, about: str) -> None:
-    """The prompt on the left, as much as fits; how it was made on the right, where there is room."""
-    bold, small = font(19), font(13)
-    room = across - 2 * MARGIN
-    beside = pen.textlength(about, small)
-    if beside < room / 2:
-        pen.text((across - MARGIN - beside, MARGIN + 4), about, fill=FAINT, font=small)
-        room -= int(beside) + 2 * GAP
-    pen.text((MARGIN, MARGIN - 2), truncate(pen, title[:400], bold, room), fill=INK, font=bold)
+def paper(
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Fewer seeds and shorter training; --dry-run says how long it takes here."
+        ),
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This section alone; may be given several times.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Not this section; may be given several times.")
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Only name the sections, with the report's figures.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="In place of the bundled one that reads prompts.")
+    ] = "emoji",
+    pixel_model: Annotated[
+        str, typer.Option(metavar="MODEL", help="In place of the bundled one that reads none.")
+    ] = "faces",
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help=f"0: {QUICK} with --quick, else {FULL}; costly sections take a part."
+        ),
+    ] = 0,
+    limit_minutes: Minutes = 0.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what there is to do, and how long it takes here.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page goes.")] = Path("paper"),
+    store: StoreFolder = Path("store"),
+    precision: PrecisionOption = None,
+) -> int:
+    """Draw every figure of the studied report again and judge every claim; run again to go on.
 
+    The report is "Text-to-Image Generation using CLIP and Diffusion Models" (course SSY340, project group 24).
 
-def truncate(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
-    """As much of a text as fits."""
-    if pen.textlength(text, font) > room:
-        while text and pen.textlength(text + "...", font) > room:
-            text = text[:-1]
-        text += "..."
-    return text
+    mezzotint paper --quick
+    mezzotint paper --only guidance-scale --only bert
+    mezzotint paper --quick --skip fine-tuning
+    """
+    with needs_extra("train"):
+        from mezzotint.paper.contents import select_makers
+        from mezzotint.paper.paper import Paper, heading, makers
+        from mezzotint.paper.section import PaperSettings
 
+    from mezzotint.cli.messages import note, print_warnings
+    from mezzotint.cli.output import check_folder, make_folder
+    from mezzotint.store import Store
 
-def tile_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) at which a picture of this size is shown."""
-    scale = min(max(1.0, _SIDE / max(width, height)), _LARGEST / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def paste_tile(canvas: Image.Image, image: Image.Image, at: tuple[int, int], size: tuple[int, int]) -> None:
-    """A picture of this size with a thin frame. Enlarged pixels stay pixels."""
-    x, y = at
-    larger = size[0] > image.width
-    shown = image.resize(size, Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS)
-    canvas.paste(shown, at)
-    ImageDraw.Draw(canvas).rectangle((x - 1, y - 1, x + size[0], y + size[1]), outline=EDGE)
-
-
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """The one that comes with Pillow, so that a sheet is the same everywhere; it has no Greek."""
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # where Pillow has FreeType
+    sections = select_makers(makers(), only or (), skip or ())
+    if list_:
+        for one in sections:
+            print(f"{one.name:20} {heading(one).removesuffix(f', {one.name}')}: {one.title}")
+        return 0
+    for folder in (store, out):
+        check_folder(folder)
+    command = shlex.join(["mezzotint", *sys.argv[1:]])
+    with print_warnings(note), Store.open(store) as kept:
+        count = seeds or (QUICK if quick else FULL)
+        setting = PaperSettings(quick, model, pixel_model, kept, out, note, count, precision or "auto")
+        made = Paper(setting, sections, limit_minutes, command)
+        for line in made.plan():
+            print(line) if dry_run else note(line)
+        if not dry_run:
+            make_folder(out)
+            print(made())
+    return made.code

@@ -10,7 +10,7 @@ from threading import Lock
 
 from PIL import Image
 
-from mezzotint.cli.folder import write_png
+from mezzotint.cli.output import write_png
 from mezzotint.engine import Network, Progress
 from mezzotint.engine.network import Latents, SupportsPreview
 from mezzotint.errors import OutputError, RequestError

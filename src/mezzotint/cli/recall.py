@@ -22,7 +22,7 @@ def recall(
 
     It says what is known, what was guessed and what is not known. `generate --like PICTURE` draws it.
     """
-    from mezzotint.cli.voice import note, one_line
+    from mezzotint.cli.messages import note, one_line
     from mezzotint.recall import recall as read
 
     recipe = read(picture)

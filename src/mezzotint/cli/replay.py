@@ -33,8 +33,8 @@ def replay(
 
     Exit code 0 where no value differs by more than the mode promises (fast 2 of 255, exact 0), else 1.
     """
-    from mezzotint.cli.folder import check_file
-    from mezzotint.cli.voice import note, print_warnings
+    from mezzotint.cli.messages import note, print_warnings
+    from mezzotint.cli.output import check_file
     from mezzotint.errors import OutputError
     from mezzotint.picture import Picture
 
@@ -79,14 +79,14 @@ def _require_bundled(name: str) -> str:
 
 
 def _keep(picture: Picture, path: Path) -> None:
-    from mezzotint.cli.folder import make_folder
+    from mezzotint.cli.output import make_folder
 
     make_folder(path.parent)
     picture.save(path)
 
 
 def _report(first: Picture, again: Picture) -> int:
-    from mezzotint.cli.voice import one_line
+    from mezzotint.cli.messages import one_line
 
     mode = again.provenance.mode
     lines = list(_differences(first.provenance, again.provenance))

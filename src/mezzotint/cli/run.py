@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from mezzotint.cli.display import Display
-from mezzotint.cli.folder import free_path, make_folder, write_png
+from mezzotint.cli.output import free_path, make_folder, write_png
 from mezzotint.cli.preview import Previews
 from mezzotint.cli.strip import Strips
 from mezzotint.engine import Engine, Mode, Network, Progress

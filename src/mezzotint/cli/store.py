@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mezzotint.cli.messages import one_line
 from mezzotint.cli.train import needs_extra
-from mezzotint.cli.voice import one_line
 from mezzotint.errors import DataError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mezzotint.cli.paper import GAP, HEAD, MARGIN, Pixels, font, new_sheet, paste_tile, tile_size
+from mezzotint.cli.sheet import GAP, HEAD, MARGIN, Pixels, font, new_sheet, paste_tile, tile_size
 from mezzotint.engine import Network, Progress
 from mezzotint.pages.colors import FAINT, INK
 from mezzotint.picture import Picture

@@ -55,8 +55,8 @@ def run(
     asked = asked.model_copy(update={"precision": precision}) if precision else asked
     out = out or Path("studies") / asked.name
 
-    from mezzotint.cli.folder import check_folder
-    from mezzotint.cli.voice import note, print_warnings
+    from mezzotint.cli.messages import note, print_warnings
+    from mezzotint.cli.output import check_folder
 
     for folder in (store, out):
         check_folder(folder)
@@ -65,8 +65,8 @@ def run(
 
 
 def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry: bool) -> int:
-    from mezzotint.cli.folder import make_folder
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import make_folder
     from mezzotint.store import Store
     from mezzotint.study.answer import StudyRunner
 

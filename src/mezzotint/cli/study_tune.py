@@ -58,8 +58,8 @@ def tune(
     asked = asked.with_seeds(seeds) if seeds else asked
     asked = asked.model_copy(update={"precision": precision}) if precision else asked
 
-    from mezzotint.cli.folder import check_folder
-    from mezzotint.cli.voice import note, print_warnings
+    from mezzotint.cli.messages import note, print_warnings
+    from mezzotint.cli.output import check_folder
     from mezzotint.study.tune.goal import parse_goal
 
     wanted = parse_goal(metric, higher, keep or [])
@@ -73,8 +73,8 @@ def tune(
 
 
 def _tune(asked: Study, wanted: Goal, store: Store, out: Path, trials: int, minutes: float) -> int:
-    from mezzotint.cli.folder import make_folder
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import make_folder
     from mezzotint.study.tune.page import write
     from mezzotint.study.tune.search import Search
     from mezzotint.study.tune.verdict import SearchSummary

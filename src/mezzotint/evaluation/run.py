@@ -15,13 +15,13 @@ from mezzotint.api import generate
 from mezzotint.errors import ModelError
 from mezzotint.evaluation.cases import Case, cases, right
 from mezzotint.evaluation.nearest import center_on_white, real_files
-from mezzotint.evaluation.statistics import wilson
 from mezzotint.evaluation.strict import Measure, measure_strictly
 from mezzotint.models import open_model
 from mezzotint.models.autoencoder import Autoencoder
 from mezzotint.models.image_text import ImageText
 from mezzotint.pages.tiles import make_grid
 from mezzotint.request import Request
+from mezzotint.stats import wilson
 
 _WITH_CEILING = ("ordinary", "seen", "held-out")
 

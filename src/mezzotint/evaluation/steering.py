@@ -17,11 +17,11 @@ from PIL import Image, ImageColor
 from mezzotint.api import generate
 from mezzotint.data.subsets import is_face
 from mezzotint.evaluation.run import facts_of
-from mezzotint.evaluation.statistics import interval
 from mezzotint.models import AnyModel
 from mezzotint.models.image_text import ImageText
 from mezzotint.pages.tiles import make_grid
 from mezzotint.request import Request
+from mezzotint.stats import interval
 
 Floats = NDArray[np.float64]
 # Color acts early only: what the picture will be is then painted in that color, not washed over by it. Of 96 seeds of

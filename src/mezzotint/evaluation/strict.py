@@ -16,9 +16,9 @@ from PIL import Image
 
 from mezzotint.evaluation.cases import Case
 from mezzotint.evaluation.nearest import Gallery, center_on_white, halves, real_files
-from mezzotint.evaluation.statistics import wilson
 from mezzotint.metrics import kid, spread
 from mezzotint.models.image_text import ImageText
+from mezzotint.stats import wilson
 
 Floats = NDArray[np.float64]
 NEIGHBORS = 3

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from mezzotint import __version__
+from mezzotint.config import describe_errors
 from mezzotint.errors import MezzotintError, OutputError
 from mezzotint.serve import (
     a1111,
@@ -39,7 +40,6 @@ from mezzotint.serve.orders import PictureOrder
 from mezzotint.serve.service import PictureService
 from mezzotint.serve.settings import ServeSettings
 from mezzotint.serve.tokens import Tokens
-from mezzotint.settings import describe_errors
 
 ROUTERS = (  # the faces: a file each, and a line here
     health.router,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint import models
-from mezzotint.bench.machine import machine
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.machine import machine
 from mezzotint.progress import duration
 from mezzotint.store import Store, precision_of
 from mezzotint.study.claims import DifferentSeeds, parse_claims

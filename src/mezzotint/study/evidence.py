@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from mezzotint.evaluation.statistics import Estimate, bootstrap_means, interval
+from mezzotint.stats import Estimate, bootstrap_means, interval
 from mezzotint.study.claims import Cell
 from mezzotint.study.metrics.looks import pixels
 from mezzotint.study.metrics.plain import distance

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from mezzotint.evaluation.statistics import COVERAGE, Estimate, seeds_to_tell
+from mezzotint.stats import COVERAGE, Estimate, seeds_to_tell
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 Source = Literal["report", "ours"]

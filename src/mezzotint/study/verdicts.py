@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mezzotint.evaluation.statistics import Estimate, Paired, best, interval, tail
+from mezzotint.stats import Estimate, Paired, best, interval, tail
 from mezzotint.study import claims
 from mezzotint.study.claims import Claim, condition, higher_is_better
 from mezzotint.study.evidence import Curve, Evidence

@@ -11,21 +11,21 @@ from PIL import Image
 
 from mezzotint.engine import Engine
 from mezzotint.metrics import kid
+from mezzotint.paper.made import MAKERS, learning
+from mezzotint.paper.made.channels import STABLE, explained_variance
+from mezzotint.paper.made.codebook import as_vectors, learn_codebook, nearest, quantize
+from mezzotint.paper.made.drawing import Tile, tiles
+from mezzotint.paper.made.drawn import pictures, scenes
+from mezzotint.paper.made.emergence import errors, rises
+from mezzotint.paper.made.finetuning import _grid_finding, changes
+from mezzotint.paper.made.making import FunctionMaker, SectionParts, seeds
+from mezzotint.paper.made.midway import noise_of, sums
+from mezzotint.paper.made.reading import auc, foreground_mask
+from mezzotint.paper.made.verdicts import above, below, equal
+from mezzotint.paper.made.walk import walk
+from mezzotint.paper.section import PaperSettings
 from mezzotint.request import Request
 from mezzotint.store import Store
-from mezzotint.study.paper.made import MAKERS, learning
-from mezzotint.study.paper.made.channels import STABLE, explained_variance
-from mezzotint.study.paper.made.codebook import as_vectors, learn_codebook, nearest, quantize
-from mezzotint.study.paper.made.drawing import Tile, tiles
-from mezzotint.study.paper.made.drawn import pictures, scenes
-from mezzotint.study.paper.made.emergence import errors, rises
-from mezzotint.study.paper.made.finetuning import _grid_finding, changes
-from mezzotint.study.paper.made.making import FunctionMaker, SectionParts, seeds
-from mezzotint.study.paper.made.midway import noise_of, sums
-from mezzotint.study.paper.made.reading import auc, foreground_mask
-from mezzotint.study.paper.made.verdicts import above, below, equal
-from mezzotint.study.paper.made.walk import walk
-from mezzotint.study.paper.section import PaperSettings
 from mezzotint.train.finetune.report import RunRecord
 from support.made import noise
 from support.toy import Toy
@@ -91,7 +91,7 @@ def test_codes_stand_in_the_middle_of_what_they_stand_for() -> None:
 
 
 def test_channels_that_are_the_colors_explain_them_and_noise_does_not() -> None:
-    from mezzotint.looking.latents import PictureLatents
+    from mezzotint.inspection.latents import PictureLatents
 
     pixels = np.asarray(noise(0, 16))
     z = np.moveaxis(pixels, -1, 0).astype(np.float32) / 50 - 1

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mezzotint.evaluation.statistics import (
+from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
+from mezzotint.pages.layout import figure, wide
+from mezzotint.stats import (
     Estimate,
     Paired,
     best,
@@ -20,8 +22,6 @@ from mezzotint.evaluation.statistics import (
     holm,
     smallest_p,
 )
-from mezzotint.pages.figures import COLORS, Figure, Kind, Series, svg
-from mezzotint.pages.layout import figure, wide
 from mezzotint.study.metrics import find_metric
 from mezzotint.study.table import Row, StudyTable
 

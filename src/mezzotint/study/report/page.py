@@ -10,9 +10,9 @@ from pathlib import Path
 from PIL import Image
 
 from mezzotint.errors import ConfigError
-from mezzotint.evaluation.statistics import COVERAGE
 from mezzotint.files import write_durably
 from mezzotint.pages.layout import numbers, page, section, table, wide
+from mezzotint.stats import COVERAGE
 from mezzotint.study.finding import STYLE as CLAIMS
 from mezzotint.study.finding import Finding, claims_table
 from mezzotint.study.metrics import SetResult

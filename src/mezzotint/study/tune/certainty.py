@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.evaluation.statistics import DRAWS, Estimate
+from mezzotint.stats import DRAWS, Estimate
 from mezzotint.study.tune.goal import Goal
 from mezzotint.study.tune.shrink import shrunk_bootstrap
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from mezzotint.bench.machine import machine
 from mezzotint.files import write_durably
+from mezzotint.machine import machine
 from mezzotint.pages.figures import COLORS, Figure, Series, svg
 from mezzotint.pages.layout import figure, numbers, page, section, table, wide
 from mezzotint.progress import duration

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mezzotint.evaluation.statistics import DRAWS, bootstrap_means, student
+from mezzotint.stats import DRAWS, bootstrap_means, student
 
 Floats = NDArray[np.float64]
 _ROUNDS = 100  # of EM

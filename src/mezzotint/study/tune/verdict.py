@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mezzotint.evaluation.statistics import Estimate, interval
+from mezzotint.stats import Estimate, interval
 from mezzotint.study.tune.certainty import Certainty, difference, rank
 from mezzotint.study.tune.command import command
 from mezzotint.study.tune.halving import TunedSetting

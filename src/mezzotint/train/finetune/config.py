@@ -9,12 +9,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mezzotint.config import Config
+from mezzotint.config import Config, settings_in
 from mezzotint.errors import OutputError
 from mezzotint.precision import Precision, with_precision
 from mezzotint.request import MAX_STEPS
 from mezzotint.samplers import SAMPLERS
-from mezzotint.settings import settings_in
 from mezzotint.train.config import LoopConfig
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")

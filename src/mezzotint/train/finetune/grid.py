@@ -14,10 +14,10 @@ from typing import Any
 import yaml
 
 from mezzotint.axes import cross, parse_axis
+from mezzotint.config import settings_in
 from mezzotint.errors import ConfigError, MezzotintError, nearest
 from mezzotint.files import write_atomic
 from mezzotint.precision import FORMER_KEYS, with_precision
-from mezzotint.settings import settings_in
 from mezzotint.train.finetune.config import FinetuneConfig, dump_settings, parse_settings
 
 _PARTS = ("base", "axes")
