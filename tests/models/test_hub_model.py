@@ -122,6 +122,11 @@ def test_pickles_are_refused_with_the_way_to_convert(hub: FakeHub, ending: str, 
     assert "pickled" in message and f"DiffusionPipeline.from_pretrained{how}" in message
 
 
+def test_missing_tokenizer_is_told_before_weights_are_fetched(hub: FakeHub) -> None:
+    shutil.rmtree(hub.source / "tokenizer")
+    assert "owner/model/tokenizer is missing" in refusal(hub)
+
+
 def test_other_formats_are_named(hub: FakeHub) -> None:
     rename(hub, lambda name: "diffusion_flax_model.msgpack")
     assert "weights for Flax alone" in refusal(hub)

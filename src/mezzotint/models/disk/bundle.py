@@ -181,7 +181,13 @@ def check_configs(path: Path) -> dict[str, Path]:
         {part: (read_json(folder / "config.json"), folder) for part, folder in folders.items()}, path
     )
     check(_scheduler(path, path / "scheduler"))
+    _check_tokenizer(path)
     return folders
+
+
+def _check_tokenizer(path: Path) -> None:
+    if not (path / "tokenizer").is_dir():
+        raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
 
 
 def _architectures(
@@ -201,8 +207,7 @@ def _architectures(
 def _read_text_to_image(path: Path, name: str, cache: Path) -> Bundle:
     _check_index(path / "model_index.json", TEXT_TO_IMAGE_INDEX, _CLASSES)
     unet, vae, text = (read_part(path / part, part, path, cache) for part in _NETWORKS)
-    if not (path / "tokenizer").is_dir():
-        raise ModelError(f"{path / 'tokenizer'} is missing; copy the model's folder again")
+    _check_tokenizer(path)
     scheduler = correct_config(_scheduler(path, path / "scheduler"))
     digest = digest_of((unet, vae, text), scheduler, path / "tokenizer", cache)
     return Bundle(name, path, digest, unet, vae, text, scheduler, path / "tokenizer")
