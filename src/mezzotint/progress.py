@@ -21,7 +21,8 @@ def duration(seconds: float) -> str:
 class ProgressReporter:
     """Counts the steps of one phase, and says how far it is: every ten seconds at a terminal, else once a minute.
 
-    `phase`: such as `figure 15, guidance-scale`; `unit`: of a step, in the plural; `clock`: seconds.
+    `phase`: such as `figure 15, guidance-scale`; `unit`: of a step, in the plural; `clock`: seconds. `done`: steps of an
+    earlier start, which count for how far it is and not for the rate.
     """
 
     say: Callable[[str], None]
@@ -30,10 +31,12 @@ class ProgressReporter:
     phase: str = ""
     clock: Callable[[], float] = monotonic
     done: int = 0
+    _first: int = field(init=False)  # steps done before this start
     _began: float = field(init=False)
     _said: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self._first = self.done
         self._began = self._said = self.clock()
         self._pause = TERMINAL if sys.stderr.isatty() else FILE
 
@@ -46,7 +49,7 @@ class ProgressReporter:
 
     def line(self, now: float) -> str:
         """Such as `figure 15, guidance-scale: 120 of 672 pictures, 1.9/s, 5 min left`."""
-        rate = self.done / max(1e-9, now - self._began)
+        rate = (self.done - self._first) / max(1e-9, now - self._began)
         left = f", {duration((self.total - self.done) / rate)} left" if rate else ""
         head = f"{self.phase}: " if self.phase else ""
         return f"{head}{self.done} of {self.total} {self.unit}, {_rate(rate)}{left}"

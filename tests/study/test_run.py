@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mezzotint import progress
 from mezzotint.engine import Engine
 from mezzotint.store import Store
 from mezzotint.study import cost
@@ -70,6 +72,22 @@ def test_several_models_have_their_own_pictures(tmp_path: Path) -> None:
         assert run(plan_work(outline, store), store).made == 4
         table = outline.table(store)
     assert [row.model for row in table] == ["one", "one", "two", "two"]
+
+
+def test_run_says_study_model_count_rate_and_time_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "FILE", 0.0)
+    monkeypatch.setattr(progress, "TERMINAL", 0.0)
+    lines: list[str] = []
+    with Store.open(tmp_path) as store:
+        run(
+            work(Outline(STUDY.with_seeds(1), lambda name: Toy()), store),
+            store,
+            say=lines.append,
+            name="scale",
+        )
+    assert re.fullmatch(r"scale, emoji: 1 of 12 pictures, \S+/(s|min), \S+ (s|min) left", lines[0])
 
 
 def test_a_picture_that_fails_leaves_the_others_alone(tmp_path: Path) -> None:

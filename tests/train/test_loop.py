@@ -268,11 +268,11 @@ def test_tensorboard_shows_no_step_twice(tmp_path: Path) -> None:
     assert [line["step"] for line in lines(tmp_path) if "loss" in line] == list(range(1, 10))
 
 
-def test_one_line_in_a_terminal_and_none_elsewhere(
+def test_one_line_in_a_terminal_and_no_bar_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny_task.run(tmp_path / "pipe", steps=3)
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "training: samples and measures at step 3\n")
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
     tiny_task.run(tmp_path / "terminal", steps=6, epoch=3)

@@ -85,7 +85,7 @@ class StudyRunner:
         After a signal nothing is measured; `outcome.code` is then what the process should end with.
         """
         began = monotonic()
-        outcome = run(self.work, self.store, minutes, say)
+        outcome = run(self.work, self.store, minutes, say, self.study.name)
         if outcome.code:
             return StudyResult(StudyTable(()), outcome, (), monotonic() - began)
         table = self.measuring(self.outline, self.store, say)

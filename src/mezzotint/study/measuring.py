@@ -8,6 +8,7 @@ from functools import lru_cache, partial
 from mezzotint.errors import DataError
 from mezzotint.files import key_of
 from mezzotint.picture import Picture
+from mezzotint.progress import ProgressReporter
 from mezzotint.request import Request
 from mezzotint.store import Store
 from mezzotint.study.metrics import (
@@ -60,10 +61,12 @@ class StudyMetrics:
             missing = self._missing(mine, part, store)
             if count := sum(map(len, missing.values())):
                 say(f"measuring {count} pictures")
+            progress = ProgressReporter(say, count, phase="measuring")
             self._look = lru_cache(maxsize=256)(partial(_read_plain, part, store))
             for names, keys in missing.items():
                 for some in batches(keys, _BATCH):
                     self._measure(names, some, store)
+                    progress.step(len(some))
         return self._add_metrics(table, store)
 
     def sets(self, table: StudyTable, store: Store) -> Iterator[CellSets]:

@@ -73,18 +73,22 @@ def _seconds(item: ModelWork) -> float:
 
 
 def run(
-    items: list[ModelWork], store: Store, minutes: float = 0.0, say: Say = lambda line: None
+    items: list[ModelWork], store: Store, minutes: float = 0.0, say: Say = lambda line: None, name: str = ""
 ) -> RunOutcome:
     """Make what is missing, one model after another. Ctrl-C and SIGTERM end it with all that is finished kept.
 
-    A picture that fails leaves the others alone. OutputError where nothing can be kept.
+    A picture that fails leaves the others alone. `name`: of the study, for what is said on the way. OutputError where
+    nothing can be kept.
     """
     outcome = RunOutcome()
     deadline = monotonic() + 60 * minutes if minutes else float("inf")
     with StopSignal() as stop:
         for item in items:
             if not (outcome.code or outcome.late):
-                _ModelRun(item, store, deadline, stop, say, outcome)()
+                phase = ", ".join(filter(None, (name, item.part.name)))
+                _ModelRun(
+                    item, store, deadline, stop, ProgressReporter(say, len(item.tasks), phase=phase), outcome
+                )()
     return outcome
 
 
@@ -92,13 +96,18 @@ class _ModelRun:
     """The pictures of one model."""
 
     def __init__(
-        self, item: ModelWork, store: Store, deadline: float, stop: StopSignal, say: Say, outcome: RunOutcome
+        self,
+        item: ModelWork,
+        store: Store,
+        deadline: float,
+        stop: StopSignal,
+        progress: ProgressReporter,
+        outcome: RunOutcome,
     ) -> None:
         self._item, self._store, self._deadline, self._stop = item, store, deadline, stop
-        self._outcome = outcome
+        self._progress, self._outcome = progress, outcome
         self._flight: dict[Future[Picture], PictureTask] = {}
         self._done: SimpleQueue[Future[Picture]] = SimpleQueue()
-        self._progress = ProgressReporter(say, len(item.tasks), phase=item.part.name)
 
     def __call__(self) -> None:
         part = self._item.part

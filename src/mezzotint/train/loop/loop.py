@@ -26,9 +26,10 @@ from mezzotint.signals import StopRequested, StopSignal
 from mezzotint.train.config import LoopConfig
 from mezzotint.train.loop.checkpoint import Checkpoints, TrainingState
 from mezzotint.train.loop.cpu_speed import speed_up_on_cpu
-from mezzotint.train.loop.log import Log, Means, ProgressLine, Throughput
+from mezzotint.train.loop.log import Log, Means, Throughput
 from mezzotint.train.loop.optim import Ema, clip_gradients, optimizer
 from mezzotint.train.loop.precision import TrainingPrecision, choose_precision, to_json
+from mezzotint.train.loop.progress_line import ProgressLine
 from mezzotint.train.loop.record import accelerator_for, open_folder, save_memory
 from mezzotint.train.loop.samples import SampleSheets
 from mezzotint.train.loop.task import (
@@ -216,6 +217,7 @@ class _TrainingRun:
 
     def _look(self) -> None:
         if self.main:
+            self.line.look(self.step)
             try:
                 numbers = self.looks.make(self.step, self.log, self.stop)
                 self.reached = isinstance(self.task, StopsEarly) and self.task.is_good_enough(numbers)
