@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.study_new import new
 from mezzotint.cli.study_options import Index, Minutes, StoreFolder
+from mezzotint.cli.study_sheet import sheet
 from mezzotint.cli.study_tune import tune
 from mezzotint.cli.train import needs_extra
 
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 study = typer.Typer(name="study", help="Many pictures that answer a question; run again to go on.")
 
 
-study.command()(tune)
-
-
 @study.callback()
 def _root() -> None:
     """Many pictures that answer a question; run again to go on."""
+
+
+study.command()(new)
 
 
 @study.command()
@@ -62,6 +64,10 @@ def run(
         check_folder(folder)
     with print_warnings(note):
         return _run(asked, out, store, index, limit_minutes, dry_run)
+
+
+study.command()(sheet)
+study.command()(tune)
 
 
 def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry: bool) -> int:
