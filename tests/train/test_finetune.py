@@ -27,6 +27,7 @@ from support.pictures import COLORS, make_pictures
 LITTLE = {
     "epochs": 2,
     "measured": 0,
+    "baseline": True,
     "shown": 2,
     "sample_steps": 2,
     "precision": "fp32",
@@ -93,6 +94,20 @@ def test_a_pixel_model_learns_and_opens(home: Path, tmp_path: Path) -> None:
         said in page for said in ("mezzotint finetune --lr 1e-3", "KID", "epoch 4", "data:image/png", "<svg")
     )
     assert "cosine" in card and "licence of the data" in card and "AdamW 0.001, batch" in card
+
+
+def test_a_small_run_draws_no_samples_before_it_learns(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    finetune(parse_settings(settings(home, run, measured=None, baseline=None, shown=16, epochs=1)))
+    left_out = "samples before the first step and KID; --baseline --measured 64 asks for it"
+    assert f"left out, as more than a tenth of the run: {left_out}\n" in capsys.readouterr().err
+    assert {path.name for path in (run / "samples").iterdir()} == {"epoch-0001-raw.png", "epoch-0001-ema.png"}
+    measured = [line for line in lines(run) if "val_loss" in line]
+    assert [line["epoch"] for line in measured] == [0, 1] and "kid_new" not in measured[0]
+    page = (run / "report.html").read_text()
+    assert page.index("samples, pictures that are learned") < page.index("samples, epoch 1")
 
 
 def test_muon_learns_where_it_is_asked(home: Path, tmp_path: Path) -> None:

@@ -131,9 +131,19 @@ def finetune(
         list[str] | None,
         _watched("--prompt", metavar="TEXT", help="Of the sheets; may be repeated."),
     ] = None,
+    baseline: Annotated[
+        bool | None,
+        _watched(
+            "--baseline/--no-baseline",
+            help="Samples before the first step; by default where they take at most a tenth of the run.",
+        ),
+    ] = None,
     measured: Annotated[
         int | None,
-        _watched(metavar="N", help="Samples an epoch for KID, 64 by default; 0: none."),
+        _watched(
+            metavar="N",
+            help="Samples an epoch for KID, by default as many as take a tenth of the run, at most 64; 0: none.",
+        ),
     ] = None,
     sampler: Annotated[
         str | None,

@@ -23,6 +23,7 @@ SAME: dict[str, Any] = {
     "sample_steps": DRAW_STEPS,
     "held": 0.2,
     "log_every": 4,
+    "baseline": True,
 }
 QUICK: dict[str, Any] = {
     "epochs": 3, "repeats": 4, "lr": 1e-4, "batch": 4, "accumulate": 2, "ema": 0.9, "measured": 24, "shown": 8

@@ -93,7 +93,7 @@ def _kid(task: FinetuneTask) -> dict[str, Any]:
         return {}
     counts = task.domains.counts
     return {
-        "samples": task.config.measured, "judge": task.config.judge, "between": task.domains.between(), **counts
+        "samples": task.config.kid_samples, "judge": task.config.judge, "between": task.domains.between(), **counts
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from mezzotint.samplers import SAMPLERS
 from mezzotint.train.config import LoopConfig
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-_FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every", "precision"}
+_FREE = {"out", "limit_minutes", "save_minutes", "keep", "log_every", "precision", "baseline", "measured"}
 """These may differ from one start of a run to the next."""
 
 ScheduleName = Literal["linear", "cosine", "scaled-linear"]
@@ -87,8 +87,11 @@ class FinetuneConfig(Config):
     """Of the sheets; by default captions of the data."""
     shown: int = Field(16, ge=1, le=64)
     """Samples on a sheet."""
-    measured: int = Field(64, ge=0)
-    """Samples an epoch from which distances to the old and the new pictures are estimated; 0: not measured."""
+    baseline: bool | None = None
+    """Draw a sheet before the first step; by default where that takes at most a tenth of the run."""
+    measured: int | None = Field(None, ge=0)
+    """Samples an epoch from which distances to the old and the new pictures are estimated; 0: not measured. By default as
+    many as take at most a tenth of the run, and 64 at most."""
     judge: str = "judge"
     """The image-text pair in whose features the distances are."""
     sampler: Literal[tuple(SAMPLERS)] | None = None  # type: ignore[valid-type]
@@ -130,6 +133,11 @@ class FinetuneConfig(Config):
         """A caption as it is used."""
         usual = "{caption}, {word}" if self.new_word and caption else "{caption}{word}"
         return (self.template or usual).format(caption=caption, word=self.new_word)
+
+    @property
+    def kid_samples(self) -> int:
+        """`measured`, 0 where nobody has decided yet."""
+        return self.measured or 0
 
     @property
     def rate(self) -> float:

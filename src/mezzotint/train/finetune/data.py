@@ -44,6 +44,11 @@ class FinetuneData:
         """At most 512 of all pictures, in an order of their own, as they are."""
         return [to_images(torch.from_numpy(one.pixels))[0] for one in self._first(REFERENCE)]
 
+    def learned_pictures(self, count: int) -> list[Image.Image]:
+        """At most so many of those that are learned, as they are."""
+        some = range(min(count, len(self.learned)))
+        return [to_images(torch.from_numpy(self.learned.batch(1, i, 1, hflip=False).pixels))[0] for i in some]
+
     def words(self, count: int) -> list[str]:
         """A caption of each of so many pictures, the same pictures as `reference` shows."""
         captions = [one.captions[0] for one in self._first(count)]

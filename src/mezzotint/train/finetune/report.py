@@ -17,6 +17,8 @@ from mezzotint.pages.layout import figure, numbers, page, section, sheet, table
 
 _PER_PAGE = 12
 """Epochs whose sheets are shown; of more, these many spread over the run."""
+LEARNED = "watch/learned.png"
+"""Where in a run's folder the sheet of learned pictures is."""
 _WIDE, _HALF = (880, 280), (430, 260)  # pixels
 BIN = "the tenths of the times, 0 the cleanest"
 
@@ -99,7 +101,7 @@ def html(run: RunRecord) -> str:
         section("What was asked", _command(facts), table(_settings_facts(facts))),
         section("Loss", *_loss(run), note=_pairs(facts)),
         section("Old and new", _kid(run), note=_kid_note(facts)),
-        section("Samples", *_samples(run, "ema"), note=_seeds(facts)),
+        section("Samples", *_samples(run, "ema", _learned(run)), note=_seeds(facts)),
         section("Samples of the last weights, not averaged", *_samples(run, "raw")),
         section("Pace", f'<div class="two">{"".join(_pace(run))}</div>' if run.lines else ""),
         section("All settings", table(run.settings)),
@@ -215,9 +217,17 @@ def _pairs(facts: Mapping[str, Any]) -> str:
     return f"Validation: {pairs}." if pairs else ""
 
 
-def _samples(run: RunRecord, kind: str) -> Iterator[str]:
+def _learned(run: RunRecord) -> list[str]:
+    """The pictures that are learned, as a sheet beside those of samples."""
+    path, data = run.folder / LEARNED, run.facts.get("data") or {}
+    count = f"{data['learned']} in all" if "learned" in data else ""
+    return [sheet(path, "pictures that are learned", count)] if path.exists() else []
+
+
+def _samples(run: RunRecord, kind: str, first: Sequence[str] = ()) -> Iterator[str]:
+    """Cards of the sheets, behind `first`."""
     found = run.sheets(kind)
-    if not found:
+    if not found and not first:
         return
     if len(found) > _PER_PAGE:
         places = {round(i * (len(found) - 1) / (_PER_PAGE - 1)) for i in range(_PER_PAGE)}
@@ -226,7 +236,7 @@ def _samples(run: RunRecord, kind: str) -> Iterator[str]:
         sheet(path, f"epoch {epoch}" if epoch else "before", _beside(run, epoch) if kind == "ema" else "")
         for epoch, path in found
     ]
-    yield f'<div class="sheets">{"".join(cards)}</div>'
+    yield f'<div class="sheets">{"".join([*first, *cards])}</div>'
 
 
 def _beside(run: RunRecord, epoch: int) -> str:

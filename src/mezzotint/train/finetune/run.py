@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -17,12 +18,14 @@ from mezzotint.errors import ConfigError, DataError
 from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.disk.source import find
+from mezzotint.pages.tiles import tiled
 from mezzotint.train.finetune.about import describe_run, write_card
+from mezzotint.train.finetune.budget import describe_budget, fit_to_run
 from mezzotint.train.finetune.config import FinetuneConfig, check_out, dump_settings
 from mezzotint.train.finetune.data import FinetuneData
 from mezzotint.train.finetune.files import write_facts
 from mezzotint.train.finetune.pixels import FinetunedPixelModel
-from mezzotint.train.finetune.report import write_report
+from mezzotint.train.finetune.report import LEARNED, write_report
 from mezzotint.train.finetune.task import BEFORE, FinetunedModel, FinetuneTask, device_of, precision, times_of
 from mezzotint.train.finetune.text import FinetunedTextModel
 from mezzotint.train.finetune.unet import UnetLearner
@@ -30,6 +33,7 @@ from mezzotint.train.finetune.validation import DomainDistances
 from mezzotint.train.finetune.word import WordLearner
 from mezzotint.train.loop.loop import train
 from mezzotint.train.loop.precision import choose_precision
+from mezzotint.train.loop.progress_line import say
 from mezzotint.train.loop.samples import at_rest
 
 
@@ -57,6 +61,7 @@ def prepare(config: FinetuneConfig) -> FinetuneSetup:
     data = FinetuneData.open(config, size, multiple, isinstance(bundle, Bundle) and not config.new_word)
     if len(data.whole) < 2:
         raise DataError(f"{config.data} has one picture that can be used; fine-tuning needs two at least")
+    config = fit_to_run(config, len(data.learned), isinstance(bundle, Bundle))
     subject = _subject(config, bundle, data)
     times_of(config, subject.noise.times)
     return FinetuneSetup(config, bundle, data, subject)
@@ -100,12 +105,16 @@ def finetune(config: FinetuneConfig, command: Sequence[str] = ()) -> Path:
     run.subject.module.to(processes.device)
     config.out.mkdir(parents=True, exist_ok=True)
     write_atomic(config.out / "config.yaml", yaml.safe_dump(dump_settings(config), sort_keys=False).encode())
+    if processes.is_main_process and (line := describe_budget(config, run.config)):
+        say(line)
     counts = len(run.data.learned), len(run.data.held)
+    config = run.config
     probe = FinetuneTask(config, run.subject, *counts, None)
     chosen = choose_precision(probe, config.loop(probe.steps_per_epoch), config.out)
     config = config.model_copy(update={"precision": chosen.kind})
     run = replace(run, config=config)
     task = FinetuneTask(config, run.subject, *counts, domains(run), lambda: _try_report(config.out))
+    _keep_learned(run)
     facts = describe_run(run.bundle, run.data, task, command)
     write_atomic(config.out / "about.json", json.dumps(facts, indent=2).encode())
     try:
@@ -128,6 +137,14 @@ def _try_report(folder: Path) -> None:
         warnings.warn(f"cannot write the report in {folder}: {error.strerror or error}", stacklevel=2)
 
 
+def _keep_learned(run: FinetuneSetup) -> None:
+    """A sheet of pictures that are learned, which the report shows beside the samples."""
+    buffer, place = BytesIO(), run.config.out / LEARNED
+    tiled(run.data.learned_pictures(run.config.shown)).save(buffer, format="PNG")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(place, buffer.getvalue())
+
+
 def result_folder(config: FinetuneConfig) -> Path:
     """Where the result is."""
     return config.out / ("lora" if config.lora else "word" if config.new_word else "model")
@@ -136,12 +153,12 @@ def result_folder(config: FinetuneConfig) -> Path:
 def domains(run: FinetuneSetup) -> DomainDistances | None:
     """The new pictures, and what the model draws as it is, before anything is learned."""
     config, subject = run.config, run.subject
-    if not config.measured:
+    if not config.kid_samples:
         return None
     kept = config.out / "watch" / "domains.safetensors"
 
     def before() -> list[Image.Image]:
         with at_rest(subject.module), precision(config, device_of(subject.module)):
-            return subject.draw(subject.module, range(BEFORE, BEFORE + config.measured), reference=True)
+            return subject.draw(subject.module, range(BEFORE, BEFORE + config.kid_samples), reference=True)
 
     return DomainDistances(config.judge, run.data.reference, before, kept)

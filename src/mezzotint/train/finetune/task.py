@@ -16,7 +16,7 @@ from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.lora import without_lora
 from mezzotint.train.finetune.validation import DomainDistances, ValidationSet, by_bin
-from mezzotint.train.loop.task import MakesBatches, TrainsPart, Validates
+from mezzotint.train.loop.task import MakesBatches, SkipsSheets, TrainsPart, Validates
 from mezzotint.train.noise import Noise, draw_noise, squared_errors
 
 SHOWN, MEASURED, BEFORE = 0, 10_000, 20_000
@@ -49,7 +49,7 @@ class FinetunedModel(Protocol):
         """What was learned, into a folder of the run's: `model`, `lora` or `word`."""
 
 
-class FinetuneTask(MakesBatches, TrainsPart, Validates):
+class FinetuneTask(MakesBatches, TrainsPart, Validates, SkipsSheets):
     """What the loop trains."""
 
     def __init__(
@@ -110,9 +110,13 @@ class FinetuneTask(MakesBatches, TrainsPart, Validates):
         with self._precision(module):
             found = self.fixed(self.subject.ask, module)
             if self.domains:
-                seeds = range(MEASURED, MEASURED + self.config.measured)
+                seeds = range(MEASURED, MEASURED + self.config.kid_samples)
                 found |= self.domains(self.subject.draw(module, seeds, reference=True))
         return found
+
+    def shows(self, step: int) -> bool:
+        """Whether samples are drawn at this step: before the first one only where that is cheap, or asked for."""
+        return step > 0 or self.config.baseline is not False
 
     def sheet(self, module: nn.Module) -> tuple[Image.Image, dict[str, float]]:
         """Samples from fixed seeds."""

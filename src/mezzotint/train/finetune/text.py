@@ -61,7 +61,7 @@ class FinetunedTextModel:
         self.prompts = [
             config.format_caption(caption) for caption in config.prompts or data.words(config.shown)
         ]
-        self._reference = [config.format_caption(caption) for caption in data.words(config.measured)]
+        self._reference = [config.format_caption(caption) for caption in data.words(config.kid_samples)]
 
     def training_batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Latents (n, c, h, w) and what goes with them."""

@@ -17,7 +17,7 @@ from mezzotint.files import write_atomic
 from mezzotint.signals import StopSignal
 from mezzotint.train.loop.log import Log
 from mezzotint.train.loop.optim import Ema
-from mezzotint.train.loop.task import AfterSheet, TrainingTask, Validates
+from mezzotint.train.loop.task import AfterSheet, SkipsSheets, TrainingTask, Validates
 
 
 @dataclass
@@ -55,13 +55,16 @@ class SampleSheets:
 
         Raises Asked where a signal comes meanwhile.
         """
-        sheets = {}
+        sheets: dict[str, Image.Image] = {}
+        measured: dict[str, float] = {}
+        shows = not isinstance(self.task, SkipsSheets) or self.task.shows(step)
         with at_rest(self.task.module), self._ema_weights():
             with stop.at_once():
                 numbers = self._validate()
-                sheets["ema"], measured = self.task.sheet(self.task.module)
+                if shows:
+                    sheets["ema"], measured = self.task.sheet(self.task.module)
             numbers |= {f"eval_{key}": value for key, value in measured.items()}
-        if self.due(step):
+        if self.due(step) and shows:
             sheets["raw"] = sheets["ema"]
             if step:
                 with at_rest(self.task.module), stop.at_once():
@@ -70,7 +73,8 @@ class SampleSheets:
         log.write(step, numbers)
         for kind in sorted(sheets, reverse=True):
             _keep(sheets[kind], self.place(step, kind))
-        _keep(sheets["ema"], self.folder / "sheet.png")
+        if shows:
+            _keep(sheets["ema"], self.folder / "sheet.png")
         if isinstance(self.task, AfterSheet):
             self.task.after()
         return measured

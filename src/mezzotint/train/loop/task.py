@@ -16,8 +16,8 @@ class TrainingTask(Protocol):
     """A module, its loss at a step, and how its work is shown and saved.
 
     `step` counts batches: with `accumulate` batches a step of the optimizer, batch i of step s is s * accumulate + i.
-    What a task may do beside: `Configured`, `HasEpochs`, `MakesBatches`, `TrainsPart`, `Validates`, `StopsEarly`, `Stateful`,
-    `AfterSheet`. A task names those that it does as its bases, so that a type checker sees that it does them.
+    What a task may do beside: `Configured`, `HasEpochs`, `MakesBatches`, `TrainsPart`, `Validates`, `SkipsSheets`, `StopsEarly`,
+    `Stateful`, `AfterSheet`. A task names those that it does as its bases, so that a type checker sees that it does them.
     """
 
     module: nn.Module
@@ -78,6 +78,14 @@ class Validates(Protocol):
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Measures by name."""
+
+
+@runtime_checkable
+class SkipsSheets(Protocol):
+    """Some sheets are left out, as one before the first step that would take longer than the training."""
+
+    def shows(self, step: int) -> bool:
+        """Whether there is a sheet at this step; without one, `validate` alone is asked."""
 
 
 @runtime_checkable
