@@ -15,7 +15,7 @@ from PIL import Image
 from mezzotint.models import open_model
 from mezzotint.models.lora.write import save_lora
 from mezzotint.store import Store
-from mezzotint.study.answer import Laboratory
+from mezzotint.study.answer import StudyRunner
 from mezzotint.study.spec import Study
 from mezzotint.study.templates import TEMPLATES, template
 
@@ -65,7 +65,7 @@ def test_study_new_writes_a_study_that_runs(cli: Cli, real: Path, name: str) -> 
     )
     tiny = open_model(str(real), dtype="float32")
     with Store.open(Path("store")) as store:
-        whole = Laboratory(Study.read(Path("mine.yaml")), store, lambda model: tiny)
+        whole = StudyRunner(Study.read(Path("mine.yaml")), store, lambda model: tiny)
         assert len(whole.claims) == 2 and len(whole.outline.cells) >= 14
     study = {**cut(Path("mine.yaml")), "model": str(real), "precision": "fp32"}
     Path("mine.yaml").write_text(yaml.safe_dump(study))

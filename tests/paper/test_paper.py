@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mezzotint.cli.paper import QUICK
 from mezzotint.errors import ConfigError, ModelError
 from mezzotint.paper import estimate, studied
 from mezzotint.paper.contents import (
@@ -22,6 +23,7 @@ from mezzotint.paper.made import MAKERS
 from mezzotint.paper.paper import Paper, makers
 from mezzotint.paper.section import REPORT, PaperSettings, Section
 from mezzotint.paper.studied import StudyMaker
+from mezzotint.planning import plan
 from mezzotint.store import Store
 from mezzotint.study import claims
 from mezzotint.study.cells import cells
@@ -66,7 +68,9 @@ def test_every_study_is_whole_and_judges_something(tmp_path: Path, models: tuple
 
 def test_the_published_scales_steps_and_strengths_are_drawn(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
-        asked = {entry.study: entry.study_for(setting(tmp_path, store)) for entry in study_sections()}
+        asked = {
+            entry.study: entry.study_for(setting(tmp_path, store, quick=False)) for entry in study_sections()
+        }
     assert asked["guidance-scale"].axes["guidance.cfg.scale"] == (1, 2, 4, 5, 8, 16, 20)
     assert asked["lms-steps"].axes["steps"] == (50, 600, 675, 700, 800, 1000, 1200, 1500)
     assert {0.2, 0.65, 0.8, 1} <= set(asked["clip-strength"].axes["strength"])
@@ -74,6 +78,29 @@ def test_the_published_scales_steps_and_strengths_are_drawn(tmp_path: Path) -> N
     assert {"bert", "random", "shuffled", "norm-matched", "bert-adapted"} <= set(
         asked["bert"].axes["encoder"]
     )
+
+
+def test_a_quick_run_judges_the_same_claims_by_fewer_steps_of_lms(tmp_path: Path) -> None:
+    entry = next(one for one in study_sections() if one.study == "lms-steps")
+    with Store.open(tmp_path / "store") as store:
+        quick, full = (entry.study_for(setting(tmp_path, store, quick=q)) for q in (True, False))
+    assert quick.axes["steps"] == (50, 600, 1000, 1500)
+    assert [one.says for one in claims.parse_claims(quick)] == [one.says for one in claims.parse_claims(full)]
+    assert sum(quick.axes["steps"]) < sum(full.axes["steps"]) / 2
+    assert claims.parse_claims(quick)[4].than == {"steps": (600,)}  # type: ignore[attr-defined]
+
+
+def test_a_quick_run_takes_less_than_45_minutes_on_one_core_of_the_reference_machine(tmp_path: Path) -> None:
+    """By counting rows of both networks; a quarter is left for gradients, decoders and metrics."""
+    seconds = {"emoji": estimate.times().row, "faces": estimate.times().pixel_row}
+    total = sum(estimate.times().sections.values())
+    with Store.open(tmp_path / "store") as store:
+        for entry in study_sections():
+            study = entry.study_for(setting(tmp_path, store, seeds=QUICK))
+            plans = [plan(cell.request, Toy().schedule) for cell in cells(study)]
+            rows = sum(one.rows if study.model == "emoji" else one.evaluations for one in plans)
+            total += seconds[study.model] * rows * len(study.seed_list)
+    assert total < 0.75 * 45 * 60
 
 
 def test_sections_stand_in_the_order_of_the_figures() -> None:

@@ -82,7 +82,7 @@ def test_run_says_study_model_count_rate_and_time_left(
     lines: list[str] = []
     with Store.open(tmp_path) as store:
         run(
-            work(Outline(STUDY.with_seeds(1), lambda name: Toy()), store),
+            plan_work(CompiledStudy(STUDY.with_seeds(1), lambda name: Toy()), store),
             store,
             say=lines.append,
             name="scale",

@@ -27,8 +27,8 @@ def new(
 
     mezzotint study new my-samplers.yaml --template samplers
     """
-    from mezzotint.cli.folder import check_file, write
-    from mezzotint.cli.voice import note
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import check_file, write
     from mezzotint.study.templates import template as text_of
 
     file = file or Path(f"{template}.yaml")

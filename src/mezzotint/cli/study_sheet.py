@@ -14,7 +14,7 @@ from mezzotint.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from mezzotint.store import Store
-    from mezzotint.study.outline import Outline
+    from mezzotint.study.outline import CompiledStudy
     from mezzotint.study.spec import Study
 
 _KINDS = (".png", ".pdf")
@@ -49,14 +49,14 @@ def sheet(
     if out.suffix.lower() not in _KINDS:
         raise ConfigError(f"--out {out} should end in {' or '.join(_KINDS)}")
 
-    from mezzotint.cli.folder import check_file
-    from mezzotint.cli.voice import heard_warnings, note
+    from mezzotint.cli.messages import note, print_warnings
+    from mezzotint.cli.output import check_file
     from mezzotint.store import Store
 
     check_file(out)
     if not store.is_dir():
         raise DataError(f"there is no store at {store}; first: mezzotint study run {file}")
-    with heard_warnings(note), Store.open(store, index) as opened:
+    with print_warnings(note), Store.open(store, index) as opened:
         _write(study, opened, out, across, f"mezzotint study run {file}")
 
 
@@ -65,28 +65,28 @@ def _write(study: Study, store: Store, out: Path, across: str, command: str) -> 
     from functools import partial
 
     from mezzotint import models
-    from mezzotint.cli.folder import write
-    from mezzotint.cli.voice import note
-    from mezzotint.study.measuring import found
-    from mezzotint.study.outline import Outline
+    from mezzotint.cli.messages import note
+    from mezzotint.cli.output import write
+    from mezzotint.study.measuring import read_picture
+    from mezzotint.study.outline import CompiledStudy
     from mezzotint.study.sheet import contact_sheet
     from mezzotint.study.sheet_draw import draw_pdf, draw_png
 
-    outline = Outline(study, partial(models.open_model, dtype=study.precision))
+    outline = CompiledStudy(study, partial(models.open_model, dtype=study.precision))
     keys = _keys(outline)
-    here = store.here(set(keys.values()))
+    here = store.rows(set(keys.values()))
     sheet = contact_sheet(study, outline.cells, lambda *at: keys[at] if keys[at] in here else None, across)
     if not here:
         raise DataError(f"none of the {len(keys)} pictures is in the store; first: {command}")
     if missing := sum(key not in here for key in keys.values()):
         note(f"{missing} of {len(keys)} pictures are missing; {command} draws them")
-    first = found(store, next(iter(here))).image
+    first = read_picture(store, next(iter(here))).image
     draw = draw_pdf if out.suffix.lower() == ".pdf" else draw_png
-    write(out, draw(sheet, lambda key: found(store, key).image, first.height / first.width))
+    write(out, draw(sheet, lambda key: read_picture(store, key).image, first.height / first.width))
     print(out)
 
 
-def _keys(outline: Outline) -> dict[tuple[int, int], str]:
+def _keys(outline: CompiledStudy) -> dict[tuple[int, int], str]:
     """The store's key of each (cell, seed)."""
     return {
         (place, seed): part.key(part.request(i, seed))

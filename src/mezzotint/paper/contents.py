@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ _LAST = {"conclusion": 100.0, "slips": 101.0}
 PIXELS, TEXT = "faces", "emoji"
 
 
-class RealCheckpoint(Config):
-    """What a real checkpoint is asked in place of what the bundled models know."""
+class Substitute(Config):
+    """What takes the place of parts of a study: for a real checkpoint, or in a quick run."""
 
     base: dict[str, Scalar] = Field({})
     axes: dict[str, tuple[Scalar, ...]] = Field({})
@@ -52,7 +52,10 @@ class StudySection(Config):
     """Of the seeds, where pictures are expensive."""
     again: int = 0
     """So many pictures are drawn once more, to see whether they are the same."""
-    real: RealCheckpoint = Field(default_factory=lambda: RealCheckpoint.from_mapping({}, "real"))
+    real: Substitute = Field(default_factory=lambda: Substitute.from_mapping({}, "real"))
+    """What a real checkpoint is asked in place of what the bundled models know."""
+    quick: Substitute = Field(default_factory=lambda: Substitute.from_mapping({}, "quick"))
+    """What is drawn with `--quick`: fewer values of an axis that is dear. Claims then name those that are left."""
     notes: tuple[str, ...] = ()
 
     def study_for(self, setting: PaperSettings) -> Study:
@@ -63,7 +66,30 @@ class StudySection(Config):
         changes: dict[str, Any] = {"name": self.study, "model": model, "seeds": count}
         if model not in (PIXELS, TEXT):
             changes |= {"base": found.base | self.real.base, "axes": found.axes | self.real.axes}
-        return Study(**(found.model_dump(exclude_unset=True) | changes))
+        found = Study(**(found.model_dump(exclude_unset=True) | changes))
+        return self._reduce(found) if setting.quick else found
+
+    def _reduce(self, study: Study) -> Study:
+        """The study of a quick run."""
+        axes = self.quick.axes
+        changes = {
+            "base": study.base | self.quick.base,
+            "axes": study.axes | axes,
+            "claims": tuple(_without_other_values(claim, axes) for claim in study.claims),
+        }
+        return Study(**(study.model_dump(exclude_unset=True) | changes)) if axes else study
+
+
+def _without_other_values(part: Any, axes: Mapping[str, Sequence[Any]]) -> Any:
+    """A claim, or a part of one, whose lists of values name only those that the axes have."""
+    if not isinstance(part, Mapping):
+        return part
+    return {
+        name: [one for one in value if one in axes[name]]
+        if name in axes and isinstance(value, list | tuple)
+        else _without_other_values(value, axes)
+        for name, value in part.items()
+    }
 
 
 class Contents(Config):

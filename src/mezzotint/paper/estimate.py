@@ -21,10 +21,11 @@ PROBE = Request(prompt="a red apple", steps=2, guidance="cfg(4)")
 
 
 class Times(Config):
-    """Seconds measured with `--quick` on one machine: `row` of the network of `emoji`, and of each section."""
+    """Seconds measured with `--quick` on one core: of each section, and of a row of the networks of `emoji` and `faces`."""
 
     machine: str
     row: float = Field(gt=0)
+    pixel_row: float = Field(gt=0)
     sections: dict[str, float]
 
 

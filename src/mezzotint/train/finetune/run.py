@@ -18,7 +18,7 @@ from mezzotint.errors import ConfigError, DataError
 from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.disk.source import find
-from mezzotint.pages.tiles import tiled
+from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.about import describe_run, write_card
 from mezzotint.train.finetune.budget import describe_budget, fit_to_run
 from mezzotint.train.finetune.config import FinetuneConfig, check_out, dump_settings
@@ -140,7 +140,7 @@ def _try_report(folder: Path) -> None:
 def _keep_learned(run: FinetuneSetup) -> None:
     """A sheet of pictures that are learned, which the report shows beside the samples."""
     buffer, place = BytesIO(), run.config.out / LEARNED
-    tiled(run.data.learned_pictures(run.config.shown)).save(buffer, format="PNG")
+    make_grid(run.data.learned_pictures(run.config.shown)).save(buffer, format="PNG")
     place.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(place, buffer.getvalue())
 
