@@ -14,7 +14,7 @@ from mezzotint import Engine, Picture, Request, generate, open_model
 from mezzotint.models import Model
 from mezzotint.models.autoencoder import Autoencoder
 from mezzotint.models.image_text import ImageText
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+from mezzotint.samplers import SAMPLERS
 
 BUNDLES = Path(__file__).parents[1] / "src/mezzotint/bundles"
 PROMPTS = ("a red rose", "a cat on the moon", "three bananas", "a castle, flat style", "")
@@ -52,7 +52,7 @@ def test_diffusers_makes_the_same_picture(emoji: Model, sampler: str) -> None:
     import torch
 
     pipe = diffusers.StableDiffusionPipeline.from_pretrained(emoji.path, torch_dtype=torch.float32)
-    name, options = COUNTERPARTS[sampler]
+    name, options = SAMPLERS[sampler].diffusers or ("", {})
     pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config, **options)
     pipe.set_progress_bar_config(disable=True)
     theirs = pipe(

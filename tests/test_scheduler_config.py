@@ -11,7 +11,7 @@ import pytest
 from mezzotint.errors import ModelError, RequestError
 from mezzotint.planning import plan
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS
+from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import Schedule
 from mezzotint.scheduler_config import (
     DEFAULTS,
@@ -123,7 +123,8 @@ def test_unfollowed_solver_setting_is_refused_in_compat_and_told_without(
 
 def test_defaults_of_diffusers_are_followed() -> None:
     """What the followed classes write on their own asks for nothing that is not here."""
-    for sampler, (name, extra) in COUNTERPARTS.items():
+    for sampler, record in SAMPLERS.items():
+        name, extra = record.diffusers or ("", {})
         assert not unsupported_settings({"_class_name": name, **parameters(name), **extra}, sampler)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from mezzotint.errors import MezzotintError
 from mezzotint.expressions import parse_lora, parse_words
 from mezzotint.guidance import Cfg
-from mezzotint.interchange import A1111_NAMES
 from mezzotint.prompt import parse
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS, SamplerRun
@@ -31,7 +30,8 @@ def a1111_schedule(request: Request, schedule: Schedule) -> str:
 
     "" where that tool has no such model (flow) or no such sampler.
     """
-    if schedule.prediction == "flow" or request.sampler == "ddpm" or schedule.alphas_cumprod[-1] == 0:
+    known = SAMPLERS[request.sampler].a1111 and request.sampler != "ddpm"
+    if schedule.prediction == "flow" or not known or schedule.alphas_cumprod[-1] == 0:
         return ""
     ours = np.log(_sigmas(request, schedule))
     candidates = (
@@ -129,7 +129,6 @@ def _hash(digest: str) -> str:
         return digest
 
 
-SAMPLER_NAMES = A1111_NAMES
 # What our spacings are called there where nobody has compared the levels: in files of before.
 SCHEDULE_NAMES = {
     None: "Automatic",
@@ -160,7 +159,7 @@ def infotext(
     adapters = parse_lora(request.lora)
     line = {
         "Steps": request.steps,
-        "Sampler": SAMPLER_NAMES[request.sampler],
+        "Sampler": SAMPLERS[request.sampler].a1111 or request.sampler,
         "Schedule type": schedule.removeprefix(OTHERWISE),
         "CFG scale": _number(scales[0] if scales else 1.0),
         "Seed": request.seed,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mezzotint.errors import RequestError
 from mezzotint.guidance import Guidance, Steer
 from mezzotint.request import Request
-from mezzotint.samplers import CLIPPED, SAMPLERS, SamplerRun
+from mezzotint.samplers import SAMPLERS, SamplerRun
 from mezzotint.schedule import Floats, Schedule
 from mezzotint.scheduler_config import unsupported_settings
 
@@ -119,7 +119,7 @@ def plan(request: Request, model: Scheduled | Schedule) -> Plan:
         step=step,
         init=float(sigma[0]) if begin else levels.init,
         # diffusers clips in some samplers only; without it, few steps of the others leave a pixel model's range
-        clip=schedule.clip_sample if request.sampler in CLIPPED or not request.compat else None,
+        clip=schedule.clip_sample if sampler.clips_x0 or not request.compat else None,
     )
     if not all(np.isfinite(column).all() for column in vars(compiled).values() if column is not None):
         which = f"{request.sampler} in {request.steps} steps"

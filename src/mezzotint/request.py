@@ -85,7 +85,8 @@ class Request:
         for side in ("width", "height"):
             if (value := getattr(self, side)) is not None:
                 self._set(side, whole(value, side, 64, 2048, divisor=8))
-        _check_choice("sampler", self.sampler, tuple(SAMPLERS))
+        if not isinstance(self.sampler, str) or self.sampler not in SAMPLERS:
+            _check_choice("sampler", self.sampler, tuple(SAMPLERS.names()))
         if self.spacing is not None:
             _check_choice("spacing", self.spacing, SPACINGS)
         _check_choice("compat", self.compat, get_args(Compat))

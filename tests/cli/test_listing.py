@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mezzotint.cli.listing import TRAITS
 from mezzotint.models import BUNDLED
 from mezzotint.samplers import SAMPLERS
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def test_samplers(cli: Cli) -> None:
     rows = {row["name"]: row for row in map(json.loads, cli("samplers", "--json").lines)}
-    assert list(rows) == list(SAMPLERS) == list(TRAITS)
+    assert list(rows) == list(SAMPLERS)
     assert {name: row["evaluations"] for name, row in rows.items() if row["evaluations"] != 25} == {
         "heun": 49,
         "pndm": 26,
@@ -38,7 +37,7 @@ def test_fresh_noise_is_told_truly() -> None:
 
     schedule = Schedule.from_config({"beta_schedule": "scaled_linear"})
     noisy = {name for name in SAMPLERS if plan(Request(sampler=name), schedule).noise_std.any()}
-    assert noisy == {name for name, trait in TRAITS.items() if trait.noise == "every step"}
+    assert noisy == {name for name, sampler in SAMPLERS.items() if sampler.noise == "every step"}
 
 
 def test_models(cli: Cli) -> None:

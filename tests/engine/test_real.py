@@ -14,7 +14,7 @@ import torch
 from mezzotint.engine import Engine, Network
 from mezzotint.models import open_model
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS
+from mezzotint.samplers import SAMPLERS
 from support import tiny
 
 REQUEST = Request("the cat on the moon", "in the cat", seed=7, steps=6, guidance="cfg(3)")
@@ -53,12 +53,12 @@ def test_exact_is_exact_and_fast_is_close(models: dict[str, Network], runtime: s
 
 
 @pytest.mark.parametrize(
-    ("sampler", "runtime"), [*((sampler, "openvino") for sampler in COUNTERPARTS), ("euler-a", "torch")]
+    ("sampler", "runtime"), [*((sampler, "openvino") for sampler in SAMPLERS), ("euler-a", "torch")]
 )
 def test_the_pictures_are_those_of_diffusers(
     models: dict[str, Network], made: tuple[Path, Any], sampler: str, runtime: str
 ) -> None:
-    name, more = COUNTERPARTS[sampler]
+    name, more = SAMPLERS[sampler].diffusers or ("", {})
     folder, pipeline = made
     scheduler = getattr(diffusers, name).from_pretrained(folder, subfolder="scheduler", **more)
     pipe = diffusers.StableDiffusionPipeline(**{**pipeline.components, "scheduler": scheduler})

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from mezzotint.errors import RequestError
 from mezzotint.infotext import a1111_schedule, scales_noise, to_a1111
-from mezzotint.interchange import A1111_NAMES, find_sampler, find_spacing
+from mezzotint.interchange import find_sampler, find_spacing
 from mezzotint.interchange.prompts import A1111, COMFYUI, translate
 from mezzotint.prompt import parse
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import SPACINGS, Schedule
 
 STABLE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012, "steps_offset": 1}
@@ -21,10 +21,10 @@ STABLE = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_find_sampler_knows_each_of_ours_in_every_spelling(name: str) -> None:
-    kind, extra = COUNTERPARTS[name]
+    kind, extra = SAMPLERS[name].diffusers or ("", {})
     spellings = [
         name,
-        A1111_NAMES[name],
+        SAMPLERS[name].a1111,
         name.replace("-", "_"),
         *([] if "algorithm_type" in extra else [kind]),
     ]

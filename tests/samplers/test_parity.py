@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mezzotint.planning import Plan, plan
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+from mezzotint.samplers import SAMPLERS
 from mezzotint.schedule import Schedule
 
 Array = NDArray[np.float64]
@@ -59,7 +59,7 @@ def network(x: Array, t: float) -> Array:
 
 def scheduler_of(sampler: str, config: dict[str, Any], **changes: Any) -> Any:
     """As users of diffusers get it: `XScheduler.from_config(pipe.scheduler.config)`."""
-    name, extra = COUNTERPARTS[sampler]
+    name, extra = SAMPLERS[sampler].diffusers or ("", {})
     model = getattr(diffusers, config["_class_name"]).from_config(config)
     return getattr(diffusers, name).from_config(model.config, **{**extra, **changes})
 

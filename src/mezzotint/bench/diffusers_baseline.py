@@ -17,7 +17,7 @@ from mezzotint.engine import Stats
 from mezzotint.errors import ConfigError
 from mezzotint.models import AnyModel, Model
 from mezzotint.request import Request
-from mezzotint.samplers import COUNTERPARTS
+from mezzotint.samplers import SAMPLERS
 
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "scipy")
 _PROBES = 5  # calls of the denoiser in each memory layout
@@ -61,7 +61,7 @@ class DiffusersBaseline:
                 local_files_only=True,
             )
         self.pipe.set_progress_bar_config(disable=True)
-        self._schedulers = {name: self._scheduler(name) for name in COUNTERPARTS}
+        self._schedulers = {name: self._scheduler(name) for name in SAMPLERS if SAMPLERS[name].diffusers}
         self.probe_ms = self._choose_layout()
         self.layout = min(self.probe_ms, key=self.probe_ms.__getitem__)
         self._set_layout(self.layout)
@@ -102,7 +102,7 @@ class DiffusersBaseline:
     def _scheduler(self, sampler: str) -> Any:
         import diffusers
 
-        name, extra = COUNTERPARTS[sampler]
+        name, extra = SAMPLERS[sampler].diffusers or ("", {})
         with _quiet():
             return getattr(diffusers, name).from_config(self.pipe.scheduler.config, **extra)
 

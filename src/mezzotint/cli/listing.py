@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,28 +17,6 @@ if TYPE_CHECKING:
 DEFAULT = "emoji"  # as in models/bundled.py, which is slow to import
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print an object a line.")]
-
-
-class Trait(NamedTuple):
-    """What a table cannot compute of a sampler. `order`: of convergence, as the tests find it."""
-
-    order: int
-    noise: str  # "none", "every step", "--eta"
-    line: str
-
-
-TRAITS = {
-    "ddpm": Trait(1, "every step", "the process the model was trained on; wants hundreds of steps"),
-    "ddim": Trait(1, "--eta", "straight steps; --eta 1 is ddpm, with any number of steps"),
-    "euler": Trait(1, "none", "the plain baseline, in sigma"),
-    "euler-a": Trait(1, "every step", "Euler with fresh noise; lively, never settles"),
-    "heun": Trait(2, "none", "corrects every step with a second call"),
-    "lms": Trait(2, "none", "remembers four derivatives"),
-    "pndm": Trait(2, "none", "PLMS, the first default of Stable Diffusion"),
-    "dpmpp-2m": Trait(2, "none", "the default: good from 12 steps, hard to beat at 25"),
-    "dpmpp-2m-sde": Trait(1, "every step", "the same with fresh noise; rich texture, more steps"),
-    "unipc": Trait(2, "none", "corrects for free; strong at 8 to 12 steps"),
-}
 
 
 def samplers(as_json: AsJson = False) -> None:
@@ -130,23 +108,23 @@ def _with(text: str, names: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, 
 def _samplers() -> list[dict[str, Any]]:
     from mezzotint.planning import plan
     from mezzotint.request import Request
-    from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+    from mezzotint.samplers import SAMPLERS
     from mezzotint.schedule import Schedule
 
     schedule = Schedule.from_config({"beta_schedule": "scaled_linear", "prediction_type": "epsilon"})
     rows = []
-    for name in SAMPLERS:
-        kind, extra = COUNTERPARTS[name]
-        trait = TRAITS[name]
+    SAMPLERS.load()
+    for name, sampler in SAMPLERS.items():
+        kind, extra = sampler.diffusers or ("", {})
         settings = ", ".join(f"{key}={value!r}" for key, value in extra.items())
         rows.append(
             {
                 "name": name,
-                "order": trait.order,
-                "noise": trait.noise,
+                "order": sampler.order,
+                "noise": sampler.noise,
                 "evaluations": plan(Request(sampler=name, steps=25), schedule).evaluations,
                 "diffusers": f"{kind}({settings})" if settings else kind,
-                "description": trait.line,
+                "description": sampler.about,
             }
         )
     return rows

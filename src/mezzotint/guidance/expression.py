@@ -15,8 +15,12 @@ from mezzotint.checks import short
 from mezzotint.errors import RequestError, nearest
 from mezzotint.guidance.steer import PRESETS, Clip, Color
 from mezzotint.guidance.terms import Cfg, Guidance, Mix, Term
+from mezzotint.plugins import PluginTable
 
-TERMS: dict[str, Callable[..., Term]] = {"cfg": Cfg, "mix": Mix, "color": Color, "clip": Clip, **PRESETS}
+TERMS: PluginTable[Callable[..., Term]] = PluginTable(
+    "mezzotint.terms", Callable, {"cfg": Cfg, "mix": Mix, "color": Color, "clip": Clip, **PRESETS}
+)
+"""What makes a term of the values in an expression: its class, or a recipe, whose signature names the values."""
 LONGEST = 2000  # characters
 
 
@@ -54,14 +58,14 @@ def of_number(scale: float) -> Guidance:
 
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)", re.ASCII)
-_PRESET = re.compile(
-    rf"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\b({"|".join(sorted(PRESETS, reverse=True))})(?=\s*\()"""
+_HYPHENED = re.compile(
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|\b([a-z]\w*(?:-[a-z]\w*)+)(?=\s*\()""", re.ASCII
 )
 
 
 def _plain(text: str) -> str:
     """Names such as course-color, outside quotes, as Python would spell them."""
-    return _PRESET.sub(lambda found: found[1] or found[2].replace("-", "_"), text)
+    return _HYPHENED.sub(lambda found: found[1] or found[2].replace("-", "_"), text)
 
 
 def _summands(node: ast.expr) -> list[ast.expr]:
@@ -77,8 +81,8 @@ def _term(node: ast.expr) -> Term:
         raise RequestError(f"guidance {_source(node)} is not a term; write name(numbers), such as cfg(7.5)")
     name = node.func.id.replace("_", "-")
     if name not in TERMS:
-        hint = nearest(name, TERMS)
-        raise RequestError(f"no guidance is called {short(name)}; known: {', '.join(TERMS)}{hint}")
+        hint = nearest(name, TERMS.names())
+        raise RequestError(f"no guidance is called {short(name)}; known: {', '.join(TERMS.names())}{hint}")
     values = _arguments(name, node, list(inspect.signature(TERMS[name]).parameters))
     try:
         return TERMS[name](**values)

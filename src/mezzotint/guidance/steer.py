@@ -33,7 +33,7 @@ class Color(Steer):
 
     def __post_init__(self) -> None:
         self._set("color", _hex(self.color))
-        self._check()
+        self.check()
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -76,7 +76,7 @@ class Clip(Steer):
                 f"clip: slips are {', '.join(SLIPS)}, joined by commas; got {short(self.slips)}"
             )
         self._set("slips", ",".join(known))
-        self._check()
+        self.check()
 
 
 class LossQuery(NamedTuple):

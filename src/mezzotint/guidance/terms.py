@@ -122,7 +122,8 @@ class Steer(Term):
         """(scale, effect); one of them is None."""
         return self.scale, self.effect  # type: ignore[attr-defined]  # every term has both
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Check and normalize the settings that every such term has; a subclass calls it when it is made."""
         name = type(self).__name__.lower()
         span(self, name)
         for key, kind in _CHOICES.items():

@@ -1,5 +1,5 @@
 """What other tools call things: samplers, schedules and markup in prompts, in one place for reading and writing."""
 
-from mezzotint.interchange.samplers import A1111_NAMES, SamplerMatch, SpacingMatch, find_sampler, find_spacing
+from mezzotint.interchange.samplers import SamplerMatch, SpacingMatch, find_sampler, find_spacing
 
-__all__ = ["A1111_NAMES", "SamplerMatch", "SpacingMatch", "find_sampler", "find_spacing"]
+__all__ = ["SamplerMatch", "SpacingMatch", "find_sampler", "find_spacing"]

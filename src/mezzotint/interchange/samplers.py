@@ -9,21 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mezzotint.samplers import COUNTERPARTS, SAMPLERS
+from mezzotint.samplers import SAMPLERS
 
-# A1111's spelling; it has no classic DDPM.
-A1111_NAMES = {
-    "ddpm": "DDPM",
-    "ddim": "DDIM",
-    "euler": "Euler",
-    "euler-a": "Euler a",
-    "heun": "Heun",
-    "lms": "LMS",
-    "pndm": "PLMS",
-    "dpmpp-2m": "DPM++ 2M",
-    "dpmpp-2m-sde": "DPM++ 2M SDE",
-    "unipc": "UniPC",
-}
 # Further spellings, as `_key` writes them.
 _ALIASES = {
     "eulerancestral": "euler-a",
@@ -99,11 +86,6 @@ _NEAREST_SPACINGS = {
     "turbo": "trailing",
     "native": "linspace",
 }
-_FAMILIES = {
-    "k": ("euler", "euler-a", "heun", "lms"),
-    "dpm": ("dpmpp-2m", "dpmpp-2m-sde", "unipc"),
-    "vp": ("ddpm", "ddim", "pndm"),
-}
 
 
 class SamplerMatch(NamedTuple):
@@ -145,7 +127,7 @@ def find_sampler(name: str) -> SamplerMatch | None:
 def find_spacing(schedule: str, sampler: str) -> SpacingMatch:
     """The spacing whose levels are those of another tool's schedule under our sampler, else the nearest one."""
     key = _key(schedule)
-    family = next(kind for kind, names in _FAMILIES.items() if sampler in names)
+    family = SAMPLERS[sampler].family
     if key in ("sgmuniform", "sgm") and family == "k":
         return SpacingMatch("trailing", False)
     if key in _SPACINGS:
@@ -161,11 +143,11 @@ def _key(name: str) -> str:
 
 _EXACT = {
     **{_key(name): name for name in SAMPLERS},
-    **{_key(label): name for name, label in A1111_NAMES.items()},
+    **{_key(sampler.a1111): name for name, sampler in SAMPLERS.items()},
     **{
-        _key(kind).removesuffix("scheduler"): name
-        for name, (kind, extra) in COUNTERPARTS.items()
-        if "algorithm_type" not in extra
+        _key(sampler.diffusers[0]).removesuffix("scheduler"): name
+        for name, sampler in SAMPLERS.items()
+        if sampler.diffusers and "algorithm_type" not in sampler.diffusers[1]
     },
     **_ALIASES,
 }

@@ -68,7 +68,7 @@ async def capabilities(service: ServiceDep) -> Capabilities:
     s = service.settings
     return Capabilities(
         models=[_model(service.hosts.find(name), name) for name in s.sources],
-        samplers=list(SAMPLERS),
+        samplers=SAMPLERS.names(),
         spacings=list(SPACINGS),
         encoders=list(ENCODERS),
         guidance={name: [_field(f) for f in fields(kind)] for name, kind in _TERMS.items()},

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mezzotint.guidance.steer import Clip, LossGradient, LossQuery
+from mezzotint.guidance.steer import Clip, Color, LossGradient, LossQuery
 from mezzotint.guidance.terms import Decoder, Steer
 from mezzotint.models.openvino.layers import load
 from mezzotint.models.openvino.network import Compiled, options
@@ -46,7 +46,7 @@ class LossGraphs:
             return False
         if isinstance(term, Clip):
             return not (term.degrees or "range" in term.slips) and self._tower(term.model) is not None
-        return True
+        return isinstance(term, Color)
 
     def loss_gradients(self, queries: Sequence[LossQuery], decoder: Decoder) -> list[LossGradient]:
         """What came of each."""

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mezzotint.guidance.steer import Clip, LossGradient, LossQuery
+from mezzotint.errors import ModelError
+from mezzotint.guidance.steer import Clip, Color, LossGradient, LossQuery
 from mezzotint.guidance.terms import Decoder, Steer
 from mezzotint.models.image_text import ImageText
 from mezzotint.models.runtime import Dtype, Floats
@@ -118,10 +119,12 @@ class LossEvaluator:
         """As `_losses`, of queries that share a loss."""
         if isinstance(queries[0].term, Clip):
             losses, slopes = self._clip_loss(queries, pictures)
-        else:
+        elif isinstance(queries[0].term, Color):
             colors = [query.term.rgb for query in queries]  # type: ignore[attr-defined]
-            loss = mean_color_loss if queries[0].term.of == "mean" else color_loss  # type: ignore[attr-defined]
+            loss = mean_color_loss if queries[0].term.of == "mean" else color_loss
             losses, slopes = loss(pictures.float(), colors, pixels)
+        else:
+            losses, slopes = _own_loss([query.term for query in queries], pictures)
         return losses, slopes.to(pictures.dtype)
 
     def _clip_loss(self, queries: list[LossQuery], pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -196,9 +199,34 @@ def _group_by_decoder(
     )
 
 
+def _own_loss(terms: Sequence[Steer], pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """(n,) losses of terms that bring their own, `term.loss`, and their slopes by automatic differentiation.
+
+    ModelError where a term has no loss, or gives another shape than one number a picture.
+    """
+    with torch.enable_grad():
+        entry = pictures.float().detach().requires_grad_()
+        losses = []
+        for i, term in enumerate(terms):
+            name = type(term).__name__.lower()
+            if not hasattr(term, "loss"):
+                raise ModelError(f"the term {name} has no loss; give its class a method loss(pictures)")
+            value = term.loss(entry[i : i + 1])
+            if value.numel() != 1:
+                raise ModelError(
+                    f"the loss of {name} is {list(value.shape)}; it should be one number a picture"
+                )
+            losses.append(value.reshape(()))
+        total = torch.stack(losses)
+    return total.detach(), torch.autograd.grad(total.sum(), entry)[0]
+
+
 def _group_by_loss(queries: Sequence[LossQuery]) -> list[list[int]]:
     """Which queries share a loss: colors of one kind; all of one CLIP."""
-    kinds = [(getattr(query.term, "model", ""), getattr(query.term, "of", "")) for query in queries]
+    kinds = [
+        (type(query.term).__name__, getattr(query.term, "model", ""), getattr(query.term, "of", ""))
+        for query in queries
+    ]
     return [part for _, part in _group_by(range(len(queries)), kinds.__getitem__, str)]
 
 
