@@ -111,17 +111,17 @@ def test_nothing_is_built_for_who_does_not_ask(smallest: Any, tmp_path: Path) ->
     assert before < set(os.listdir(tmp_path / "networks"))
 
 
-def test_no_plain_network_is_built_again_for_a_change_to_the_attending_one(
-    monkeypatch: pytest.MonkeyPatch, first: Any, tmp_path: Path
+@pytest.mark.parametrize(("code", "changes"), [("unet", True), ("layers", True), ("runtime", False)])
+def test_networks_are_built_again_where_the_code_of_graphs_changes(
+    monkeypatch: pytest.MonkeyPatch, first: Any, tmp_path: Path, code: str, changes: bool
 ) -> None:
     from mezzotint.models.disk.bundle import read_folder
     from mezzotint.models.openvino.network import ATTENDING, _key
 
     plain: Any = read_folder(first.folder, "first", tmp_path).unet  # type: ignore[union-attr]
-    attending = replace(plain, name=ATTENDING)
-    before, read = (_key(plain), _key(attending)), Path.read_text
+    parts = [plain, replace(plain, name=ATTENDING)]
+    before, read = list(map(_key, parts)), Path.read_text
     monkeypatch.setattr(
-        Path, "read_text", lambda path, *more: read(path, *more) + "#" * path.match("openvino/attention.py")
+        Path, "read_text", lambda path, *more: read(path, *more) + "#" * path.match(f"openvino/{code}.py")
     )
-    assert _key(plain) == before[0]
-    assert _key(attending) != before[1]
+    assert [_key(part) != key for part, key in zip(parts, before, strict=True)] == [changes, changes]
