@@ -114,7 +114,9 @@ def test_the_gradient_of_a_loss_of_another_package_is_that_of_its_formula(descri
     [term] = parse("bright(1)").steers
     x = np.random.default_rng(0).uniform(-1, 1, (2, 3, 8, 8)).astype(np.float32)
     queries = [LossQuery(term, one, np.random.default_rng(0)) for one in x]
-    found = LossEvaluator(PixelLossDecoder(), torch.device("cpu"), graphs=True).loss_gradients(queries, False)
+    found = LossEvaluator(PixelLossDecoder(3), torch.device("cpu"), graphs=True).loss_gradients(
+        queries, False
+    )
     for one, result in zip(x, found, strict=True):
         assert result.loss == pytest.approx(np.square(1 - one).mean(), rel=1e-5)
         assert np.allclose(result.gradient, 2 * (1 - one) / one.size, atol=1e-7)

@@ -13,9 +13,10 @@ from PIL import Image, ImageFilter, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
 from mezzotint.infotext import infotext
-from mezzotint.interchange import A1111_NAMES, find_sampler, find_spacing
+from mezzotint.interchange import find_sampler, find_spacing
 from mezzotint.interchange.prompts import A1111, translate
 from mezzotint.picture import Picture
+from mezzotint.samplers import SAMPLERS
 from mezzotint.serve import foreign
 from mezzotint.serve.a1111_about import SCHEDULES, bare_name
 from mezzotint.serve.deps import ClientDep, ServiceDep
@@ -187,7 +188,8 @@ def _put_sampler(translation: ForeignRequest, order: Txt2Img) -> None:
     if said:
         match = find_sampler(said)
         if match is None:
-            raise ServeError(f"sampler {said!r} is not here; there are {', '.join(A1111_NAMES.values())}")
+            known = ", ".join(sampler.a1111 for sampler in SAMPLERS.values() if sampler.a1111)
+            raise ServeError(f"sampler {said!r} is not here; there are {known}")
         fields["sampler"] = match.sampler
         schedule = schedule or match.schedule
         if not match.exact:
@@ -266,7 +268,8 @@ def _info(pictures: list[Picture], translation: ForeignRequest, model: str) -> d
         "negative_prompt": first.request.negative_prompt, "all_negative_prompts": [one.negative_prompt for one in made],
         "seed": first.request.seed, "all_seeds": [one.seed for one in made], "subseed": 0, "all_subseeds": [0] * len(made),
         "subseed_strength": 0, "width": first.image.width, "height": first.image.height,
-        "sampler_name": A1111_NAMES[first.request.sampler], "cfg_scale": _scale(translation.fields), "steps": first.request.steps,
+        "sampler_name": SAMPLERS[first.request.sampler].a1111 or first.request.sampler,
+        "cfg_scale": _scale(translation.fields), "steps": first.request.steps,
         "batch_size": len(made), "restore_faces": False, "sd_model_name": model,
         "sd_model_hash": first.provenance.model_digest[:10],
         "denoising_strength": None, "extra_generation_params": {}, "index_of_first_image": 0, "infotexts": texts, "styles": [],

@@ -13,8 +13,8 @@ from PIL import Image
 from pydantic import BaseModel
 
 from mezzotint.errors import MezzotintError
-from mezzotint.interchange import A1111_NAMES
 from mezzotint.recall import recall
+from mezzotint.samplers import SAMPLERS
 from mezzotint.serve import foreign
 from mezzotint.serve.deps import ServiceDep
 from mezzotint.serve.errors import ServeError
@@ -38,7 +38,10 @@ def bare_name(name: str) -> str:
 @router.get("/samplers")
 async def samplers() -> list[dict[str, Any]]:
     """By the names of that tool; ours are aliases."""
-    return [{"name": label, "aliases": [name], "options": {}} for name, label in A1111_NAMES.items()]
+    return [
+        {"name": sampler.a1111 or name, "aliases": [name], "options": {}}
+        for name, sampler in SAMPLERS.items()
+    ]
 
 
 @router.get("/schedulers")
