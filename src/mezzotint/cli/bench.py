@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 from mezzotint.precision import DTYPES
 
 Say = Callable[[str], None]  # hears what is being done

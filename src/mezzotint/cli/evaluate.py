@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 
 if TYPE_CHECKING:
     from mezzotint.evaluation import Measure, Score

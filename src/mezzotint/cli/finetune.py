@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 
 if TYPE_CHECKING:
     from mezzotint.models import AnyModel

@@ -1,4 +1,4 @@
-"""From words to Requests: options, prompts, and files of prompts, all of it checked before any work."""
+"""Options that commands share, and requests from options, prompts and files of prompts, checked before any work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,37 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from mezzotint.errors import ConfigError, RequestError
-from mezzotint.request import Request
+from mezzotint.precision import PRECISIONS, precision_named
+
+if TYPE_CHECKING:
+    from mezzotint.request import Request
 
 MAX_PICTURES = 100_000  # of one run
 MAX_BYTES = 64 << 20  # of a file of prompts
+Minutes = Annotated[
+    float, typer.Option(metavar="N", min=0, help="Stop this run after so many; 0: when all is done.")
+]
+StoreFolder = Annotated[Path, typer.Option(metavar="DIR", help="Where pictures are kept.")]
+Index = Annotated[
+    str, typer.Option(metavar="URL", help="A database for the store's index, such as postgresql://...")
+]
+
+
+def _parse_precision(value: str | None) -> str | None:
+    return None if value is None else precision_named(value)
+
+
+_HELP = "auto: the fastest that passes a self-test on this machine."
+NAMES = ("--precision", "--dtype", "--mixed-precision")
+PrecisionOption = Annotated[
+    str | None, typer.Option(*NAMES, metavar="|".join(PRECISIONS), callback=_parse_precision, help=_HELP)
+]
+"""As `PRECISIONS` has it; None where it is not said, which means auto."""
 
 
 def build_requests(
@@ -24,6 +48,8 @@ def build_requests(
     `file` has a prompt a line or, where it ends in `.jsonl`, an object of Request fields a line; `options`
     are the fields that a line leaves out. ConfigError or RequestError names the line that is wrong.
     """
+    from mezzotint.request import Request
+
     base = Request(**options)
     asked = [replace(base, prompt=prompt) for prompt in prompts]
     if file is not None:
@@ -131,6 +157,8 @@ def _request_of_json(line: str, base: Request) -> Request:
     own = fields.get("words")
     if isinstance(own, list) or (loras and own is None):
         fields["words"] = parse_words([str(given) for given in own or []], loras) or base.words
+    from mezzotint.request import Request
+
     return Request.from_dict({**vars(base), **fields})
 
 

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
-from mezzotint.cli.study_options import Minutes, StoreFolder
+from mezzotint.cli.options import Minutes, PrecisionOption, StoreFolder
 from mezzotint.cli.train import needs_extra
 
 QUICK, FULL = 8, 32  # seeds

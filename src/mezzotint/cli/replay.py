@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mezzotint.cli.generate import Mode, Runtime
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 
 if TYPE_CHECKING:
     from mezzotint.picture import Picture, Provenance

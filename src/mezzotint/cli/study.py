@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import Index, Minutes, PrecisionOption, StoreFolder
 from mezzotint.cli.study_new import new
-from mezzotint.cli.study_options import Index, Minutes, StoreFolder
 from mezzotint.cli.study_sheet import sheet
 from mezzotint.cli.study_tune import tune
 from mezzotint.cli.train import needs_extra

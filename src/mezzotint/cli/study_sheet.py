@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
-from mezzotint.cli.study_options import Index, StoreFolder
+from mezzotint.cli.options import Index, PrecisionOption, StoreFolder
 from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError, DataError
 

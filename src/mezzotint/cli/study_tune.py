@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
-from mezzotint.cli.study_options import Index, Minutes, StoreFolder
+from mezzotint.cli.options import Index, Minutes, PrecisionOption, StoreFolder
 from mezzotint.cli.train import needs_extra
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from mezzotint.cli.precision import PrecisionOption
+from mezzotint.cli.options import PrecisionOption
 from mezzotint.errors import ConfigError
 
 train = typer.Typer(name="train", help="Train a network; run again to go on where it stopped.")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from mezzotint.errors import ConfigError
 from mezzotint.picture import Picture
-from mezzotint.store.key import key_of_picture, precision_of
+from mezzotint.request import Request
 
 _MANY = 500  # keys in one question
 _TABLES = sql.MetaData()
@@ -41,6 +43,32 @@ _METRICS = sql.Table(
     sql.Column("name", sql.String(200), primary_key=True),
     sql.Column("value", sql.Float),  # none where it is not defined
 )
+
+
+class HasRuntime(Protocol):
+    """What says by what it was computed: a model, or a provenance."""
+
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+
+
+def precision_of(by: HasRuntime) -> str:
+    """Runtime and number format, such as `openvino float32`: two runtimes round differently."""
+    return f"{by.runtime} {by.dtype}"
+
+
+def key_of(request: Request, model_digest: str, mode: str, precision: str) -> str:
+    """sha256 of their canonical JSON, 64 hex digits."""
+    parts = {"request": request.digest, "model": model_digest, "mode": mode, "precision": precision}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def key_of_picture(picture: Picture) -> str:
+    """The key under which this picture is kept."""
+    p = picture.provenance
+    return key_of(picture.request, p.model_digest, p.mode, precision_of(p))
 
 
 @dataclass(frozen=True)

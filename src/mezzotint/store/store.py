@@ -16,8 +16,7 @@ from mezzotint.errors import DataError, OutputError, nearest
 from mezzotint.picture import LedgerEntry, Picture
 from mezzotint.request import Request
 from mezzotint.store.files import StoreFiles
-from mezzotint.store.index import StoreIndex, StoreRow
-from mezzotint.store.key import key_of, key_of_picture
+from mezzotint.store.index import StoreIndex, StoreRow, key_of, key_of_picture
 
 INDEX = "index.sqlite"
 

@@ -1,6 +1,5 @@
 """What pictures are measured by. A metric is a function with a name: one float a picture, or one number of a set."""
 
-from mezzotint.study.metrics.context import Context, MetricSettings
 from mezzotint.study.metrics.known import (
     METRICS,
     Measurements,
@@ -10,7 +9,7 @@ from mezzotint.study.metrics.known import (
     measure,
     open_metrics,
 )
-from mezzotint.study.metrics.metric import Metric, SetResult, batches
+from mezzotint.study.metrics.metric import Context, Metric, MetricSettings, SetResult, batches
 
 __all__ = [
     "METRICS",

@@ -11,9 +11,8 @@ from importlib.util import find_spec
 from mezzotint.errors import ConfigError, DataError, MezzotintError, nearest
 from mezzotint.picture import Picture
 from mezzotint.request import Request
-from mezzotint.study.metrics.context import Context
 from mezzotint.study.metrics.looks import LOOKS
-from mezzotint.study.metrics.metric import Metric, SetResult
+from mezzotint.study.metrics.metric import Context, Metric, SetResult
 from mezzotint.study.metrics.plain import PLAIN
 from mezzotint.study.metrics.sets import SETS
 from mezzotint.study.metrics.words import WORDS

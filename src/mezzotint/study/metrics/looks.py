@@ -12,8 +12,7 @@ from PIL import Image, ImageColor
 from mezzotint.data.scenes import PALETTE
 from mezzotint.evaluation.cases import border_color, lab
 from mezzotint.picture import Picture
-from mezzotint.study.metrics.context import Context
-from mezzotint.study.metrics.metric import Metric, batches
+from mezzotint.study.metrics.metric import Context, Metric, batches
 
 Floats = NDArray[np.float64]
 _BACKGROUND = re.compile(

@@ -17,9 +17,8 @@ from mezzotint.guidance import Cfg, Guidance
 from mezzotint.guidance.terms import Steer
 from mezzotint.picture import Picture
 from mezzotint.request import Request
-from mezzotint.study.metrics.context import Context
 from mezzotint.study.metrics.looks import pixels
-from mezzotint.study.metrics.metric import Metric, batches
+from mezzotint.study.metrics.metric import Context, Metric, batches
 
 
 def without_guidance(request: Request) -> Request:

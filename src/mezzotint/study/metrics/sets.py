@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from mezzotint.metrics import kid, spread
 from mezzotint.picture import Picture
-from mezzotint.study.metrics.context import Context, Pair
-from mezzotint.study.metrics.metric import Metric, Need, SetResult
+from mezzotint.study.metrics.metric import Context, Metric, Need, Pair, SetResult
 
 Array = NDArray[np.floating]
 SIGMA, SCALE = 10.0, 1000.0  # of CMMD, as published

@@ -14,8 +14,7 @@ from mezzotint.data.emoji import STYLES
 from mezzotint.data.words import SYNONYMS
 from mezzotint.evaluation.cases import FREE
 from mezzotint.picture import Picture
-from mezzotint.study.metrics.context import Context, Pair
-from mezzotint.study.metrics.metric import Metric, Need, batches
+from mezzotint.study.metrics.metric import Context, Metric, Need, Pair, batches
 
 Floats = NDArray[np.float32]
 _CALLED = {name: style.words for name, style in STYLES.items()} | {pixel_art.NAME: pixel_art.WORDS}
