@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import warnings
@@ -52,7 +53,7 @@ def run_server(settings: ServeSettings, open_network: OpenNetwork | None = None)
     except OSError as error:
         where = f"{settings.host}, port {settings.port}"
         raise ConfigError(
-            f"cannot listen on {where}: {error.strerror or error}; take another --port"
+            f"cannot listen on {where}: {os.strerror(error.errno or 0)}; take another --port"
         ) from None
     app = create_app(settings, open_network)
     app.state.service.warm()
