@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 from typer.main import get_command
 
 from docs.blocks import blocks
-from mezzotint.cli import app as cli
 from mezzotint.cli import main
+from mezzotint.cli.app import app as cli
 from mezzotint.errors import ConfigError, OutputError
 from mezzotint.serve.app import create_app
 from mezzotint.serve.claim import StoreClaim
