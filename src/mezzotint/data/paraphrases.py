@@ -75,6 +75,8 @@ class Paraphraser:
         self.ordinary = [name for name in ordinary if name in calls] or list(calls)
         self._scenes = [(free, said) for said, all_free in SCENES.items() for free in all_free]
         self._words = [(word, name) for name, words in calls.items() for word in words]
+        own = set(self.ordinary)
+        self._ordinary_words = [(word, name) for word, name in self._words if name in own] or self._words
 
     def pair(self, rng: random.Random) -> Pair:
         """One pair, of a thing alone in two cases of three."""
@@ -82,7 +84,7 @@ class Paraphraser:
             ("thing", "place", "scene", "ground", "count", "both"), (0.66, 0.1, 0.04, 0.07, 0.05, 0.08)
         )[0]
         if kind == "thing":
-            word, name = rng.choice(self._words)
+            word, name = rng.choice(self._words if rng.random() < 0.5 else self._ordinary_words)
             return rng.choice(CARRIERS).format(self._thing(word, rng)), article_of(name)
         if kind == "scene":
             return rng.choice(self._scenes)

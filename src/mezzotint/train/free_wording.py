@@ -5,15 +5,18 @@ The denoiser knows captions. So nothing of it changes: only the way from words t
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from mezzotint.data.paraphrases import Pair, Paraphraser
 from mezzotint.data.scenes import NUMBERS, PALETTE, CanonicalComposer
@@ -31,7 +34,7 @@ from mezzotint.train.texts import Teacher, phrase, whole_words
 
 HELD = 0.1
 """Share of the words that are measured and never learned."""
-SHORT = 24
+SHORT = 12
 """Tokens of most batches. States depend on earlier tokens alone, so a short text trains the same positions."""
 
 
@@ -43,8 +46,12 @@ class FreeWordingConfig(Training):
     data: Path
     """Of `mezzotint data emoji`: the objects with their other names and tags."""
     batch: int = Field(48, gt=2)
+    start: Path | None = None
+    """A text encoder of this shape to begin with, in place of the model's own: its folder."""
     captions: float = Field(0.3, ge=0, le=1)
     """Share of a batch that are captions, which keep their states."""
+    caption_weight: float = Field(4.0, gt=0)
+    """How much their error weighs: the denoiser was trained on them."""
     phrases: float = Field(0.1, ge=0, le=1)
     """Share of a batch that are made-up phrases, which keep theirs too."""
     cosine: float = Field(0.62, gt=0, lt=1)
@@ -64,7 +71,10 @@ class FreeWordingTask:
             raise ModelError(f"{config.model} reads no text; free wording is for a text-to-image model")
         self.tokenizer = ClipTokenizer.of(bundle)
         self.frozen = torch_text(bundle.text_encoder).float().eval().requires_grad_(False)
-        text = torch_text(bundle.text_encoder).float().requires_grad_(True)
+        text = torch_text(bundle.text_encoder).float()
+        if config.start:
+            text.load_state_dict(CLIPTextModel.from_pretrained(config.start).float().state_dict())
+        text.requires_grad_(True)
         text.get_input_embeddings().requires_grad_(False)
         self.module: nn.Module = text
         self.composer = CanonicalComposer(config.data)
@@ -80,7 +90,7 @@ class FreeWordingTask:
         """The mean squared error of normalized states; where a text is still being read it weighs a tenth."""
         config, rng = self.config, random.Random(f"free wording {self.config.seed} {step}")
         pairs = [self._pair(rng) for _ in range(config.batch)]
-        length = SHORT if step % 4 else self.tokenizer.length
+        length = SHORT if step % 8 else self.tokenizer.length
         ids, words = self._tokens([free for free, _ in pairs], length)
         with torch.no_grad():
             wanted = self.frozen(
@@ -90,7 +100,7 @@ class FreeWordingTask:
         error = ((found - wanted) / self.std).square().mean(-1)
         same = torch.tensor([free == said for free, said in pairs])
         unread = (torch.arange(length) < words[:, None]) & ~same[:, None]
-        weights = torch.where(unread, 0.1, 1.0)
+        weights = torch.where(unread, 0.1, 1.0) * torch.where(same, config.caption_weight, 1.0)[:, None]
         numbers = {"caption_error": error[same].mean().item(), "free_error": error[~same].mean().item()}
         return (error * weights).sum() / weights.sum(), numbers
 
@@ -113,7 +123,8 @@ class FreeWordingTask:
 
     def save(self, module: nn.Module, folder: Path) -> None:
         """The text encoder, as the model's folder holds it."""
-        module.save_pretrained(folder / "text_encoder")  # type: ignore[operator]
+        half: Any = copy.deepcopy(module).half()
+        half.save_pretrained(folder / "text_encoder")
 
     def _words(self, teacher: Teacher) -> dict[str, list[str]]:
         """The words of each object, kept in the run's folder, as finding them takes minutes."""
