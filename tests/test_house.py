@@ -1,4 +1,4 @@
-"""The house stands as docs/architecture.md says: imports go down its list only, and `import mezzotint` is light."""
+"""The house stands as docs/design/overview.md says: imports go down its list only, and `import mezzotint` is light."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src/mezzotint"
 
 def floors() -> dict[str, int]:
     """Each room and its floor, the cellar highest, as the document lists them."""
-    text = (ROOT / "docs/architecture.md").read_text().split("## Imports go down this list only")[1]
+    text = (ROOT / "docs/design/overview.md").read_text().split("## Imports go down this list only")[1]
     lines = [line.strip() for line in text.splitlines() if line.startswith("    ")]
     rooms = [re.split(r"\s{2,}", line)[0].split(", ") for line in lines]
     return {room: floor for floor, names in enumerate(rooms) for room in names}
@@ -38,7 +38,7 @@ def test_imports_go_down() -> None:
         room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if room in ("__init__", "__main__"):
             continue
-        assert room in floor, f"{room} is not in docs/architecture.md"
+        assert room in floor, f"{room} is not in docs/design/overview.md"
         for other in imports(path) - {room}:
             assert floor[other] >= floor[room], (
                 f"{path.relative_to(PACKAGE)} imports {other}, which lies above it"
