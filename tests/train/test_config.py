@@ -18,6 +18,7 @@ from mezzotint.train.decoder import DecoderConfig
 from mezzotint.train.finetune.config import FinetuneConfig
 from mezzotint.train.finetune.grid import combinations
 from mezzotint.train.free_wording import FreeWordingConfig
+from mezzotint.train.sharpen import SharpenConfig
 from mezzotint.train.style import StyleConfig
 from mezzotint.train.upscaler import UpscalerConfig
 from mezzotint.train.vae import VaeConfig
@@ -27,7 +28,7 @@ KINDS: dict[str, type[Config]] = {
     "vae": VaeConfig, "vq": VaeConfig,
     "text": ClipConfig, "clip": ClipConfig, "judge": ClipConfig, "bundle": CurriculumConfig,
     "finetune": FinetuneConfig, "adapter": AdapterConfig, "decoder": DecoderConfig, "faces": DdpmConfig,
-    "style": StyleConfig, "measure": Study, "words": FreeWordingConfig, "upscaler": UpscalerConfig,
+    "style": StyleConfig, "measure": Study, "words": FreeWordingConfig, "upscaler": UpscalerConfig, "sharpen": SharpenConfig,
 }  # fmt: skip
 
 

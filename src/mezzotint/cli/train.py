@@ -99,6 +99,14 @@ def decoder(config: File, minutes: Minutes = None, precision: PrecisionOption = 
 
 
 @train.command()
+def sharpen(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
+    """The decoder of an autoencoder learns canonical scenes, so that pictures are sharper; latents stay as they are."""
+    with needs_extra("train"):
+        from mezzotint.train.sharpen import SharpenConfig, train_sharpen
+    train_sharpen(_read(SharpenConfig, config, minutes, precision))
+
+
+@train.command()
 def upscaler(config: File, minutes: Minutes = None, precision: PrecisionOption = None) -> None:
     """The network behind `generate --upscale`; goes into the package's `bundles/upscaler/`."""
     with needs_extra("train"):
