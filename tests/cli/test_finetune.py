@@ -23,7 +23,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return Path(config.out) / "model"
 
     monkeypatch.setattr(learning, "finetune", finetune)
-    monkeypatch.setattr(learning, "ready", lambda config: None)
+    monkeypatch.setattr(learning, "prepare", lambda config: None)
     return started
 
 

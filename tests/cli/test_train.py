@@ -70,7 +70,7 @@ def test_a_missing_extra_says_what_to_install(cli: Cli, what: str, monkeypatch: 
 def test_data(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[Any] = []
 
-    def build(folder: Path, cache: Path, progress: Any) -> int:
+    def build(folder: Path, cache: Path, progress: Any, size: int) -> int:
         progress("rendering noto")
         built.append((folder, cache))
         return 3

@@ -115,7 +115,7 @@ def test_lora_is_files_with_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"axes": {"guidance.cgf.scale": [1]}}, "no term is called 'cgf'; did you mean 'cfg'?"),
         ({"axes": {"guidance.cfg.skale": [1]}}, "cfg has no 'skale'; did you mean 'scale'?"),
         ({"axes": {"guidance.cfg": [1]}}, "is not guidance.TERM.FIELD"),
-        ({"axes": {"guidance.clip.scale": [1]}}, "guidance cfg(2.5) has no clip"),
+        ({"axes": {"guidance.clip.scale": [1]}}, "guidance cfg(1.5) has no clip"),
         ({"axes": {"seed": [1]}}, "`seeds`"),
         ({"base": {"promt": "a"}}, "did you mean 'prompt'?"),
         ({"base": {"seed": 1}}, "`seeds`"),

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from mezzotint.errors import ConfigError
+from mezzotint.train.config import LoopConfig
 from mezzotint.train.loop import loop
 from mezzotint.train.loop.task import part_of, size_of
 
@@ -34,9 +37,13 @@ def test_what_cannot_be_shared_out_says_so(tmp_path: Path, monkeypatch: pytest.M
     from support import tiny_task
 
     monkeypatch.setattr(loop.Accelerator, "num_processes", 2)
-    monkeypatch.delattr(tiny_task.TinyTask, "batch")
+    config = tiny_task.TinyConfig(out=tmp_path, loop=LoopConfig(**tiny_task.LOOP | {"steps": 2}))
+    task = tiny_task.TinyTask(config)
+    whole: Any = SimpleNamespace(
+        **{name: getattr(task, name) for name in ("module", "config", "loss", "sheet", "save")}
+    )
     with pytest.raises(ConfigError, match="in one"):
-        tiny_task.run(tmp_path, steps=2)
+        loop.train(whole, config.loop, tmp_path)
 
 
 @pytest.mark.slow

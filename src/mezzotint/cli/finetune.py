@@ -220,7 +220,7 @@ def _study(learning: Any, file: Path, given: dict[str, Any], jobs: int) -> None:
     folder = next(iter(runs.values())).out.parent
     _check(folder)
     for config in runs.values():
-        learning.ready(config)
+        learning.prepare(config)
     folders = {name: config.out for name, config in runs.items()}
 
     def begin(config: Any) -> None:
