@@ -21,7 +21,9 @@ def evaluate(
     count: Annotated[int, typer.Option(metavar="N", min=1, help="Seen objects, and held-out pairs.")] = 100,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the first picture.")] = 0,
     steps: Annotated[int, typer.Option(metavar="N", help="Of each picture.")] = 25,
-    guidance: Annotated[str, typer.Option(metavar="TERMS", help="As for generate.")] = "cfg(5)",
+    guidance: Annotated[
+        str | None, typer.Option(metavar="TERMS", help="As for generate; by default the model's own.")
+    ] = None,
     encoder: Annotated[
         str, typer.Option(metavar="NAMES", help="Of the texts, as for generate; else the model's own.")
     ] = "",
@@ -47,6 +49,9 @@ def evaluate(
     With --data also strictly: the nearest real picture, the judge's first choice, sharpness, KID, precision and recall.
     Needs the torch extra; takes a minute or two.
     """
+    from mezzotint.models.disk.source import defaults_of
+
+    guidance = guidance or str(defaults_of(model).get("guidance", "cfg(5)"))
     if blind is not None:
         _blind(blind, model, seed, steps, guidance, data, real, answers)
         return
