@@ -28,13 +28,27 @@ def generate(
     may be paths, the latter two also several: `lora=["style.safetensors:0.8"]`. With `init` alone a run begins half way.
     The first error is raised and the other pictures are given up; an Engine gives each its own outcome.
     """
-    asked = [requests] if isinstance(requests, (Request, str)) else requests
-    if not isinstance(asked, Iterable):
-        raise RequestError(f"requests must be a Request, a prompt or several, got {type(asked).__name__}")
+    if not isinstance(requests, Iterable | Request):
+        raise RequestError(f"requests must be a Request, a prompt or several, got {type(requests).__name__}")
+    asked = [requests] if isinstance(requests, (Request, str)) else list(requests)
     chosen = _with_kept_files(options)
+    _check(asked, model, chosen)
     with Engine(model, mode) as engine:
         futures = engine.submit_all([_request(one, engine.defaults, chosen) for one in asked])
         return [future.result() for future in futures]
+
+
+def _check(
+    asked: Iterable[Asked], model: Network | str | os.PathLike[str] | None, chosen: Mapping[str, Any]
+) -> None:
+    """RequestError before a model is opened, where its defaults can be read without."""
+    from mezzotint.models.bundled import DEFAULT
+    from mezzotint.models.disk.source import defaults_of, folder_of
+
+    source = DEFAULT if model is None else model
+    if isinstance(source, str | os.PathLike) and folder_of(source) is not None:
+        for one in asked:
+            _request(one, defaults_of(source), chosen)
 
 
 def _request(asked: Asked, defaults: Mapping[str, Any], chosen: Mapping[str, Any]) -> Request:

@@ -16,6 +16,8 @@ from mezzotint.checks import literal, short
 from mezzotint.errors import RequestError, nearest
 
 ENCODERS = ("clip", "bert", "bert-unmasked", "bert-adapted", "random", "shuffled", "norm-matched")
+OWN_ENCODERS = ("clip", "random", "shuffled")
+"""Of the model's own text encoder alone."""
 LONGEST_ENCODER, MOST_ENCODERS = 1000, 8  # characters, shares
 MAX_ENCODER_WEIGHT = 10.0
 

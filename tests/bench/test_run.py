@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import platform
@@ -14,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import mezzotint.bench
+from mezzotint import extras
 from mezzotint.bench import BenchSettings, report
 from mezzotint.bench.cold import cold_starts
 from mezzotint.cli import main
@@ -148,13 +148,10 @@ def test_bad_words(words: list[str], said: str, capsys: pytest.CaptureFixture[st
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: None if name == "diffusers" else find(name, *more)
-    )
+    monkeypatch.setattr(extras, "is_installed", lambda name: name != "diffusers")
     assert main(["bench"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "error: the bench compares with diffusers, which is not all here: pip install diffusers"
+        'error: the bench, which compares with diffusers, needs diffusers; pip install "mezzotint[torch]"'
     ]
 
 

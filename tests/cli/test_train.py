@@ -64,7 +64,7 @@ def test_a_missing_extra_says_what_to_install(cli: Cli, what: str, monkeypatch: 
     monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
     said = cli("train", what, "c.yaml")
     assert said.code == 2
-    assert said.err == "error: this needs torch; pip install 'mezzotint[train]'\n"
+    assert said.err == 'error: this needs torch; pip install "mezzotint[train]"\n'
 
 
 def test_data(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +94,7 @@ def test_the_regularizer_is_taken_from_the_command_line(cli: Cli, monkeypatch: p
     from mezzotint.config import Config
 
     class VaeConfig(Config):
+        out: Path = Path("run")
         regularizer: str = "kl"
 
     started: list[Any] = []

@@ -229,7 +229,7 @@ def test_a_source_without_anything_to_learn_from(tmp_path: Path, make: Any, said
 def test_a_hub_dataset_needs_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(
-        DataError, match=r"no folder owner/name; to read it from the hub: pip install 'mezzotint\[d"
+        DataError, match=r'no folder owner/name; to read it from the hub: pip install "mezzotint\[d'
     ):
         PictureFolder.open("owner/name", 16)
 

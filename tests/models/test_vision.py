@@ -143,5 +143,5 @@ def test_what_is_wrong_with_an_open_clip_pair_is_named(
 
 def test_open_clip_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(ModelError, match=r"pip install 'mezzotint\[open-clip\]'"):
+    with pytest.raises(ModelError, match=r'pip install "mezzotint\[open-clip\]"'):
         OpenClipPair.open("open_clip:ViT-B-32/laion")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,10 @@ from typing import Any
 from mezzotint.bench.mezzotint_side import SideResult
 from mezzotint.engine import Stats
 from mezzotint.errors import ConfigError
+from mezzotint.extras import require
+from mezzotint.files import default_cache
 from mezzotint.models import AnyModel, Model
+from mezzotint.models.disk.source import find
 from mezzotint.request import Request
 from mezzotint.samplers import SAMPLERS
 
@@ -23,12 +25,11 @@ NEEDED = ("torch", "diffusers", "transformers", "accelerate", "scipy")
 _PROBES = 5  # calls of the denoiser in each memory layout
 
 
-def require_packages() -> None:
-    """ConfigError, one line, where something that the comparison needs is not installed."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        wanted = " ".join(missing)
-        raise ConfigError(f"the bench compares with diffusers, which is not all here: pip install {wanted}")
+def require_packages(model: str = "") -> None:
+    """ConfigError where something that the comparison needs is not installed, ModelError where there is no such model."""
+    require("the bench, which compares with diffusers,", "torch", *NEEDED)
+    if model:
+        find(model, default_cache())
 
 
 def require_diffusers_model(model: AnyModel) -> Model:

@@ -27,7 +27,7 @@ def run(settings: BenchSettings, say: Say = lambda _: None) -> dict[str, Any]:
 
     ConfigError where the other side is not installed, ModelError where the model cannot be opened.
     """
-    require_packages()
+    require_packages(settings.model)
     settings = settings.effective()
     found = machine()
     say(f"opening {settings.model} on both sides")

@@ -36,7 +36,7 @@ def run_steering(
     picture at a time with the gradient through the UNet, on the same weights, for the same steps.
     ConfigError where the model reads no text.
     """
-    require_packages()
+    require_packages(model)
     say(f"opening {model}")
     opened = require_diffusers_model(open_model(model))
     base = Request("a cat", steps=steps, sampler="ddim", guidance="cfg(7.5)")

@@ -34,7 +34,7 @@ def run_sweep(
     Diffusers' pictures are spread over the round, and its seconds counted for as many evaluations as ours, which all
     pictures need alike. ConfigError where the model reads no text.
     """
-    require_packages()
+    require_packages(model)
     say(f"opening {model}")
     opened = require_diffusers_model(open_model(model, dtype="float32"))
     peer = DiffusersBaseline(opened.path, opened.dtype, opened.threads)

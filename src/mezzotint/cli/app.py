@@ -29,6 +29,7 @@ from mezzotint.cli.store import store
 from mezzotint.cli.study import study
 from mezzotint.cli.train import train
 from mezzotint.errors import MezzotintError
+from mezzotint.extras import missing_extra
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 
@@ -100,6 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 all is well; 1 some pictures failed, or a replay differs; 2 bad input, one line on stderr; 130 Ctrl-C.
     """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it advises on imports that are not ours
     try:
         code = command()(argv, prog_name="mezzotint", standalone_mode=False)
         if sys.stdout:  # None where the shell closed it
@@ -108,6 +110,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return fail(error.format_message())
     except MezzotintError as error:
         return fail(str(error))
+    except ModuleNotFoundError as error:
+        if line := missing_extra(error):
+            return fail(line)
+        raise  # a mistake of ours, or a broken installation
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone

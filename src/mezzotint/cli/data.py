@@ -38,7 +38,7 @@ def emoji(
     """Fetch seven freely licensed emoji styles from npm and draw them, with captions."""
     from mezzotint.cli.messages import note
     from mezzotint.cli.output import check_folder
-    from mezzotint.cli.train import needs_extra
+    from mezzotint.extras import needs_extra
 
     check_folder(folder)
     with needs_extra("train"):
@@ -64,7 +64,7 @@ def icons(
 ) -> None:
     """Fetch an icon set in Iconify's format from npm as RGB pictures on white with captions, to fine-tune on."""
     from mezzotint.cli.output import check_folder
-    from mezzotint.cli.train import needs_extra
+    from mezzotint.extras import needs_extra
 
     check_folder(folder)
     with needs_extra("train"):

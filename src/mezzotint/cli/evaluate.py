@@ -49,12 +49,23 @@ def evaluate(
     With --data also strictly: the nearest real picture, the judge's first choice, sharpness, KID, precision and recall.
     Needs the torch extra; takes a minute or two.
     """
+    from mezzotint.cli.output import check_folder
+    from mezzotint.errors import ConfigError
+    from mezzotint.extras import require
     from mezzotint.models.disk.source import defaults_of
+
+    if blind is None and (real or answers is not None):
+        raise ConfigError(f"{'--real' if real else '--answers'} goes with --blind DIR")
 
     guidance = guidance or str(defaults_of(model).get("guidance", "cfg(5)"))
     if blind is not None:
+        check_folder(blind)
         _blind(blind, model, seed, steps, guidance, data, real, answers)
         return
+    if out is not None:
+        check_folder(out)
+    require("mezzotint eval", "torch", "torch", "transformers")
+
     import json
     from dataclasses import asdict
 
@@ -118,6 +129,15 @@ def steering(
 
     Each pair has one seed, with and without the term. Needs the torch extra; takes some minutes.
     """
+    from mezzotint.cli.output import check_folder
+    from mezzotint.extras import require
+    from mezzotint.request import Request
+
+    if out is not None:
+        check_folder(out)
+    Request(steps=steps)  # RequestError before any work
+    require("mezzotint eval-steering", "torch", "torch", "transformers")
+
     from rich.console import Console
     from rich.table import Table
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from mezzotint.cli.options import PrecisionOption
-from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError
+from mezzotint.extras import needs_extra
+from mezzotint.precision import FORMER_KEYS
 
 _learned = partial(typer.Option, rich_help_panel="What is learned")
 _pictures = partial(typer.Option, rich_help_panel="Pictures")
@@ -199,11 +200,12 @@ def finetune(
 
 def _one(learning: Any, file: Path | None, given: dict[str, Any]) -> None:
     from mezzotint.config import settings_in
-    from mezzotint.train.finetune.config import parse_settings
+    from mezzotint.train.finetune.config import FinetuneConfig, parse_settings
 
     settings = (settings_in(file) if file else {}) | given
+    known = {*FinetuneConfig.model_fields, *FORMER_KEYS}
     for name in ("model", "data", "out"):
-        if not settings.get(name):
+        if not settings.get(name) and settings.keys() <= known:  # else one of them may be misspelled
             raise ConfigError(f"--{name} is missing: mezzotint finetune --model MODEL --data DIR --out RUN")
     chosen = parse_settings(settings, str(file) if file else "finetune")
     _check(chosen.out)

@@ -164,6 +164,7 @@ def generate(
     from mezzotint.cli.output import check_folder
 
     check_folder(out)
+    parsing.check_extras(requests)
 
     from mezzotint.cli.display import display
     from mezzotint.cli.messages import print_warnings

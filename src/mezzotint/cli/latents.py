@@ -190,22 +190,25 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Autoencoders side by side: reconstruction, latents, and the compression worked out. Needs the train extra."""
+    """Autoencoders side by side: reconstruction, latents, and the compression worked out. Needs the torch extra."""
     if out is not None:
         _check_out(out, ".png")
     import random
 
-    from mezzotint.cli.train import needs_extra
+    from mezzotint.extras import require
 
-    with needs_extra("train"):
-        from mezzotint.data.compose import Composer
-        from mezzotint.inspection.comparison import measure_reconstruction
-        from mezzotint.models.autoencoder import Autoencoder
+    require("comparing autoencoders", "torch", "torch", "diffusers")
+    from mezzotint.data.compose import Composer
+    from mezzotint.data.subsets import read_rows
+    from mezzotint.inspection.comparison import measure_reconstruction
+    from mezzotint.models.autoencoder import Autoencoder
 
+    read_rows(data)  # DataError before any model is opened
+    autoencoders = [Autoencoder.open(model) for model in models]
     rng = random.Random(f"held out {seed}")
     composer = Composer(data, ("test",))
     images = [composer.scene(rng).image for _ in range(count)]
-    kept = [measure_reconstruction(auto, images) for auto in [Autoencoder.open(model) for model in models]]
+    kept = [measure_reconstruction(auto, images) for auto in autoencoders]
     if out is not None:
         write_sheet(out, images, kept)
     for told in kept:

@@ -73,6 +73,18 @@ def draws_without_prompt(model: str) -> bool:
     return not reads_text(model)
 
 
+def check_extras(requests: Sequence[Request]) -> None:
+    """ConfigError, before a model is fetched, where requests need a package that is not installed."""
+    from mezzotint.expressions import OWN_ENCODERS, parse_encoder
+    from mezzotint.extras import require
+
+    asked = {(request.guidance, request.encoder): request for request in requests}.values()
+    if any(request.terms.steers for request in asked):
+        require("guidance by gradients", "torch", "torch")
+    if any(share.name not in OWN_ENCODERS for r in asked for share in parse_encoder(r.encoder).shares):
+        require("an encoder such as bert", "bert", "torch", "transformers")
+
+
 def parse_size(text: str | None) -> tuple[int | None, int | None]:
     """(width, height) in pixels from `128x128`; Request checks the numbers."""
     if text is None:

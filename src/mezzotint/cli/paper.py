@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mezzotint.cli.options import Minutes, PrecisionOption, StoreFolder
-from mezzotint.cli.train import needs_extra
+from mezzotint.extras import needs_extra
 
 QUICK, FULL = 8, 32  # seeds
 
@@ -59,22 +59,27 @@ def paper(
     mezzotint paper --only guidance-scale --only bert
     mezzotint paper --quick --skip fine-tuning
     """
-    with needs_extra("train"):
+    with needs_extra("train,study"):
         from mezzotint.paper.contents import select_makers
         from mezzotint.paper.paper import Paper, heading, makers
         from mezzotint.paper.section import PaperSettings
 
+        sections = select_makers(makers(), only or (), skip or ())
+
     from mezzotint.cli.messages import note, print_warnings
     from mezzotint.cli.output import check_folder, make_folder
+    from mezzotint.files import default_cache
+    from mezzotint.models.disk.source import find
     from mezzotint.store import Store
 
-    sections = select_makers(makers(), only or (), skip or ())
     if list_:
         for one in sections:
             print(f"{one.name:20} {heading(one).removesuffix(f', {one.name}')}: {one.title}")
         return 0
     for folder in (store, out):
         check_folder(folder)
+    for name in (model, pixel_model):
+        find(name, default_cache())  # ModelError before any work
     command = shlex.join(["mezzotint", *sys.argv[1:]])
     with print_warnings(note), Store.open(store) as kept:
         count = seeds or (QUICK if quick else FULL)

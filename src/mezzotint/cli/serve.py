@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mezzotint.cli.options import PrecisionOption
-from mezzotint.cli.train import needs_extra
+from mezzotint.extras import needs_extra
 from mezzotint.precision import precision_named
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mezzotint.cli.messages import one_line
-from mezzotint.cli.train import needs_extra
 from mezzotint.errors import DataError
+from mezzotint.extras import needs_extra
 
 if TYPE_CHECKING:
     from mezzotint.store import Store
@@ -98,6 +98,9 @@ def export(
     prompt: Prompt = "",
 ) -> None:
     """Copy pictures into a folder, with a table of what is known of each."""
+    from mezzotint.cli.output import check_folder
+
+    check_folder(folder)
     with _open_store(where, index) as kept:
         from mezzotint.store.upkeep import export as copy
 
@@ -136,7 +139,7 @@ def verify(
 def _open_store(where: Path, index: str) -> Iterator[Store]:
     with needs_extra("study"):
         from mezzotint.store import Store
-    if not where.is_dir():
+    if not any((where / name).exists() for name in ("lock", "pictures", "index.sqlite")):
         raise DataError(f"there is no store in {where}; name its folder with --store DIR")
     with Store.open(where, index) as kept:
         yield kept

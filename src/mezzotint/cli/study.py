@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from mezzotint.cli.options import Index, Minutes, PrecisionOption, StoreFolder
 from mezzotint.cli.study_new import new
 from mezzotint.cli.study_sheet import sheet
 from mezzotint.cli.study_tune import tune
-from mezzotint.cli.train import needs_extra
+from mezzotint.extras import needs_extra
 
 if TYPE_CHECKING:
     from mezzotint.study.spec import Study
@@ -75,8 +76,8 @@ def _run(asked: Study, out: Path, folder: Path, index: str, minutes: float, dry:
     from mezzotint.store import Store
     from mezzotint.study.answer import StudyRunner
 
-    with Store.open(folder, index) as store:
-        laboratory = StudyRunner(asked, store)
+    with ExitStack() as open_:
+        laboratory = StudyRunner(asked, lambda: open_.enter_context(Store.open(folder, index)))
         for line in laboratory.summary():
             print(line) if dry else note(line)
         if dry:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mezzotint.cli.options import Index, PrecisionOption, StoreFolder
-from mezzotint.cli.train import needs_extra
 from mezzotint.errors import ConfigError, DataError
+from mezzotint.extras import needs_extra
 
 if TYPE_CHECKING:
     from mezzotint.store import Store

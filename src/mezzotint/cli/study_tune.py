@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mezzotint.cli.options import Index, Minutes, PrecisionOption, StoreFolder
-from mezzotint.cli.train import needs_extra
+from mezzotint.extras import needs_extra
 
 if TYPE_CHECKING:
     from mezzotint.store import Store
@@ -67,11 +70,14 @@ def tune(
         check_folder(folder)
     from mezzotint.store import Store
 
-    with print_warnings(note), Store.open(store, index) as opened:
+    with print_warnings(note), ExitStack() as open_:
+        opened = cache(lambda: open_.enter_context(Store.open(store, index)))
         return _tune(asked, wanted, opened, out, trials, limit_minutes)
 
 
-def _tune(asked: Study, wanted: Goal, store: Store, out: Path, trials: int, minutes: float) -> int:
+def _tune(
+    asked: Study, wanted: Goal, store: Callable[[], Store], out: Path, trials: int, minutes: float
+) -> int:
     from mezzotint.cli.messages import note
     from mezzotint.cli.output import make_folder
     from mezzotint.study.tune.page import write
@@ -88,7 +94,7 @@ def _tune(asked: Study, wanted: Goal, store: Store, out: Path, trials: int, minu
         return found.drawing.code
     verdict = SearchSummary(found)
     _print(verdict)
-    print(write(verdict, store, out, shlex.join(["mezzotint", *sys.argv[1:]])))
+    print(write(verdict, store(), out, shlex.join(["mezzotint", *sys.argv[1:]])))
     return 1 if found.drawing.failed else 0
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from mezzotint.cli.options import PrecisionOption
-from mezzotint.errors import ConfigError
+from mezzotint.extras import needs_extra
 
 train = typer.Typer(name="train", help="Train a network; run again to go on where it stopped.")
 
@@ -59,7 +57,10 @@ def bundle(config: File, minutes: Minutes = None, precision: PrecisionOption = N
     """The denoiser of `emoji` in stages, each from the weights of the one before; `make train-bundle`."""
     with needs_extra("train"):
         from mezzotint.train.curriculum import CurriculumConfig, train_curriculum
+    from mezzotint.cli.output import check_folder
+
     curriculum = CurriculumConfig.read(config)
+    check_folder(curriculum.out)
     if precision:
         loop = {**curriculum.base.get("loop", {}), "precision": precision}
         curriculum = curriculum.model_copy(update={"base": {**curriculum.base, "loop": loop}})
@@ -124,18 +125,10 @@ def style(config: File, minutes: Minutes = None, precision: PrecisionOption = No
 
 def _read(kind: Any, file: Path, minutes: float | None, precision: str | None) -> Any:
     """The configuration of this kind, with `minutes` and `precision` in place of its own."""
+    from mezzotint.cli.output import check_folder
+
     config = kind.read(file)
+    check_folder(config.out)
     said = {"minutes": minutes, "precision": precision}
     update = {name: value for name, value in said.items() if value is not None}
     return config.model_copy(update={"loop": config.loop.model_copy(update=update)}) if update else config
-
-
-@contextmanager
-def needs_extra(extra: str) -> Iterator[None]:
-    """ConfigError with what to install where a library that this imports is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("mezzotint"):
-            raise  # our own mistake
-        raise ConfigError(f"this needs {error.name}; pip install 'mezzotint[{extra}]'") from None

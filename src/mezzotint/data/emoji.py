@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tarfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from PIL import Image
 
 from mezzotint.data.writing import check_new
 from mezzotint.errors import DataError
+from mezzotint.extras import require
 
 SIZE = 128
 HELD_OUT_SEED = 20_25
@@ -79,6 +80,7 @@ def build(
     `folder` must not exist or be empty; `cache` keeps the packages. Raises DataError where npm or the network is missing.
     """
     check_new(folder)
+    check_tools([LABELS, *((style.package, style.version) for style in STYLES.values())], cache)
     progress("fetching the packages from the npm registry")
     labels = fetch(*LABELS, cache)
     packages = {style: fetch(spec.package, spec.version, cache) for style, spec in STYLES.items()}
@@ -100,11 +102,10 @@ def build(
 
 def fetch(package: str, version: str, cache: Path) -> Path:
     """The unpacked npm package, from the cache or the registry."""
-    target = cache / f"{package.replace('/', '-').lstrip('@')}-{version}"
+    target = _unpacked(package, version, cache)
     if target.exists():
         return target
-    if shutil.which("npm") is None:
-        raise DataError("npm was not found: the pictures come from npm packages, so install Node.js first")
+    _check_npm()
     cache.mkdir(parents=True, exist_ok=True)
     command = ["npm", "pack", "--silent", f"{package}@{version}"]
     done = subprocess.run(command, cwd=cache, capture_output=True, text=True, check=False)
@@ -119,6 +120,25 @@ def fetch(package: str, version: str, cache: Path) -> Path:
     shutil.rmtree(unpacked)
     archive.unlink()
     return target
+
+
+def check_tools(packages: Iterable[tuple[str, str]], cache: Path) -> None:
+    """Before any download: ConfigError where nothing can render, DataError where a package is missing and so is npm.
+
+    packages: name and version of each.
+    """
+    require("rendering the pictures", "train", "resvg_py")
+    if not all(_unpacked(*package, cache).exists() for package in packages):
+        _check_npm()
+
+
+def _check_npm() -> None:
+    if shutil.which("npm") is None:
+        raise DataError("npm was not found: the pictures come from npm packages, so install Node.js first")
+
+
+def _unpacked(package: str, version: str, cache: Path) -> Path:
+    return cache / f"{package.replace('/', '-').lstrip('@')}-{version}"
 
 
 def read_entries(labels: Path) -> list[EmojiEntry]:
@@ -218,10 +238,8 @@ def _open(path: Path, size: int) -> Image.Image:
 
 def draw(body: str, width: int, height: int, size: int = SIZE) -> Image.Image:
     """The inside of an SVG as RGBA of `size` pixels a side, in the middle where it is not square."""
-    try:
-        from resvg_py import svg_to_bytes
-    except ImportError as error:
-        raise DataError("rendering needs the resvg-py package: pip install 'mezzotint[train]'") from error
+    from resvg_py import svg_to_bytes
+
     space = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     svg = f'<svg {space} viewBox="0 0 {width} {height}">{body}</svg>'
     png = svg_to_bytes(

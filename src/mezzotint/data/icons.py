@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from mezzotint.data.emoji import draw, fetch
+from mezzotint.data.emoji import check_tools, draw, fetch
 from mezzotint.data.writing import check_new, choose_items, flatten_on_white, new_folder
 from mezzotint.errors import DataError
 
@@ -37,6 +37,7 @@ def write_icons(
     seed; 0: all. DataError where it cannot be fetched, is no icon set, or has not so many.
     """
     check_new(out)
+    check_tools([(package, version)], cache)
     unpacked = fetch(package, version, cache)
     icons, license_ = _icons(unpacked, package), _license(unpacked)
     chosen = choose_items(list_icons(icons, without), count, f"icons {seed}", "icons")

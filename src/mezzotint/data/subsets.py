@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from mezzotint.data.words import ORDINARY
 from mezzotint.errors import DataError, nearest
 
 Row = dict[str, Any]
+KEYS = ("file_name", "object", "style", "split")
+"""Of each row of the emoji set."""
 # The group of smileys also holds hearts, speech balloons, cats and apes.
 _NO_FACES = ("cat", "monkey", "heart", "poo", "letter", "kiss mark", "points", "symbol", "cloud", "balloon",
              "bubble", "bones", "collision", "dizzy", "droplets", "dashing", "hole", "zzz")  # fmt: skip
@@ -63,9 +65,7 @@ def choose(folder: Path, subset: str, split: str = "train", style: str = "") -> 
         raise DataError(
             f"no part of the set is called {subset!r}; known: {', '.join(SUBSETS)}{nearest(subset, SUBSETS)}"
         )
-    rows = read_rows(folder)
-    if not all({"file_name", "object", "group"} <= row.keys() for row in rows):
-        raise DataError(f"{folder} is not a set of `mezzotint data emoji`: its rows name no object and group")
+    rows = read_rows(folder, ("file_name", "object", "group"))
     of_split = [row for row in rows if split in ("all", row.get("split"))]
     styles = sorted({str(row.get("style")) for row in of_split})
     if style and style not in styles:
@@ -77,12 +77,19 @@ def choose(folder: Path, subset: str, split: str = "train", style: str = "") -> 
     return chosen
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """All rows of a set. DataError where it is not there."""
+def read_rows(folder: Path, keys: Collection[str] = KEYS) -> list[Row]:
+    """All rows of a set, each with these keys. DataError where it is not there, or another one."""
     path = folder / "metadata.jsonl"
     if not path.exists():
         raise DataError(f"no pictures in {folder}: make them with `mezzotint data emoji {folder}`")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    if not rows or not all(isinstance(row, dict) and row.keys() >= set(keys) for row in rows):
+        wanted = " and ".join(keys)
+        raise DataError(f"{folder} is not a set of `mezzotint data emoji`: its rows name no {wanted}")
+    return rows
 
 
 def read(path: Path, size: int) -> Image.Image:

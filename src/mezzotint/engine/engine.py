@@ -22,6 +22,7 @@ from mezzotint.engine.network import (
     Network,
     Shape,
     SupportsAttention,
+    SupportsEncoders,
     SupportsLora,
     SupportsNewWords,
     SupportsUpscaling,
@@ -163,6 +164,8 @@ class Engine:
         plan, shape = self._compile(request), self._shape(request)
         steers = request.terms.steers
         check_steerable(self._model, steers)
+        if request.encoder and isinstance(self._model, SupportsEncoders):
+            self._model.encoder_facts(request.encoder)  # opens what reads the texts
         if request.lora:
             self._check_lora(request.lora)
         if request.words:

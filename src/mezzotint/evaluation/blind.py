@@ -21,6 +21,7 @@ COUNT = 32
 SEED = 1889
 ACROSS, SIDE, HEAD = 8, 160, 18
 SHEET, KEY = "blind.png", "key.json"
+_KEYS = ("file_name", "object", "split", "aliases", "tags")
 _FILLER = {"a", "an", "the", "of", "on", "in", "with", "and", "some", "picture", "icon", "emoji", "drawing"}
 
 
@@ -38,7 +39,7 @@ class BlindItem:
 def choose_items(data: Path, seed: int = SEED) -> list[BlindItem]:
     """The same items for the same folder and seed, shuffled."""
     rng = random.Random(seed)
-    rows = {row["object"]: row for row in reversed(read_rows(data)) if row["split"] == "train"}
+    rows = {row["object"]: row for row in reversed(read_rows(data, _KEYS)) if row["split"] == "train"}
     known = [name for name in ORDINARY if name in rows]
     rest = sorted(rows.keys() - set(known))
     items = [_item(rows[name], "ordinary") for name in rng.sample(known, min(COUNT, len(known)))]

@@ -12,16 +12,18 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.api import generate
-from mezzotint.errors import ModelError
+from mezzotint.errors import DataError, ModelError
 from mezzotint.evaluation.cases import Case, cases, right
 from mezzotint.evaluation.nearest import center_on_white, real_files
-from mezzotint.evaluation.strict import Measure, measure_strictly
+from mezzotint.evaluation.strict import NAMED, Measure, measure_strictly
 from mezzotint.models import open_model
 from mezzotint.models.autoencoder import Autoencoder
-from mezzotint.models.image_text import ImageText
+from mezzotint.models.image_text import ImageText, folder_of_pair
 from mezzotint.pages.tiles import make_grid
 from mezzotint.request import Request
 from mezzotint.stats import wilson
+
+RealFiles = dict[tuple[str, str], str]
 
 _WITH_CEILING = ("ordinary", "seen", "held-out")
 
@@ -63,11 +65,16 @@ def run(
 
     `encoder` reads the texts, see `mezzotint.expressions`. `out` gets the pictures as a sheet and the verdicts as JSON lines.
     """
+    files = {} if data is None else real_files(data)
+    Request(seed=seed, steps=steps, guidance=guidance, encoder=encoder)  # its mistakes before any work
+    folder_of_pair(judge)
+    opened = open_model(model, dtype=precision)
     judged_by = ImageText.open(judge)
     facts = facts_of(judged_by.path)
     objects = facts["objects"]
     listed = cases(objects, [tuple(pair) for pair in facts["held_out"]], facts["styles"], count)
-    opened = open_model(model, dtype=precision)
+    if data is not None:
+        _check_files(listed, data, files)
     progress(f"drawing {len(listed)} pictures")
     requests = [
         Request(prompt=case.prompt, seed=seed + i, steps=steps, guidance=guidance, encoder=encoder)
@@ -81,7 +88,7 @@ def run(
     measures: list[Measure] = []
     if data is not None:
         progress("scoring real pictures")
-        real, decoded = _ceilings(listed, data, model, judged_by, objects)
+        real, decoded = _ceilings(listed, data, files, model, judged_by, objects)
         reconstruct = Autoencoder.open(model).reconstruct
         measures = measure_strictly(listed, pictures, data, judged_by, objects, reconstruct)
     if out is not None:
@@ -108,11 +115,19 @@ def _score(
     return Score(kind, len(mine), sum(mine) / len(mine), low, high, real, decoded)
 
 
+def _check_files(listed: list[Case], data: Path, files: RealFiles) -> None:
+    """DataError, before anything is drawn, where a picture that is compared with is not there."""
+    for case in listed:
+        file = files.get((case.object, case.style))
+        if case.kind in NAMED and (file is None or not (data / file).is_file()):
+            what = f"{case.object!r}" + (f" in the style {case.style!r}" if case.style else "")
+            raise DataError(f"{data} has no picture of {what}; make the set anew with `mezzotint data emoji`")
+
+
 def _ceilings(
-    listed: list[Case], data: Path, model: str, judge: ImageText, objects: list[str]
+    listed: list[Case], data: Path, files: RealFiles, model: str, judge: ImageText, objects: list[str]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Shares right of real pictures on white, and of the same through the autoencoder, by kind."""
-    files = real_files(data)
     autoencoder = Autoencoder.open(model)
     shares: tuple[dict[str, float], dict[str, float]] = ({}, {})
     for kind in _WITH_CEILING:

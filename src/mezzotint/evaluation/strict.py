@@ -23,7 +23,7 @@ from mezzotint.stats import wilson
 Floats = NDArray[np.float64]
 NEIGHBORS = 3
 """Of a picture, whose distance is the radius around it (Kynkäänniemi et al. 2019, 1904.06991)."""
-_NAMED = ("ordinary", "seen", "held-out", "color")
+NAMED = ("ordinary", "seen", "held-out", "color")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def measure_strictly(
     """All strict measures, by kind of prompt; `reconstruct` sends pictures through the model's autoencoder."""
     gallery, files = Gallery.read(data), real_files(data)
     measures = []
-    for kind in _NAMED:
+    for kind in NAMED:
         mine = [(case, image) for case, image in zip(cases, pictures, strict=True) if case.kind == kind]
         if not mine:
             continue

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError
+from mezzotint.extras import install
 from mezzotint.files import default_cache
 from mezzotint.models.bundled import BUNDLED
 from mezzotint.models.disk.architecture import VaeArch, vae_channels
@@ -155,4 +156,4 @@ def _module(part: NetworkFiles, kind: Literal["kl", "vq"]) -> Any:
 
         return torch_vae(part) if kind == "kl" else torch_vq(part)
     except ImportError as error:
-        raise ModelError("the autoencoder alone runs on torch: pip install 'mezzotint[torch]'") from error
+        raise ModelError(f"the autoencoder alone runs on torch; {install('torch')}") from error

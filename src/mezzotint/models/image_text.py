@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mezzotint.errors import ModelError, nearest
+from mezzotint.extras import install
 from mezzotint.files import file_digest, key_of
 from mezzotint.models.disk.hub import HUB_ID, fetch_from_hub, reason
 from mezzotint.models.disk.source import expand_user
@@ -30,7 +31,7 @@ _BUNDLES = Path(__file__).parent.parent / "bundles"
 
 
 class ImageText:
-    """Pictures and texts to unit vectors of one space; runs on torch (`pip install 'mezzotint[torch]'`)."""
+    """Pictures and texts to unit vectors of one space; runs on torch (the extra `torch`)."""
 
     def __init__(self, path: Path, model: Any, tokenizer: Any, size: int, mean: Floats, std: Floats):
         self.path, self._model, self._tokenizer = path, model, tokenizer
@@ -42,7 +43,7 @@ class ImageText:
     @classmethod
     def open(cls, source: str | Path) -> ImageText:
         """A bundled name, a folder, or a hub id. ModelError where it is missing, damaged or of another kind."""
-        path = _folder(source)
+        path = folder_of_pair(source)
         try:
             config = json.loads((path / "config.json").read_text())
             pixels = json.loads((path / "preprocessor_config.json").read_text())
@@ -156,7 +157,7 @@ class ImageText:
         return values
 
 
-def _folder(source: str | Path) -> Path:
+def folder_of_pair(source: str | Path) -> Path:
     text = str(source)
     if text in BUNDLED:
         return _BUNDLES / text
@@ -178,7 +179,7 @@ def _load(path: Path, kind: str) -> tuple[Any, Any]:
     try:
         import transformers
     except ImportError as error:
-        raise ModelError("image-text pairs run on torch: pip install 'mezzotint[torch]'") from error
+        raise ModelError(f"image-text pairs run on torch; {install('torch')}") from error
     transformers.utils.logging.disable_progress_bar()
     try:
         model, info = getattr(transformers, kind).from_pretrained(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import warnings
@@ -13,6 +12,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from mezzotint.errors import ConfigError, ModelError, nearest
+from mezzotint.extras import install, is_installed
 from mezzotint.files import default_cache, key_of, read_json_quietly, remember
 from mezzotint.models.bundled import DEFAULT
 from mezzotint.models.disk.bundle import AnyBundle, PixelBundle
@@ -52,13 +52,14 @@ def open_model(
     chosen = _dtype(dtype)
     if threads is not None and threads < 1:
         raise ModelError(f"threads must be 1 or more, not {threads}")
+    executes = _choose_runtime(runtime)
     cache = default_cache() if cache is None else expand_user(cache)
     bundle = find(source, cache)
     _ = bundle.architecture() if isinstance(bundle, PixelBundle) else bundle.architectures()
     schedule = Schedule.from_config(bundle.scheduler)
     for remark in (*bundle.remarks, *remarks(bundle.scheduler)):
         warnings.warn(f"{bundle.name}: {remark}", stacklevel=2)
-    if _choose_runtime(runtime) == "torch":
+    if executes == "torch":
         return _torch_model(bundle, chosen, threads, schedule, cache)
     return _openvino_model(bundle, chosen, threads, schedule, cache)
 
@@ -152,19 +153,23 @@ def _verdict(full: PixelRuntime, half: PixelRuntime, bundle: AnyBundle, schedule
 
 
 def _choose_runtime(runtime: RuntimeName) -> str:
-    has_openvino = importlib.util.find_spec("openvino") is not None
+    has_openvino = is_installed("openvino")
     if runtime == "openvino" and not has_openvino:
         raise ModelError("the openvino runtime is not installed; pip install openvino, or runtime='torch'")
-    if runtime != "auto":
-        return runtime
-    return "torch" if not has_openvino or _has_cuda() else "openvino"
+    chosen = runtime
+    if runtime == "auto":
+        chosen = "torch" if not has_openvino or _has_cuda() else "openvino"
+    for module in ("torch", "diffusers", "transformers") if chosen == "torch" else ():
+        if not is_installed(module):
+            raise ModelError(f"the torch runtime needs {module}; {install('torch')}")
+    return chosen
 
 
 def _has_cuda() -> bool:
     """Whether torch sees a CUDA device; torch is slow to import and asked only where there is a driver."""
     if not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or shutil.which("nvidia-smi")):
         return False
-    if importlib.util.find_spec("torch") is None:
+    if not is_installed("torch"):
         return False
     import torch
 

@@ -36,10 +36,10 @@ class Store:
 
         ConfigError where the index cannot be opened, OutputError where the folder cannot be written.
         """
+        made = StoreIndex(index) if index else None  # before anything is written
         files = StoreFiles(Path(where))
         with files.lock():
-            if index:
-                made = StoreIndex(index)
+            if made:
                 try:
                     made.prepare()
                 except DBAPIError as error:

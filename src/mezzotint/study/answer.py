@@ -45,10 +45,14 @@ class StudyRunner:
     """A study with all that it needs open. MezzotintError tells all that is wrong with it, before any work.
 
     with Store.open("store") as store: result = StudyRunner(Study.read(path), store).run()
+
+    `store`: where the pictures are kept, or what opens it, which is then done after all checks.
     """
 
-    def __init__(self, study: Study, store: Store, opened: OpenModel | None = None) -> None:
-        self.study, self.store = study, store
+    def __init__(
+        self, study: Study, store: Store | Callable[[], Store], opened: OpenModel | None = None
+    ) -> None:
+        self.study, self._store = study, store
         self.plots = _read_plots(study)
         self.claims = parse_claims(study)
         self.measuring = StudyMetrics(study)
@@ -57,6 +61,11 @@ class StudyRunner:
         self.outline = CompiledStudy(
             study, opened or partial(models.open_model, dtype=study.precision), self.measuring.companions
         )
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the pictures are kept."""
+        return self._store if isinstance(self._store, Store) else self._store()
 
     @cached_property
     def work(self) -> list[ModelWork]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mezzotint.errors import ConfigError, nearest
+from mezzotint.extras import install
 from mezzotint.files import write_durably
 from mezzotint.request import Request
 
@@ -100,7 +101,7 @@ class StudyTable:
             import pyarrow as arrow
             import pyarrow.parquet as parquet
         except ModuleNotFoundError:
-            raise ConfigError("Parquet needs pyarrow; pip install 'mezzotint[parquet]'") from None
+            raise ConfigError(f"Parquet needs pyarrow; {install('parquet')}") from None
         columns = {name: unify_types(self.column(name)) for name in self.columns}
         buffer = io.BytesIO()
         parquet.write_table(arrow.table(columns), buffer)

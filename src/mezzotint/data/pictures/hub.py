@@ -13,6 +13,7 @@ import numpy as np
 from mezzotint.data.pictures.captions import COLUMNS, caption_in
 from mezzotint.data.pictures.listing import Binary, Listing, Packed, plain_lines
 from mezzotint.errors import DataError
+from mezzotint.extras import install
 
 _ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?::(?P<split>\w+))?")
 
@@ -54,7 +55,7 @@ def list_hub(source: str) -> Listing:
         import datasets
     except ImportError:
         raise DataError(
-            f"there is no folder {source}; to read it from the hub: pip install 'mezzotint[datasets]'"
+            f"there is no folder {source}; to read it from the hub: {install('datasets')}"
         ) from None
     try:
         table = datasets.load_dataset(name, split=split)

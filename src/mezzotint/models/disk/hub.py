@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mezzotint.errors import ModelError
+from mezzotint.extras import install, is_installed
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _SMALL = ("config.json", "model_index.json", "scheduler_config.json")  # one of them is in every model
@@ -75,12 +76,8 @@ def reason(error: Exception) -> str:
 
 
 def _need_library(repo: str) -> None:
-    try:
-        import huggingface_hub  # noqa: F401
-    except ImportError as error:
-        raise ModelError(
-            f"opening {repo!r} from the hub needs huggingface_hub; pip install huggingface_hub"
-        ) from error
+    if not is_installed("huggingface_hub"):
+        raise ModelError(f"opening {repo!r} from the hub needs huggingface_hub; {install('hub')}")
 
 
 def _not_fetched(repo: str, error: Exception) -> ModelError:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, nearest
+from mezzotint.extras import install
 from mezzotint.files import file_digest
 from mezzotint.models.disk.hub import reason
 
@@ -44,7 +45,7 @@ class OpenClipPair:
         try:
             import open_clip
         except ImportError as error:
-            raise ModelError(f"{name} needs open_clip: pip install 'mezzotint[open-clip]'") from error
+            raise ModelError(f"{name} needs open_clip; {install('open-clip')}") from error
         architecture, _, tag = name.removeprefix(PREFIX).partition("/")
         known = open_clip.list_models()
         if architecture not in known or not tag:

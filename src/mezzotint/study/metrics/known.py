@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from mezzotint.errors import ConfigError, DataError, MezzotintError, nearest
+from mezzotint.extras import install
 from mezzotint.picture import Picture
 from mezzotint.request import Request
 from mezzotint.study.metrics.looks import LOOKS
@@ -85,7 +86,7 @@ def open_metrics(names: Sequence[str], context: Context, plain: bool = True) -> 
 def _problems(metric: Metric, context: Context, plain: bool) -> Iterator[str]:
     for package in metric.packages:
         if find_spec(package) is None:
-            yield f"{metric.name} needs {package}: pip install 'mezzotint[metrics]'"
+            yield f"{metric.name} needs {package}; {install('metrics')}"
     if "plain" in metric.needs and (metric.plain is None or not plain):
         yield f"{metric.name} compares with pictures that are not drawn here; leave it out"
 

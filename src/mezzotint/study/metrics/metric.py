@@ -14,6 +14,7 @@ from PIL import Image, ImageColor
 
 from mezzotint.data.pictures.folder import PictureFolder
 from mezzotint.errors import ConfigError, DataError, ModelError
+from mezzotint.extras import install
 from mezzotint.guidance.steer import Clip, Color
 from mezzotint.models.image_text import ImageText
 from mezzotint.picture import Picture
@@ -150,7 +151,7 @@ class Context:
         try:
             from mezzotint.models.style_probe import StyleProbe
         except ImportError:
-            raise ModelError("the style probe runs on torch: pip install 'mezzotint[torch]'") from None
+            raise ModelError(f"the style probe runs on torch; {install('torch')}") from None
         return StyleProbe.open()
 
     @cached_property

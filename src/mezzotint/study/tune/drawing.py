@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from time import monotonic
 
@@ -23,20 +23,23 @@ from mezzotint.study.tune.space import Point, Space, with_points
 
 
 class SettingEvaluator:
-    """The pictures of settings. ConfigError with all that cannot be drawn or measured, before any work."""
+    """The pictures of settings. ConfigError with all that cannot be drawn or measured, before any work.
+
+    `store`: where they are kept, or what opens it, which is then done after all checks.
+    """
 
     def __init__(
         self,
         study: Study,
         goal: Goal,
         space: Space,
-        store: Store,
+        store: Store | Callable[[], Store],
         opened: OpenModel,
         minutes: float,
         say: Say,
     ) -> None:
         self.study = study.model_copy(update={"metrics": goal.metrics, "plots": ()})
-        self.goal, self.names, self._store, self._say = goal, space.names, store, say
+        self.goal, self.names, self._say = goal, space.names, say
         self._opened = cache(opened)
         self._measuring = StudyMetrics(self.study)
         self._until = monotonic() + 60 * minutes if minutes else math.inf
@@ -45,6 +48,7 @@ class SettingEvaluator:
             tuple[tuple[Value, ...], tuple[Value, ...], int], Row
         ] = {}  # setting, rest, seed: picture
         self.models = {part.name: part.network for part in self._outline(space.corners(), 1).parts}
+        self._store = store if isinstance(store, Store) else store()
 
     def _outline(self, points: list[Point], seeds: int) -> CompiledStudy:
         study = with_points(self.study, points).with_seeds(seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,14 +42,15 @@ class SearchResult:
 class Search:
     """A search with all that it needs open. MezzotintError tells all that is wrong with it, before any work.
 
-    The settings that it asks are kept in `folder`, its pictures in the store.
+    The settings that it asks are kept in `folder`, its pictures in the store. `store`: that, or what opens it, which is
+    then done after all checks.
     """
 
     def __init__(
         self,
         study: Study,
         goal: Goal,
-        store: Store,
+        store: Store | Callable[[], Store],
         folder: Path,
         opened: OpenModel | None = None,
         minutes: float = 0.0,

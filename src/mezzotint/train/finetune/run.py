@@ -18,6 +18,7 @@ from mezzotint.errors import ConfigError, DataError
 from mezzotint.files import default_cache, write_atomic
 from mezzotint.models.disk.bundle import AnyBundle, Bundle, PixelBundle
 from mezzotint.models.disk.source import find
+from mezzotint.models.image_text import folder_of_pair
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.finetune.about import describe_run, write_card
 from mezzotint.train.finetune.budget import describe_budget, fit_to_run
@@ -53,6 +54,8 @@ def prepare(config: FinetuneConfig) -> FinetuneSetup:
     if config.precision == "fp16" and not torch.cuda.is_available():
         raise ConfigError("fp16 is for GPUs; on this machine take precision auto, fp32 or bf16")
     bundle = find(config.model, default_cache())
+    if config.measured:
+        folder_of_pair(config.judge)
     predicted = bundle.scheduler.get("prediction_type", "epsilon")
     if config.weight_cap > 1 and predicted != "epsilon":
         said = f"weight_cap is for models that predict noise; {bundle.name} predicts {predicted}"
