@@ -94,6 +94,8 @@ def test_answer_is_right_by_any_name(answer: str, right: bool) -> None:
 def test_blind_sheet_keeps_its_key_apart(data: Path, tmp_path: Path) -> None:
     items = choose_items(data)
     assert items == choose_items(data) and len(items) == len(COLORS)
+    real = choose_items(data, real=True)  # the same things, in an order of its own
+    assert real != items and sorted(map(str, real)) == sorted(map(str, items))
     write_sheet(tmp_path, items, real_pictures(data, items))
     key = json.loads((tmp_path / "key.json").read_text())
     answers = tmp_path / "answers.txt"

@@ -106,7 +106,7 @@ def _blind(
         return
     if data is None:
         raise ConfigError("the blind sheet needs --data, the folder of `mezzotint data emoji`")
-    items = choose_items(data)
+    items = choose_items(data, real=real)
     if real:
         pictures = real_pictures(data, items)
     else:

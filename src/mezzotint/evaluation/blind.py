@@ -36,15 +36,18 @@ class BlindItem:
     file: str
 
 
-def choose_items(data: Path, seed: int = SEED) -> list[BlindItem]:
-    """The same items for the same folder and seed, shuffled."""
+def choose_items(data: Path, seed: int = SEED, real: bool = False) -> list[BlindItem]:
+    """The same items for the same folder and seed, shuffled.
+
+    `real`: in an order of its own, so that one sheet does not give away the other.
+    """
     rng = random.Random(seed)
     rows = {row["object"]: row for row in reversed(read_rows(data, _KEYS)) if row["split"] == "train"}
     known = [name for name in ORDINARY if name in rows]
     rest = sorted(rows.keys() - set(known))
     items = [_item(rows[name], "ordinary") for name in rng.sample(known, min(COUNT, len(known)))]
     items += [_item(rows[name], "any") for name in rng.sample(rest, min(COUNT, len(rest)))]
-    rng.shuffle(items)
+    (random.Random(f"{seed} real") if real else rng).shuffle(items)
     return items
 
 
