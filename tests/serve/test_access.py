@@ -14,7 +14,7 @@ from mezzotint.serve.access import PUBLIC
 from mezzotint.serve.app import ROUTERS
 from mezzotint.serve.rates import RateLimit
 from mezzotint.serve.settings import ServeSettings
-from mezzotint.serve.tokens import Tokens, read_tokens
+from mezzotint.serve.tokens import AccessTokens, read_tokens
 from support.serving import Serve
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -64,10 +64,10 @@ def test_a_token_opens_as_bearer_basic_and_session(serve: Serve) -> None:
 
 
 def test_a_session_ends_with_its_time_and_with_a_change_of_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = Tokens((f"me:{TOKEN}",))
+    tokens = AccessTokens((f"me:{TOKEN}",))
     session = tokens.session("me")
     assert tokens.of_session(session) == "me"
-    assert Tokens((TOKEN + "2",)).of_session(session) is None
+    assert AccessTokens((TOKEN + "2",)).of_session(session) is None
     assert tokens.of_session(session.replace(".me.", ".you.")) is None and tokens.of_session("") is None
     monkeypatch.setattr("time.time", lambda: 2e10)
     assert tokens.of_session(session) is None

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mezzotint.serve.answers import error_response
 from mezzotint.serve.rates import RateLimit
 from mezzotint.serve.settings import ServeSettings
-from mezzotint.serve.tokens import COOKIE, Tokens
+from mezzotint.serve.tokens import COOKIE, AccessTokens
 
 PUBLIC = frozenset({"/healthz", "/login"})  # open without a token; all else is closed
 CLIENT = "mezzotint_client"  # in the scope: whose turn it is
@@ -27,7 +27,7 @@ _FREE = ("/cancel", "/login", "/logout", "/interrupt", "/skip")  # ends of paths
 class Gate:
     """Default deny. Without tokens every address is a client, and what came through a proxy is refused."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, tokens: Tokens) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, tokens: AccessTokens) -> None:
         self._app, self._tokens = app, tokens
         self._names = {"localhost", socket.gethostname().lower(), settings.host.lower()}
         self._names |= {name.lower() for name in settings.hosts}

@@ -39,7 +39,7 @@ from mezzotint.serve.logs import AccessLog
 from mezzotint.serve.orders import PictureOrder
 from mezzotint.serve.service import PictureService
 from mezzotint.serve.settings import ServeSettings
-from mezzotint.serve.tokens import Tokens
+from mezzotint.serve.tokens import AccessTokens
 
 ROUTERS = (  # the faces: a file each, and a line here
     health.router,
@@ -82,7 +82,7 @@ def create_app(settings: ServeSettings, open_network: OpenNetwork | None = None)
         docs_url=None,  # its page fetches scripts from elsewhere
         redoc_url=None,
     )
-    tokens = Tokens(settings.tokens)
+    tokens = AccessTokens(settings.tokens)
     counted = metrics.ServerMetrics(service)
     app.state.service, app.state.tokens, app.state.metrics = service, tokens, counted
     app.state.tries = login.new_tries()

@@ -26,7 +26,7 @@ Number = Annotated[int, Field(ge=0, le=10**9)]
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}}}
 
 
-class LedgerEntry(BaseModel):
+class LedgerView(BaseModel):
     """One gradient term at one network call; movements are root mean squares."""
 
     evaluation: int
@@ -54,10 +54,10 @@ class AttentionView(BaseModel):
 
 
 @router.get("/ledger")
-async def ledger(id: Id, number: Number, service: ServiceDep) -> list[LedgerEntry]:
+async def ledger(id: Id, number: Number, service: ServiceDep) -> list[LedgerView]:
     """What each gradient term did at each step."""
     picture = await service.picture(id, number)
-    return [LedgerEntry(**entry._asdict()) for entry in picture.ledger]
+    return [LedgerView(**entry._asdict()) for entry in picture.ledger]
 
 
 @router.get("/trace")

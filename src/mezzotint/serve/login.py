@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from mezzotint.serve.access import CLIENT
 from mezzotint.serve.rates import RateLimit
-from mezzotint.serve.tokens import COOKIE, SESSION, Tokens
+from mezzotint.serve.tokens import COOKIE, SESSION, AccessTokens
 
 router = APIRouter(include_in_schema=False)
 _TRIES = 10  # a minute of an address
@@ -35,7 +35,7 @@ async def form() -> HTMLResponse:
 @router.post("/login")
 async def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") -> Response:
     """A session for whoever knows a token."""
-    tokens: Tokens = request.app.state.tokens
+    tokens: AccessTokens = request.app.state.tokens
     tries: RateLimit = request.app.state.tries
     if not tokens:
         return RedirectResponse("/", 303)

@@ -19,7 +19,7 @@ COOKIE = "mezzotint"
 _NAMED = re.compile(r"([\w.-]{1,40}):(\S+)", re.ASCII)
 
 
-class Tokens:
+class AccessTokens:
     """Names of clients by token. Tokens are compared by their digests, so that no time tells of them."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
