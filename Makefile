@@ -1,4 +1,4 @@
-PROMPT ?= a red rose
+PROMPT ?= a butterfly
 SEED ?= 7
 PYTHON ?= python3
 WORKERS ?= auto
@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test check test-older test-processor test-shuffled test-slow docs docs-pictures bench eval train-bundle clean
 
-demo: .venv/demo  ## four pictures from a prompt: make demo PROMPT="a red rose" SEED=7
+demo: .venv/demo  ## four pictures from a prompt: make demo PROMPT="a butterfly" SEED=7
 	@$(BIN)/mezzotint generate "$(PROMPT)" --seed $(SEED) -n 4 --upscale 4 --grid --out out
 	@echo "Four seeds side by side: out/grid.png"
 	@echo "Next: $(BIN)/mezzotint generate \"a cat on the moon\" -n 4 --grid     (or: source $(BIN)/activate, then mezzotint)"
