@@ -58,7 +58,7 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
     drawn = network.decode(latents)
     pixels = t.init_image.composite(drawn) if t.init_image else drawn
     size = pixels.shape[1], pixels.shape[0]
-    image = Image.fromarray(_upscaled(pixels, t.request.upscale, network))
+    image = Image.fromarray(_upscale(pixels, t.request.upscale, network))
     provenance = replace(
         origin,
         evaluations=t.call,
@@ -76,7 +76,7 @@ def finish(t: Trajectory, latents: Latents, network: Network, origin: Provenance
     )
 
 
-def _upscaled(pixels: NDArray[np.uint8], factor: int, network: Network) -> NDArray[np.uint8]:
+def _upscale(pixels: NDArray[np.uint8], factor: int, network: Network) -> NDArray[np.uint8]:
     if factor == 1:
         return pixels
     assert isinstance(network, SupportsUpscaling)  # the engine's door sees to it

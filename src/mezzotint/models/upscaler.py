@@ -20,11 +20,11 @@ from mezzotint.files import file_digest
 from mezzotint.models.disk.configs import whole
 from mezzotint.models.disk.parts import read_json
 from mezzotint.models.disk.weights import TensorFile, Weights
-from mezzotint.models.openvino.layers import Layers, Node, load
+from mezzotint.models.openvino.layers import Node, load
 from mezzotint.models.openvino.network import Compiled, options
+from mezzotint.models.openvino.small import FILE, ResidualStack
 
 FOLDER = Path(__file__).parent.parent / "bundles" / "upscaler"
-FILE = "model.safetensors"
 TILE = 192
 """Pixels a side that one call works on, so that memory stays bounded."""
 Pixels = NDArray[np.uint8]
@@ -106,14 +106,10 @@ def build_upscaler(arch: UpscalerArch, weights: Weights) -> Any:
     return graph
 
 
-class _Graph(Layers):
+class _Graph(ResidualStack):
     def double(self, picture: Node, a: UpscalerArch) -> Node:
         given = self.op.transpose(picture, self.ints(0, 3, 1, 2))
-        x = self.conv(given, "conv_in", 3, a.channels)
-        for i in range(a.blocks):
-            y = self.conv(self.silu(x), f"blocks.{i}.conv1", a.channels, a.channels)
-            x = self.op.add(x, self.conv(self.silu(y), f"blocks.{i}.conv2", a.channels, a.channels))
-        x = self.conv(self.silu(x), "conv_out", a.channels, 12)
+        x = self.run(given, 3, a.channels, a.blocks, 12)
         repeated = self.op.gather(given, self.ints(*np.repeat(range(3), 4)), self.axis(1))
         x = self.op.depth_to_space(self.op.add(x, repeated), "depth_first", 2)
         return self.op.transpose(x, self.ints(0, 2, 3, 1))

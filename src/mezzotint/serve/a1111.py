@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from PIL import Image, ImageFilter, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
+from mezzotint.guidance import Cfg, Guidance
 from mezzotint.infotext import infotext
 from mezzotint.interchange import find_sampler, find_spacing
 from mezzotint.interchange.prompts import A1111, translate
@@ -235,8 +235,6 @@ async def _answer(
     service: PictureService,
     client: str,
 ) -> dict[str, Any]:
-    if isinstance(order, Img2Img) and order.denoising_strength == 0:
-        translation.fields["begin"] = translation.fields.get("steps", 25) - 1
     job = await service.submit(translation.requests(name, order.count), client)
     await wait_for_job(service, job, request, keep=False)
     if job.cancelled and not job.count("finished"):
@@ -269,7 +267,7 @@ def _info(pictures: list[Picture], translation: ForeignRequest, model: str) -> d
         "seed": first.request.seed, "all_seeds": [one.seed for one in made], "subseed": 0, "all_subseeds": [0] * len(made),
         "subseed_strength": 0, "width": first.image.width, "height": first.image.height,
         "sampler_name": SAMPLERS[first.request.sampler].a1111 or first.request.sampler,
-        "cfg_scale": _scale(translation.fields), "steps": first.request.steps,
+        "cfg_scale": _scale(first.request.terms), "steps": first.request.steps,
         "batch_size": len(made), "restore_faces": False, "sd_model_name": model,
         "sd_model_hash": first.provenance.model_digest[:10],
         "denoising_strength": None, "extra_generation_params": {}, "index_of_first_image": 0, "infotexts": texts, "styles": [],
@@ -278,12 +276,9 @@ def _info(pictures: list[Picture], translation: ForeignRequest, model: str) -> d
     }  # fmt: skip
 
 
-def _scale(fields: Mapping[str, Any]) -> float:
-    text = str(fields.get("guidance", "")).removeprefix("cfg(").removesuffix(")")
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0
+def _scale(guidance: Guidance) -> float:
+    """Of its classifier-free guidance; 1 where it has none."""
+    return next((term.scale for term in guidance.terms if isinstance(term, Cfg)), 1.0)
 
 
 def _echo(order: Txt2Img) -> dict[str, Any]:

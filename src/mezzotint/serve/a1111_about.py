@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,12 +10,12 @@ from fastapi import APIRouter
 from PIL import Image
 from pydantic import BaseModel
 
-from mezzotint.errors import MezzotintError
 from mezzotint.recall import recall
 from mezzotint.samplers import SAMPLERS
 from mezzotint.serve import foreign
 from mezzotint.serve.deps import ServiceDep
 from mezzotint.serve.errors import ServeError
+from mezzotint.serve.uploads import with_file
 
 router = APIRouter(prefix="/sdapi/v1", tags=["AUTOMATIC1111"])
 SCHEDULES = ("Automatic", "Karras", "Uniform", "Simple", "DDIM", "SGM Uniform")
@@ -166,10 +164,7 @@ async def png_info(given: PngInfo, service: ServiceDep) -> dict[str, Any]:
 
 def _parameters(data: bytes) -> dict[str, Any]:
     """What `recall` finds, else nothing."""
-    with tempfile.NamedTemporaryFile(suffix=".picture") as file:
-        file.write(data)
-        file.flush()
-        try:
-            return dict(recall(Path(file.name)).fields)
-        except MezzotintError:
-            return {}
+    try:
+        return dict(with_file(data, ".picture", recall).fields)
+    except ServeError:
+        return {}

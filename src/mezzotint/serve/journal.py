@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mezzotint.errors import ConfigError, MezzotintError, OutputError
+from mezzotint.errors import MezzotintError, OutputError
 from mezzotint.request import Request
 from mezzotint.serve.errors import ConflictError
 from mezzotint.serve.jobs import ENDED, JobItem, JobOptions, PictureJob
+from mezzotint.store.index import open_engine
 
 _TABLES = sql.MetaData()
 _JOBS = sql.Table(
@@ -68,7 +69,7 @@ class JobJournal:
     """Jobs in and out. Any thread may call; a method that writes returns when it is on the disk."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = open_engine(url, "database", "FULL")  # an accepted job is written nowhere else
         try:
             _TABLES.create_all(self._engine)
         except DBAPIError as error:
@@ -240,24 +241,6 @@ def _job(row: sql.Row[Any], items: list[JobItem]) -> PictureJob:
     job = PictureJob(row.client, items, JobOptions(**row.options), row.priority, row.id, row.created)
     job.ended, job.idempotency, job.asked = row.ended, row.idempotency or "", row.asked
     return job
-
-
-def _engine(url: str) -> sql.Engine:
-    """ConfigError where no such database can be opened."""
-    try:
-        engine = sql.create_engine(url, connect_args={"timeout": 60} if url.startswith("sqlite") else {})
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        what = str(error).splitlines()[0]
-        raise ConfigError(f"no database can be opened at {url.split('@')[-1][:100]}: {what}") from None
-    if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _durable)
-    return engine
-
-
-def _durable(connection: Any, record: object) -> None:
-    """Readers beside the writer; a commit is on the disk, since a job that was accepted is written nowhere else."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _line(error: DBAPIError) -> str:

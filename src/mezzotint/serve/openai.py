@@ -214,7 +214,7 @@ async def _answer(
             await service.picture(job.id, number)
             shown: dict[str, Any] = {"url": f"{request.base_url}v1/pictures/{job.id}/images/{number}"}
         else:
-            shown = {"b64_json": await _encoded(service, job, number, order)}
+            shown = {"b64_json": await _encode_base64(service, job, number, order)}
         data.append({**shown, "revised_prompt": item.request.prompt, "seed": item.request.seed})
     size = await _size(service, job)
     return {
@@ -239,7 +239,7 @@ async def _stream(
                 yield _event(f"{kind}.partial_image", {**common, **more, "output_format": "jpeg"})
             if event.kind == "finished":
                 number = int(event.data["number"])
-                done = {"b64_json": await _encoded(service, job, number, order), "usage": _usage()}
+                done = {"b64_json": await _encode_base64(service, job, number, order), "usage": _usage()}
                 yield _event(
                     f"{kind}.completed", {**common, **done, "size": await _size(service, job, number)}
                 )
@@ -257,7 +257,7 @@ def _event(kind: str, data: dict[str, Any]) -> ServerSentEvent:
     )
 
 
-async def _encoded(service: PictureService, job: PictureJob, number: int, order: ImageOrder) -> str:
+async def _encode_base64(service: PictureService, job: PictureJob, number: int, order: ImageOrder) -> str:
     picture = await service.picture(job.id, number)
     quality = 100 if order.output_compression is None else max(1, order.output_compression)
     data = await service.off_loop(lambda: encode_picture(picture, order.output_format or "png", quality))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from mezzotint.errors import MezzotintError
 from mezzotint.recall import recall
 from mezzotint.serve.deps import ServiceDep
-from mezzotint.serve.errors import ServeError
 from mezzotint.serve.orders import Axes, axis_values
+from mezzotint.serve.uploads import with_file
 from mezzotint.serve.views import ErrorView
 
 router = APIRouter(
@@ -58,7 +55,7 @@ async def recipe(
 async def recall_picture(request: Request, service: ServiceDep) -> RecalledRecipe:
     """The recipe inside a picture, as the body: ours, AUTOMATIC1111's, ComfyUI's and others'."""
     data = await request.body()
-    return await service.off_loop(lambda: _recalled(data))
+    return await service.off_loop(lambda: _recall(data))
 
 
 @router.post("/axes")
@@ -67,15 +64,8 @@ async def axes(given: Axes) -> dict[str, list[Any]]:
     return {name[:100]: axis_values(name, values) for name, values in given.items()}
 
 
-def _recalled(data: bytes) -> RecalledRecipe:
-    """ServeError tells no path of this machine."""
-    with tempfile.NamedTemporaryFile(suffix=".picture") as file:
-        file.write(data)
-        file.flush()
-        try:
-            found = recall(Path(file.name))
-        except MezzotintError as error:
-            raise ServeError(str(error).replace(file.name, "the picture")) from None
+def _recall(data: bytes) -> RecalledRecipe:
+    found = with_file(data, ".picture", recall)
     return RecalledRecipe(
         tool=found.tool,
         model=found.model,

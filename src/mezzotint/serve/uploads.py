@@ -57,7 +57,7 @@ class WordView(BaseModel):
 
 def keep_picture(data: bytes) -> UploadView:
     """Take a PNG, JPEG or WebP file into the library; its size is read from the header before it is decoded."""
-    digest = _with_file(data, ".bin", library.keep)
+    digest = with_file(data, ".bin", library.keep)
     height, width, _ = library.pixels(digest).shape
     return UploadView(digest=digest, width=width, height=height)
 
@@ -88,7 +88,7 @@ async def adapter(request: Request, service: ServiceDep) -> AdapterView:
 
     _allowed(service)
     data = await _body(request, service)
-    return AdapterView(digest=await service.off_loop(lambda: _with_file(data, ".safetensors", keep_lora)))
+    return AdapterView(digest=await service.off_loop(lambda: with_file(data, ".safetensors", keep_lora)))
 
 
 @router.post("/words", status_code=201, openapi_extra=_BODY)
@@ -104,9 +104,7 @@ async def word(
 
     _allowed(service)
     data = await _body(request, service)
-    kept = await service.off_loop(
-        lambda: _with_file(data, ".safetensors", lambda path: keep_word(path, name))
-    )
+    kept = await service.off_loop(lambda: with_file(data, ".safetensors", lambda path: keep_word(path, name)))
     return WordView(word=kept.name, digest=kept.digest)
 
 
@@ -125,7 +123,7 @@ async def _body(request: Request, service: PictureService) -> bytes:
     return data
 
 
-def _with_file(data: bytes, ending: str, keep: Callable[[Path], _T]) -> _T:
+def with_file(data: bytes, ending: str, keep: Callable[[Path], _T]) -> _T:
     """What `keep` makes of a file with this content. ServeError tells no path of this machine."""
     with tempfile.NamedTemporaryFile(suffix=ending) as file:
         file.write(data)

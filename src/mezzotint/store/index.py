@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -114,7 +114,7 @@ class StoreIndex:
     """Rows in and out. What it holds can be made again from the files."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _open_engine(url)
+        self._engine = open_engine(url, "index", "NORMAL")  # a lost row is made again from its file
 
     def prepare(self) -> None:
         """Make the tables where there are none. DBAPIError where the database is damaged or away."""
@@ -211,21 +211,23 @@ def _row_of(row: sql.Row[Any]) -> StoreRow:
     return StoreRow(**{field.name: getattr(row, field.name) for field in fields(StoreRow)})
 
 
-def _open_engine(url: str) -> sql.Engine:
-    """ConfigError where no such database can be opened."""
+def open_engine(url: str, what: str, synchronous: Literal["NORMAL", "FULL"]) -> sql.Engine:
+    """The engine of a database, for SQLite with readers beside a writer. ConfigError where no `what` can be opened.
+
+    `synchronous`: FULL where a commit must outlive a power cut; NORMAL where a lost row can be made again.
+    """
     try:
         made = sql.make_url(url)
         timeout = {"timeout": 60} if made.get_backend_name() == "sqlite" else {}
         engine = sql.create_engine(made, connect_args=timeout)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        what = str(error).splitlines()[0]
-        raise ConfigError(f"no index can be opened at {url.split('@')[-1][:100]}: {what}") from None
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"no {what} can be opened at {url.split('@')[-1][:100]}: {line}") from None
+
+    def use_wal(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
     if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _use_wal)
+        sql.event.listen(engine, "connect", use_wal)
     return engine
-
-
-def _use_wal(connection: Any, record: object) -> None:
-    """Readers and a writer at once. A row that a power cut takes is made again from its file, so NORMAL suffices."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")

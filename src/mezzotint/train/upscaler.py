@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
 import torch
 from PIL import Image
 from pydantic import Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mezzotint.data.scenes import PALETTE
 from mezzotint.data.subsets import read_rows
 from mezzotint.errors import ConfigError
-from mezzotint.models.upscaler import FILE, UpscalerArch
+from mezzotint.models.openvino.small import FILE
+from mezzotint.models.steering.small_decoder import ResidualPair, save_half
+from mezzotint.models.upscaler import UpscalerArch
 from mezzotint.pages.tiles import make_grid
 from mezzotint.train.config import Training
 from mezzotint.train.image_tensors import psnr, to_images, to_tensor
@@ -53,7 +54,7 @@ class UpscalerNet(nn.Module):
         super().__init__()
         self.arch = arch
         self.conv_in = nn.Conv2d(3, arch.channels, 3, padding=1)
-        self.blocks = nn.ModuleList(_Block(arch.channels) for _ in range(arch.blocks))
+        self.blocks = nn.ModuleList(ResidualPair(arch.channels) for _ in range(arch.blocks))
         self.conv_out = nn.Conv2d(arch.channels, 12, 3, padding=1)
         for parameter in self.conv_out.parameters():
             nn.init.zeros_(parameter)
@@ -67,21 +68,7 @@ class UpscalerNet(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Its config, and its weights in float16."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self.arch.config, indent=2) + "\n")
-        halves = {name: value.half().contiguous() for name, value in self.state_dict().items()}
-        save_file(halves, folder / FILE, metadata={"format": "pt"})
-
-
-class _Block(nn.Module):
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv2(F.silu(self.conv1(F.silu(x))))
-        return out
+        save_half(self, self.arch.config, folder)
 
 
 class UpscalerTask:

@@ -128,11 +128,19 @@ def small_derived(net: Derived, arch: SmallArch, weights: Weights) -> Callable[[
     return look
 
 
-class _Small(Layers):
+class ResidualStack(Layers):
+    """3x3 convolutions on one grid: one in, residual pairs with SiLU, one out."""
+
+    def run(self, x: Node, cin: int, channels: int, blocks: int, cout: int) -> Node:
+        """(n, cin, h, w) -> (n, cout, h, w)."""
+        x = self.conv(x, "conv_in", cin, channels)
+        for i in range(blocks):
+            y = self.conv(self.silu(x), f"blocks.{i}.conv1", channels, channels)
+            x = self.op.add(x, self.conv(self.silu(y), f"blocks.{i}.conv2", channels, channels))
+        return self.conv(self.silu(x), "conv_out", channels, cout)
+
+
+class _Small(ResidualStack):
     def decode(self, z: Node, a: SmallArch) -> Node:
-        x = self.conv(z, "conv_in", a.latent_channels, a.channels)
-        for i in range(a.blocks):
-            y = self.conv(self.silu(x), f"blocks.{i}.conv1", a.channels, a.channels)
-            x = self.op.add(x, self.conv(self.silu(y), f"blocks.{i}.conv2", a.channels, a.channels))
-        x = self.conv(self.silu(x), "conv_out", a.channels, 3 * a.factor**2)
+        x = self.run(z, a.latent_channels, a.channels, a.blocks, 3 * a.factor**2)
         return self.op.transpose(self.op.depth_to_space(x, "depth_first", a.factor), self.ints(0, 2, 3, 1))

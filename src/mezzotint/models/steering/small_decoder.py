@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -23,7 +25,7 @@ class SmallDecoder(nn.Module):
         super().__init__()
         self.arch = arch
         self.conv_in = nn.Conv2d(arch.latent_channels, arch.channels, 3, padding=1)
-        self.blocks = nn.ModuleList(_Residual(arch.channels) for _ in range(arch.blocks))
+        self.blocks = nn.ModuleList(ResidualPair(arch.channels) for _ in range(arch.blocks))
         self.conv_out = nn.Conv2d(arch.channels, 3 * arch.factor**2, 3, padding=1)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -50,13 +52,20 @@ class SmallDecoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Its config, and its weights in float16."""
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self.arch.config, indent=2) + "\n")
-        halves = {name: value.half().contiguous() for name, value in self.state_dict().items()}
-        save_file(halves, folder / FILE, metadata={"format": "pt"})
+        save_half(self, self.arch.config, folder)
 
 
-class _Residual(nn.Module):
+def save_half(module: nn.Module, config: Mapping[str, Any], folder: Path) -> None:
+    """`config.json`, and the weights in float16."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    halves = {name: value.half().contiguous() for name, value in module.state_dict().items()}
+    save_file(halves, folder / FILE, metadata={"format": "pt"})
+
+
+class ResidualPair(nn.Module):
+    """Two 3x3 convolutions with SiLU, past which x goes too."""
+
     def __init__(self, channels: int):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
